@@ -1,0 +1,1 @@
+"""Profiles compose into a validated config whose every value knows where it came from."""

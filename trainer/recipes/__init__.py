@@ -1,0 +1,1 @@
+"""Recipes: data, models and losses that plug into the engine."""

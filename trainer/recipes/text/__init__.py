@@ -1,0 +1,1 @@
+"""Text: a small GPT on bytes."""

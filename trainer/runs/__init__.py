@@ -1,0 +1,1 @@
+"""A config becomes a run folder; a light supervisor watches the process that trains in it."""

@@ -1,0 +1,1 @@
+"""The terminal app. It draws what the rooms below know and never imports torch."""
