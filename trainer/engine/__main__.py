@@ -1,0 +1,22 @@
+"""`python -m trainer.engine RUN_FOLDER`: train in a run folder."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from trainer.errors import EXIT_WRONG_INPUT
+
+
+def main(argv: list[str]) -> int:
+    """Train in the folder that `argv` names and give the process's exit code."""
+    if len(argv) != 1:
+        print("usage: python -m trainer.engine RUN_FOLDER", file=sys.stderr)
+        return EXIT_WRONG_INPUT
+    from trainer.engine.fit import fit
+
+    return fit(Path(argv[0]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

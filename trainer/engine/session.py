@@ -1,0 +1,103 @@
+"""What the parts of one training process share: its folder, its events, its requests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from trainer.engine.requests import Requests
+
+
+class Events(Protocol):
+    """The part of `trainer.events.EventWriter` that the engine uses."""
+
+    def emit(self, event: str, flush: bool | None = None, **fields: Any) -> None:
+        """Write one event."""
+
+    def metrics(
+        self, step: int, metrics: Mapping[str, Any], *, epoch: int | None = None
+    ) -> None:
+        """Write one line of metrics."""
+
+    def log(self, level: str, message: str) -> None:
+        """Write a message for people."""
+
+    def alert(
+        self,
+        level: str,
+        kind: str,
+        message: str,
+        *,
+        step: int | None = None,
+        advice: str | None = None,
+    ) -> None:
+        """Write an alert."""
+
+    def flush(self) -> None:
+        """Bring everything to disk."""
+
+    def close(self) -> None:
+        """Flush and end."""
+
+
+class NoEvents:
+    """Stands in for the writer on every rank but the first."""
+
+    def emit(self, event: str, flush: bool | None = None, **fields: Any) -> None:
+        """Do nothing."""
+
+    def metrics(
+        self, step: int, metrics: Mapping[str, Any], *, epoch: int | None = None
+    ) -> None:
+        """Do nothing."""
+
+    def log(self, level: str, message: str) -> None:
+        """Do nothing."""
+
+    def alert(
+        self,
+        level: str,
+        kind: str,
+        message: str,
+        *,
+        step: int | None = None,
+        advice: str | None = None,
+    ) -> None:
+        """Do nothing."""
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+@dataclass
+class Session:
+    """One training process in one run folder.
+
+    Attributes:
+        folder: The run folder.
+        config: The resolved config as plain data.
+        events: Where events go; does nothing on every rank but the first.
+        requests: What the outside asks of the loop.
+        rank: The process's global rank; only rank 0 writes.
+        beat: The status writer (`trainer.runs.beat.TrainerBeat`) on rank 0, else None.
+        attempt: 1 for the first start in this folder, one more for each resume.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    events: Events
+    requests: Requests = field(default_factory=Requests)
+    rank: int = 0
+    beat: Any = None
+    attempt: int = 1
+
+    @staticmethod
+    def of(trainer: Any) -> Session | None:
+        """Give the session of a trainer that `fit` has made; None in a script of one's own."""
+        found = getattr(trainer, "traindeck", None)
+        return found if isinstance(found, Session) else None
