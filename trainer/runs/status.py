@@ -1,0 +1,380 @@
+"""What state a run is in, by everything that its folder and this machine can tell.
+
+Two processes write: the supervisor (`status.json`) and the training process
+(`status.trainer.json`). `read_status` weighs both against the processes that exist. It never
+raises for what lies in the folder. Standard library only.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from trainer.runs import proc
+from trainer.runs.layout import RunFolder, read_json
+
+# A heartbeat comes every second; this long without one and a process elsewhere counts as gone.
+STALE_SECONDS = 30.0
+# How far another machine's clock may run ahead before its heartbeat is not believed.
+SKEW_SECONDS = 3600.0
+
+
+class State(StrEnum):
+    """The states of a run."""
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+    TIMEOUT = "timeout"
+    FAILED = "failed"
+    OUT_OF_MEMORY = "out_of_memory"
+    KILLED = "killed"
+    LOST = "lost"
+    PREEMPTED = "preempted"
+    REQUEUED = "requeued"
+
+
+TERMINAL = frozenset(
+    {
+        State.COMPLETED,
+        State.STOPPED,
+        State.TIMEOUT,
+        State.FAILED,
+        State.OUT_OF_MEMORY,
+        State.KILLED,
+        State.LOST,
+    }
+)
+
+_EXIT_CODES = {
+    State.COMPLETED: 0,
+    State.STOPPED: 0,
+    State.TIMEOUT: 3,
+    State.OUT_OF_MEMORY: 4,
+}
+
+
+def exit_code_for(state: State) -> int:
+    """Give the exit code that a command waiting for the run ends with.
+
+    Completed and stopped on request 0, timeout 3, out of memory 4, everything else 1.
+    """
+    return _EXIT_CODES.get(state, 1)
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come.
+
+    Attributes:
+        step: Optimiser steps done.
+        epoch: Epochs, counted from 0.
+        total_steps: Steps planned; None if unknown.
+        total_epochs: Epochs planned; None if unknown.
+        metrics: The last value of each metric.
+    """
+
+    step: int | None = None
+    epoch: int | None = None
+    total_steps: int | None = None
+    total_epochs: int | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def fraction(self) -> float | None:
+        """The share done, 0 to 1, by steps if their number is known, else by epochs."""
+        for done, total in ((self.step, self.total_steps), (self.epoch, self.total_epochs)):
+            if done is not None and total:
+                return min(1.0, max(0.0, done / total))
+        return None
+
+
+@dataclass(frozen=True)
+class Status:
+    """The state of a run and who says so.
+
+    Attributes:
+        state: The effective state.
+        writer: "supervisor", "trainer" or "launcher"; empty if no file could be read.
+        host: Where the run runs.
+        boot_id: Boot and pid namespace that the pids belong to.
+        pid: The training process.
+        pid_start: Its start time, as `trainer.runs.proc` gives it.
+        supervisor_pid: The supervisor.
+        supervisor_start: Its start time.
+        started: When the training process started, unix seconds.
+        heartbeat: The last sign of life, unix seconds.
+        ended: When it ended, unix seconds.
+        exit_code: The training process's exit code; None if a signal ended it or unknown.
+        signal: The number of the signal that ended it.
+        reason: Why it ended or waits, for people.
+        attempt: 1 for the first start, one more for each resume.
+        progress: How far it has come.
+        resume: The checkpoint that this attempt started from, as recorded; empty for none.
+        queue: The device that it waits or waited for; empty without a queue.
+        alive: Whether a process of the run (trainer or supervisor) still runs.
+        local: Whether its processes can be checked and signalled from here.
+        problem: What is wrong with the folder's status files; empty if nothing.
+    """
+
+    state: State
+    writer: str = ""
+    host: str = ""
+    boot_id: str = ""
+    pid: int | None = None
+    pid_start: str | None = None
+    supervisor_pid: int | None = None
+    supervisor_start: str | None = None
+    started: float | None = None
+    heartbeat: float | None = None
+    ended: float | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str = ""
+    attempt: int = 1
+    progress: Progress = field(default_factory=Progress)
+    resume: str = ""
+    queue: str = ""
+    alive: bool = False
+    local: bool = False
+    problem: str = ""
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the run is over."""
+        return self.state in TERMINAL
+
+
+def read_status(run: RunFolder | Path | str, *, now: float | None = None) -> Status:
+    """Tell the effective state of a run.
+
+    The supervisor's word counts as long as it lives. Without it the trainer's own end counts,
+    then the trainer's process, and where neither exists the run is lost. Processes are checked
+    by pid and start time where they can be; from another machine (or after a reboot) only the
+    heartbeat counts, by the file's time stamp against the file system's own clock.
+
+    Args:
+        run: The run folder.
+        now: Unix seconds to judge heartbeats by; the file system's clock if None.
+    """
+    folder = run if isinstance(run, RunFolder) else RunFolder(Path(run))
+    main, main_problem = _load(folder.status)
+    own, _ = _load(folder.trainer_status)
+    if not main and not own:
+        missing = main_problem or "status.json is missing"
+        return Status(state=State.LOST, reason=missing, problem=missing)
+    status = _parse(main or own)
+    trainer = _parse(own) if own else None
+    if trainer is not None and main and trainer.attempt != status.attempt:
+        # Left over from an attempt before this one, which has not come to write yet.
+        trainer = None
+    if trainer is not None:
+        status = _merge(status, trainer)
+    status = replace(status, problem=main_problem if own else "")
+    if status.state in TERMINAL:
+        return status
+
+    status = replace(status, local=bool(status.boot_id) and status.boot_id == proc.boot_id())
+    if status.local:
+        supervised = proc.is_alive(status.supervisor_pid, status.supervisor_start)
+        training = proc.is_alive(status.pid, status.pid_start)
+    else:
+        supervised = training = _beats(folder, status, now)
+    if supervised or training:
+        return _living(status, trainer, supervised)
+    if trainer is not None and trainer.state in TERMINAL:
+        return _ended_by(status, trainer)
+    # The supervisor may have recorded the end between our two looks; its word is final.
+    again, _ = _load(folder.status)
+    if again.get("state") in TERMINAL and again != main:
+        return read_status(folder, now=now)
+    reason = status.reason
+    if status.writer == "launcher":
+        reason = "it was never started"
+    elif status.state is State.QUEUED:
+        reason = "its supervisor died while it waited in the queue"
+    elif status.local:
+        reason = "no process of the run is left and none recorded an end"
+    else:
+        reason = f"no heartbeat from {status.host or 'its host'}"
+    return replace(status, state=State.LOST, reason=reason, ended=status.heartbeat)
+
+
+def _living(status: Status, trainer: Status | None, supervised: bool) -> Status:
+    """Settle a run of which a process lives."""
+    if not supervised and trainer is not None:
+        # Nobody else speaks for it any more.
+        if trainer.state in TERMINAL:
+            return replace(_ended_by(status, trainer), alive=True)
+        return replace(status, state=trainer.state, reason=trainer.reason, alive=True)
+    if (
+        trainer is not None
+        and status.state in (State.STARTING, State.RUNNING)
+        and trainer.state in (State.RUNNING, State.STOPPING)
+    ):
+        return replace(status, state=trainer.state, alive=True)
+    return replace(status, alive=True)
+
+
+def _ended_by(status: Status, trainer: Status) -> Status:
+    """Take over the end that the trainer recorded."""
+    return replace(
+        status,
+        state=trainer.state,
+        reason=trainer.reason,
+        exit_code=trainer.exit_code,
+        signal=trainer.signal,
+        ended=trainer.ended or trainer.heartbeat,
+    )
+
+
+def _merge(status: Status, trainer: Status) -> Status:
+    """Fill in what the trainer knows better: its progress, and its pid if ours is missing."""
+    beats = [beat for beat in (status.heartbeat, trainer.heartbeat) if beat is not None]
+    merged = replace(status, heartbeat=max(beats, default=None))
+    if trainer.progress != Progress() and trainer.state is not State.STARTING:
+        merged = replace(merged, progress=trainer.progress)
+    if merged.pid is None:
+        merged = replace(
+            merged,
+            pid=trainer.pid,
+            pid_start=trainer.pid_start,
+            started=merged.started or trainer.started,
+        )
+    return merged
+
+
+def _beats(folder: RunFolder, status: Status, now: float | None) -> bool:
+    """Tell whether a run that cannot be checked by pid has given a sign of life lately."""
+    stamps = [status.heartbeat] if status.heartbeat is not None else []
+    for path in (folder.status, folder.trainer_status):
+        try:
+            stamps.append(path.stat().st_mtime)
+        except OSError:
+            continue
+    clock = time.time() if now is None else now
+    if any(abs(clock - stamp) <= STALE_SECONDS for stamp in stamps):
+        return True
+    if now is None:
+        # Our clock may be the one that is wrong: ask the file system for its own.
+        clock = _file_system_time(folder.path, clock)
+    return any(-SKEW_SECONDS <= clock - stamp <= STALE_SECONDS for stamp in stamps)
+
+
+def _file_system_time(folder: Path, fallback: float) -> float:
+    """Read the clock that stamps files in this folder."""
+    probe = folder / f".clock.{os.getpid()}.tmp"
+    try:
+        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return fallback
+    try:
+        return os.fstat(descriptor).st_mtime
+    finally:
+        os.close(descriptor)
+        try:
+            probe.unlink()
+        except OSError:
+            pass
+
+
+def _load(path: Path) -> tuple[dict[str, Any], str]:
+    """Read one status file: its content, and what is wrong with it."""
+    try:
+        return read_json(path), ""
+    except FileNotFoundError:
+        return {}, ""
+    except OSError as error:
+        return {}, f"{path.name} cannot be read: {error.strerror or error}"
+    except ValueError:
+        return {}, f"{path.name} is garbled"
+
+
+def _parse(raw: dict[str, Any]) -> Status:
+    """Make a Status of whatever a status file holds; wrong types read as missing."""
+    state = raw.get("state")
+    return Status(
+        state=State(state) if state in list(State) else State.LOST,
+        writer=_text(raw.get("writer")),
+        host=_text(raw.get("host")),
+        boot_id=_text(raw.get("boot_id")),
+        pid=_integer(raw.get("pid")),
+        pid_start=_text(raw.get("pid_start")) or None,
+        supervisor_pid=_integer(raw.get("supervisor_pid")),
+        supervisor_start=_text(raw.get("supervisor_start")) or None,
+        started=_number(raw.get("started")),
+        heartbeat=_number(raw.get("heartbeat")),
+        ended=_number(raw.get("ended")),
+        exit_code=_integer(raw.get("exit_code")),
+        signal=_integer(raw.get("signal")),
+        reason=_text(raw.get("reason"), 2000),
+        attempt=max(1, _integer(raw.get("attempt")) or 1),
+        progress=_progress(raw.get("progress")),
+        resume=_text(raw.get("resume"), 4096),
+        queue=_text(raw.get("queue")),
+    )
+
+
+def _progress(raw: object) -> Progress:
+    if not isinstance(raw, dict):
+        return Progress()
+    metrics = raw.get("metrics")
+    values = metrics.items() if isinstance(metrics, dict) else ()
+    return Progress(
+        step=_integer(raw.get("step")),
+        epoch=_integer(raw.get("epoch")),
+        total_steps=_integer(raw.get("total_steps")),
+        total_epochs=_integer(raw.get("total_epochs")),
+        metrics={
+            printable(str(name)): number
+            for name, value in values
+            if (number := _any_number(value)) is not None
+        },
+    )
+
+
+def printable(text: str) -> str:
+    """Strip what could drive a terminal from text that a file or a process gave us."""
+    if text.isprintable():
+        return text
+    from trainer.events.text import clean
+
+    return clean(text)
+
+
+def _text(value: object, limit: int = 300) -> str:
+    """Read a text field; line breaks become blanks so that it fits a line."""
+    if not isinstance(value, str):
+        return ""
+    return printable(value[:limit].replace("\n", " "))
+
+
+def _integer(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if abs(value) < 2**63 else None
+
+
+def _number(value: object) -> float | None:
+    number = _any_number(value)
+    return number if number is not None and math.isfinite(number) else None
+
+
+def _any_number(value: object) -> float | None:
+    """Read a float that JSON may have had to spell as a string."""
+    if value in ("NaN", "Infinity", "-Infinity"):
+        return float(str(value))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
