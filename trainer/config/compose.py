@@ -1,0 +1,190 @@
+"""Profiles and overrides become one checked config whose every value knows where it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from trainer.config import merge as merging
+from trainer.config.interpolate import has_interpolation, missing, resolve
+from trainer.config.overrides import parse_all
+from trainer.config.primary import primary as find_primary
+from trainer.config.provenance import Origin, flatten
+from trainer.config.rules import SchemaRules
+from trainer.config.sources import Sources, search_path
+from trainer.config.tree import build
+from trainer.errors import ConfigError, Problem
+
+__all__ = ["Composed", "Origin", "compose", "defaults_of", "load_run"]
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A composed config.
+
+    Attributes:
+        config: The canonical config: plain values, nothing left to resolve. Not to be changed.
+        provenance: What set each value, by dotted key. Items of a list of sections are keys of their
+            own (`symbolic.rules.0.enabled`); a list of plain values is one value.
+        overrides: What the person asked for, as typed.
+        choices: The option chosen for each group; groups left empty (`null`) are not in it.
+        notes: What a person should know, such as what the hardware profile changed.
+        problems: What is wrong with the config; only ever filled with `check=False`.
+        files: The profiles that were merged, in order, as shown to a person.
+    """
+
+    config: dict[str, Any]
+    provenance: dict[str, Origin]
+    overrides: tuple[str, ...]
+    choices: dict[str, str]
+    notes: tuple[str, ...]
+    problems: tuple[Problem, ...] = ()
+    files: tuple[str, ...] = ()
+    # How it was composed, so that its defaults can be composed the same way.
+    _how: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def yaml(self) -> str:
+        """Give the config as YAML."""
+        from trainer.config.dump import to_yaml
+
+        return to_yaml(self.config)
+
+    @cached_property
+    def hash(self) -> str:
+        """The hash of the canonical config without `run.*` and paths."""
+        from trainer.config.hashing import config_hash
+
+        return config_hash(self.config)
+
+    def where(self, key: str) -> dict[str, Origin]:
+        """Tell what set a key, or every key of a section; empty if there is no such key."""
+        below = f"{key}."
+        return {
+            name: origin
+            for name, origin in self.provenance.items()
+            if name == key or name.startswith(below)
+        }
+
+
+def compose(
+    overrides: Sequence[str] = (),
+    *,
+    config_file: Path | None = None,
+    profiles_dir: Path | None = None,
+    cwd: Path | None = None,
+    check: bool = True,
+) -> Composed:
+    """Compose a config from profiles and overrides. Safe to call from several threads.
+
+    Args:
+        overrides: Overrides in Hydra's grammar, in order; a bare word is a preset.
+        config_file: A primary file of the person's own.
+        profiles_dir: The project's profiles; `cwd / "profiles"` when not given.
+        cwd: The project's folder; the current one when not given.
+        check: Raise what is wrong; otherwise it is in the result's `problems`.
+
+    Raises:
+        ConfigError: The config is wrong; holds every problem found. With `check=False` only what
+            leaves nothing to compose: a folder or a primary file that cannot be read.
+    """
+    here = Path.cwd() if cwd is None else Path(cwd)
+    sources = search_path(profiles_dir, here)
+    return _compose(tuple(overrides), sources, config_file, here, check)
+
+
+def _compose(
+    overrides: tuple[str, ...], sources: Sources, config_file: Path | None, cwd: Path, check: bool
+) -> Composed:
+    from trainer.config import finalize, validate
+
+    parsed, problems = parse_all(overrides)
+    first = find_primary(sources, config_file, cwd)
+    tree = build(sources, parsed, SchemaRules(), first.path, first.extra)
+    problems += tree.problems
+    config: dict[str, Any] = tree.config
+    notes = list(dict.fromkeys(tree.notes))
+    if first.shown and config_file is None:
+        notes.insert(0, f"{first.shown} is used as the primary file")
+    provenance = flatten(config, tree.origins)
+
+    def place(key: str) -> str:
+        return str(_nearest(provenance, key))
+
+    if has_interpolation(config):
+        config, found = resolve(config, place)
+        problems += found
+        provenance = flatten(config, tree.origins)
+    lacking = list(missing(config, place))
+    # What is missing because a profile was not found is that problem, not one of its own.
+    if not problems:
+        problems += lacking
+    config, more = finalize.finalize(config, provenance)
+    notes += more
+    known = {problem.key for problem in [*problems, *lacking] if problem.key}
+    problems += [
+        problem for problem in validate.validate(config, provenance) if problem.key not in known
+    ]
+    problems = list(dict.fromkeys(problems))
+    if check and problems:
+        raise ConfigError(*problems)
+    return Composed(
+        config=config,
+        provenance=provenance,
+        overrides=overrides,
+        choices={group: option for group, option in tree.choices.items() if option is not None},
+        notes=tuple(dict.fromkeys(notes)),
+        problems=tuple(problems),
+        files=tuple(tree.files),
+        _how={"sources": sources, "config_file": config_file, "cwd": cwd},
+    )
+
+
+RECIPE_GROUPS = ("data", "model", "loss")
+"""The groups that make a recipe: a diff against the defaults keeps their options."""
+
+
+def defaults_of(composed: Composed) -> Composed:
+    """Compose what a config is compared with: its recipe, every other group's default, no overrides.
+
+    Raises:
+        ConfigError: The profiles have changed since, and no longer compose.
+    """
+    how = composed._how
+    sources: Sources = how["sources"] if how else search_path()
+    cwd: Path = how["cwd"] if how else Path.cwd()
+    plain = _compose((), sources, None, cwd, check=False)
+    kept = tuple(
+        f"{group}={option}"
+        for group, option in composed.choices.items()
+        if group in RECIPE_GROUPS and plain.choices.get(group) != option
+    )
+    return _compose(kept, sources, None, cwd, check=False) if kept else plain
+
+
+def load_run(path: Path) -> Composed:
+    """Read a run's resolved config, to compare with it.
+
+    Args:
+        path: The run's folder, or its `config.yaml`.
+
+    Raises:
+        ConfigError: There is none, or it cannot be read.
+    """
+    from trainer.config.loader import read
+
+    file = path / "config.yaml" if path.is_dir() else path
+    profile = read(str(file), str(file), "run")
+    config: dict[str, Any] = merging.copy(profile.values)
+    return Composed(config, flatten(config, profile.origins), (), {}, ())
+
+
+def _nearest(provenance: Mapping[str, Origin], key: str) -> Origin:
+    """Find what set a key, or the section above it."""
+    while key:
+        if key in provenance:
+            return provenance[key]
+        key = key.rpartition(".")[0]
+    return Origin("", text="", kind="schema")
