@@ -1,0 +1,76 @@
+"""The first event of a training: how long it will be, and which metrics it will give."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import pytorch_lightning as pl
+
+from trainer.engine.callbacks import memory
+from trainer.engine.callbacks.recorder import STEP_METRICS
+from trainer.engine.session import Session
+from trainer.runs.layout import RunFolder
+from trainer.runs.proc import host_name
+
+
+def say_started(trainer: pl.Trainer, session: Session, clip_threshold: float) -> None:
+    """Emit `run_started`: a new segment of the stream, with units and goals of its metrics.
+
+    A module, or its `loss`, may declare more in `metric_info`: a mapping of metric names to
+    `{"unit": ..., "goal": "min" | "max"}`.
+
+    Args:
+        trainer: The trainer, as far as it has been set up.
+        session: Where events and progress go.
+        clip_threshold: The norm above which a step counts as clipped.
+    """
+    total_steps = _total_steps(trainer)
+    total_epochs = trainer.max_epochs if (trainer.max_epochs or -1) > 0 else None
+    identity = RunFolder(session.folder).identity()
+    metrics: dict[str, dict[str, Any]] = {
+        **STEP_METRICS,
+        **memory.METRICS,
+        "grad_norm": {"threshold": clip_threshold},
+        "val/loss": {"goal": "min"},
+        **_declared(trainer),
+    }
+    session.events.emit(
+        "run_started",
+        run_id=str(identity.get("id") or ""),
+        name=str(identity.get("name") or ""),
+        host=host_name(),
+        pid=os.getpid(),
+        step=trainer.global_step,
+        attempt=session.attempt,
+        total_steps=total_steps,
+        total_epochs=total_epochs,
+        metrics=metrics,
+    )
+    if session.beat is not None:
+        session.beat.progress(
+            step=trainer.global_step,
+            epoch=trainer.current_epoch,
+            total_steps=total_steps,
+            total_epochs=total_epochs,
+        )
+
+
+def _total_steps(trainer: pl.Trainer) -> int | None:
+    """Give the optimiser steps planned; None if nobody can know (yet)."""
+    try:
+        planned = trainer.estimated_stepping_batches
+    except Exception:
+        return None
+    return int(planned) if 0 < planned < float("inf") else None
+
+
+def _declared(trainer: pl.Trainer) -> dict[str, dict[str, Any]]:
+    module = trainer.lightning_module
+    found: dict[str, dict[str, Any]] = {}
+    for owner in (getattr(module, "loss", None), module):
+        info = getattr(owner, "metric_info", None)
+        if isinstance(info, Mapping):
+            found.update({str(name): dict(value) for name, value in info.items()})
+    return found

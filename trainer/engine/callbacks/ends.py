@@ -1,0 +1,65 @@
+"""How a training in a script of one's own has ended, in the words of the run folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from trainer.engine.requests import StopNow
+from trainer.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_OUT_OF_MEMORY, EXIT_TIMEOUT
+from trainer.events.text import clean
+from trainer.runs.status import State
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+    from trainer.engine.requests import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The end of a training.
+
+    Attributes:
+        state: A terminal state of a run.
+        reason: Why, in a few words.
+        exit_code: What the process would exit with if it did nothing else; None if unknown.
+    """
+
+    state: State
+    reason: str
+    exit_code: int | None
+
+
+def end_of(trainer: pl.Trainer, stop: Stop | None) -> End:
+    """Tell how a fit that returned has ended.
+
+    Args:
+        trainer: The trainer.
+        stop: The request to stop that was answered, if one was.
+    """
+    if stop is not None:
+        if stop.reason == "timeout":
+            return End(State.TIMEOUT, stop.reason, EXIT_TIMEOUT)
+        return End(State.STOPPED, stop.reason, EXIT_OK)
+    if 0 < (trainer.max_steps or -1) <= trainer.global_step:
+        return End(State.COMPLETED, "max_steps reached", EXIT_OK)
+    if 0 < (trainer.max_epochs or -1) <= trainer.current_epoch:
+        return End(State.COMPLETED, "max_epochs reached", EXIT_OK)
+    if trainer.should_stop:
+        return End(State.COMPLETED, "stopped early by a callback or the script", EXIT_OK)
+    return End(State.COMPLETED, "", EXIT_OK)
+
+
+def end_of_error(error: BaseException) -> End:
+    """Tell how a fit that raised has ended."""
+    kind = type(error).__name__
+    if isinstance(error, KeyboardInterrupt | StopNow):
+        return End(State.STOPPED, clean(str(error)) or "interrupted", EXIT_INTERRUPTED)
+    if kind == "SIGTERMException":
+        return End(State.KILLED, "SIGTERM", 143)
+    first = clean((str(error).splitlines() or [""])[0])[:500]
+    reason = f"{kind}: {first}" if first else kind
+    if isinstance(error, MemoryError) or kind == "OutOfMemoryError":
+        return End(State.OUT_OF_MEMORY, reason, EXIT_OUT_OF_MEMORY)
+    return End(State.FAILED, reason, EXIT_FAILED)

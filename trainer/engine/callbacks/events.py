@@ -1,0 +1,447 @@
+"""The callback that tells the run folder what happens in a Lightning trainer."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from torch import Tensor
+from typing_extensions import override
+
+from trainer.engine.callbacks import memory, script
+from trainer.engine.callbacks.announce import say_started
+from trainer.engine.callbacks.control import ControlReader, ScriptAnswers
+from trainer.engine.callbacks.ends import End, end_of, end_of_error
+from trainer.engine.callbacks.forward import Forwarder, held
+from trainer.engine.callbacks.norm import GradNorm
+from trainer.engine.callbacks.recorder import STEP_METRICS, StepRecorder, batch_counts
+from trainer.engine.callbacks.save import save_in
+from trainer.engine.requests import Requests, StopNow
+from trainer.engine.session import Session
+from trainer.runs.layout import RunFolder
+from trainer.runs.status import State
+
+_NO_STEP = -1
+
+
+class TraindeckCallback(pl.Callback):
+    """Makes any Lightning training a run that traindeck lists, tails and controls.
+
+    `Trainer(callbacks=[TraindeckCallback()])` is all a script needs: a run folder is made when
+    training starts. In a process that traindeck has launched, that run's folder is used.
+
+    On every optimiser step: `train/loss`, `lr`, `grad_norm` (before clipping), `grad_clip_pct` (share
+    of the steps so far whose norm was above the threshold) and `perf/...`; memory once a second; and
+    whatever the module logs with `self.log`. Values stay tensors and are read back together about
+    four times a second, so that no step waits for a GPU. The same moments serve to look for requests.
+
+    Only the process of global rank 0 writes. Training is never harmed by a disk that fails.
+
+    Args:
+        run: A run folder to use; None finds the launcher's, or makes one.
+        name: Name of a run folder made here; None takes the script's name.
+        tags: Tags of a run folder made here.
+        runs_dir: Where to make it; None means `$TRAINDECK_RUNS_DIR`, else `./runs`.
+        grad_norm: Whether to measure the gradient norm. Where Lightning clips by norm it costs
+            nothing; elsewhere it reads every gradient once a step.
+        grad_clip_threshold: Norms above it count for `grad_clip_pct`; None means the trainer's
+            `gradient_clip_val`, else 1.0.
+        interval: Seconds between two read-backs.
+    """
+
+    def __init__(
+        self,
+        run: RunFolder | Path | str | None = None,
+        *,
+        name: str | None = None,
+        tags: Sequence[str] = (),
+        runs_dir: Path | str | None = None,
+        grad_norm: bool = True,
+        grad_clip_threshold: float | None = None,
+        interval: float = 0.25,
+    ) -> None:
+        self.run = run if run is None or isinstance(run, RunFolder) else RunFolder(Path(run))
+        self._own_folder = run is None
+        self._name = name
+        self._tags = tuple(tags)
+        self._runs_dir = runs_dir
+        self._threshold = grad_clip_threshold
+        self._interval = interval
+        self._norm = GradNorm(enabled=grad_norm)
+        self._counts = (0, 0)
+        self._session: Session | None = None
+        self._answers: ScriptAnswers | None = None
+        self._recorder: StepRecorder | None = None
+        self._ended = True
+        self._started = False
+        self._launched = False
+        self._reset_clocks()
+
+    def _reset_clocks(self) -> None:
+        """Begin counting: `time.perf_counter()` marks, and the step under way."""
+        now = time.perf_counter()
+        self._start = self._mark = self._end = self._due = now
+        self._epoch_start = self._validation_start = now
+        self._paused = 0.0
+        self._disturbed = True
+        self._stepping = False
+        self._step = _NO_STEP
+        self._epoch = 0
+        self._split = 1
+        self._lr: Any = None
+
+    # What a step costs is paid in these three hooks; everything else is rare.
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        """Note when the batch starts, and what Lightning holds of the step before."""
+        recorder = self._recorder
+        if recorder is None:
+            return
+        logged = held(trainer)
+        if logged and self._step != _NO_STEP:
+            new = self._forward.new(logged, per_step=True)
+            if new:
+                recorder.late(self._step, self._epoch, self._end, new)
+        self._start = time.perf_counter()
+
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Any
+    ) -> None:
+        """Note the learning rate and the gradient norm of the step about to be made."""
+        if self._stepping:
+            return  # another optimiser of the same batch, or another closure of LBFGS
+        self._stepping = True
+        if self._recorder is not None:
+            groups = optimizer.param_groups
+            self._lr = groups[0]["lr"]
+            if len(groups) > 1 or isinstance(self._lr, Tensor):
+                self._lr = _learning_rates(groups)
+            self._norm.before_step(optimizer)
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Note the loss; after an optimiser step, close the step and look at the clock."""
+        recorder = self._recorder
+        if recorder is None:
+            if self._stepping and self._answers is not None:
+                self._answers.after_step(trainer)
+            self._stepping = False
+            return
+        end = time.perf_counter()
+        start = self._start
+        loss = outputs
+        if type(outputs) is dict:
+            loss = outputs.get("loss")
+            more = outputs.get("metrics")
+            if more is not None:
+                _extras(recorder, more)
+        if not isinstance(loss, Tensor):
+            loss = None
+        elif loss.requires_grad:
+            loss = loss.detach().clone()
+        samples, tokens = batch_counts(batch)
+        recorder.batch(
+            loss, samples, tokens, end - start, None if self._disturbed else start - self._mark
+        )
+        self._disturbed = False
+        if self._stepping:
+            self._stepping = False
+            self._step = step = trainer.global_step
+            lr = self._lr
+            if type(lr) is dict:
+                for name, value in lr.items():
+                    recorder.extra(name, value)
+                lr = None
+            recorder.step(
+                step=step,
+                epoch=self._epoch,
+                end=end,
+                period=end - self._end - self._paused,
+                lr=lr,
+                norm=self._norm.take(),
+                accumulated=self._split,
+            )
+            self._end = end
+            self._paused = 0.0
+            if end >= self._due:
+                self._boundary(trainer, end)
+            if self._answers is not None:
+                self._answers.after_step(trainer)
+        self._mark = time.perf_counter()
+
+    # From here on: now and then.
+
+    def _boundary(self, trainer: pl.Trainer, now: float) -> None:
+        """Read back what has collected, sample memory, tell progress, look for requests."""
+        recorder, session = self._recorder, self._session
+        assert recorder is not None
+        assert session is not None
+        for name, value in self._memory.sample(now):
+            recorder.extra(name, value)
+        self._write()
+        self._poll()
+        self._due = time.perf_counter() + self._interval
+
+    def _poll(self) -> None:
+        """Look for requests; `now` ends a script as its own Ctrl-C would."""
+        try:
+            self._control.poll()
+        except StopNow as stop:
+            if self._launched:
+                raise
+            raise KeyboardInterrupt(str(stop)) from None
+
+    def _write(self, *, wait: bool = False) -> None:
+        recorder, session = self._recorder, self._session
+        if recorder is None or session is None:
+            return
+        rows = recorder.rows(wait=wait)
+        if not rows:
+            return
+        events: Any = session.events
+        events.metrics_rows(rows)
+        if session.beat is not None:
+            _, step, epoch, _ = rows[-1]
+            shown = {name: value for *_, row in rows[-2:] for name, value in row.items()}
+            session.beat.progress(step=step, epoch=epoch, metrics=shown)
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Find or make the run folder, before data and model are set up."""
+        if stage != "fit":
+            return
+        self._reset_clocks()
+        session = Session.of(trainer)
+        self._launched = session is not None
+        if session is None:
+            session = self._open(trainer) if trainer.is_global_zero else None
+            self._answers = ScriptAnswers(session.requests if session else Requests(), self._save)
+        if session is None or session.rank != 0:
+            return
+        self._session = session
+        self.run = RunFolder(session.folder)
+        self._ended = self._started = False
+        if not self._launched:
+            atexit.register(self._at_exit)
+
+    def _open(self, trainer: pl.Trainer) -> Session:
+        """Begin a run, or a further segment of one, in a script of its own."""
+        again = self._session is not None and self.run is not None and trainer.global_step > 0
+        if not again:
+            self._counts = (0, 0)
+        run = self.run if again or not self._own_folder else script.launched_folder()
+        if run is None:
+            run = script.new_folder(self._runs_dir, self._name, self._tags)
+        return script.open_session(run, self._interval)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Say that training starts, how long it will be and which metrics it will give."""
+        session = self._session
+        if session is None or self._ended:
+            return
+        threshold = self._threshold or trainer.gradient_clip_val or 1.0
+        self._norm.attach(trainer)
+        self._recorder = StepRecorder(float(threshold))
+        self._recorder.steps_with_norm, self._recorder.steps_clipped = self._counts
+        self._forward = Forwarder()
+        self._memory = memory.MemorySampler(pl_module.device)
+        self._control = ControlReader(
+            RunFolder(session.folder),
+            session.requests,
+            lambda line: session.events.log("info", line),
+        )
+        self._epoch = trainer.current_epoch
+        self._split = trainer.accumulate_grad_batches if pl_module.automatic_optimization else 1
+        self._step = _NO_STEP
+        # What was measured in an earlier fit is not new in this one.
+        self._forward.new(held(trainer), per_step=False)
+        if not self._launched:
+            with contextlib.suppress(OSError):
+                script.write_config(RunFolder(session.folder), trainer, pl_module)
+        say_started(trainer, session, self._recorder.clip_threshold)
+        self._started = True
+        self._end = self._mark = time.perf_counter()
+        self._due = self._end + self._interval
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note when the epoch starts, and what the module logged at the end of the last."""
+        if self._recorder is None:
+            return
+        self._take_logged(trainer)
+        self._epoch = trainer.current_epoch
+        self._epoch_start = self._mark = time.perf_counter()
+        self._disturbed = False
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write everything up to here, and how long the epoch took."""
+        if self._recorder is not None and self._session is not None:
+            now = time.perf_counter()
+            seconds = round(now - self._epoch_start, 6)
+            self._recorder.drop_unfinished()
+            if self._step != _NO_STEP:
+                self._recorder.late(
+                    self._step, self._epoch, now, [("perf/epoch_time_sec", seconds)]
+                )
+            self._write()
+            self._session.events.emit(
+                "epoch_finished",
+                flush=False,
+                step=trainer.global_step,
+                epoch=self._epoch,
+                seconds=seconds,
+            )
+            self._poll()
+        if self._answers is not None:
+            self._answers.after_epoch(trainer)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note when a validation starts: it is no part of a step's time."""
+        self._validation_start = time.perf_counter()
+
+    @override
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Look for requests in a long validation too."""
+        if self._recorder is not None and time.perf_counter() >= self._due:
+            self._boundary(trainer, time.perf_counter())
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write what the validation gave."""
+        if self._recorder is None or trainer.sanity_checking:
+            return
+        now = time.perf_counter()
+        seconds = round(now - self._validation_start, 6)
+        values = self._forward.new(trainer.callback_metrics, per_step=False)
+        values.append(("perf/validation_time_sec", seconds))
+        self._recorder.late(max(self._step, trainer.global_step), self._epoch, now, values)
+        self._write()
+        self._paused += now - self._validation_start
+        self._disturbed = True
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Take the time of writing for what it is, and not for waiting for data."""
+        self._disturbed = True
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take what the module logged at its last epoch's end."""
+        if self._recorder is not None:
+            self._take_logged(trainer)
+            self._write(wait=True)
+
+    def _take_logged(self, trainer: pl.Trainer) -> None:
+        if self._recorder is None or self._step == _NO_STEP:
+            return
+        values = self._forward.new(held(trainer), per_step=False)
+        if values:
+            self._recorder.late(self._step, self._epoch, time.perf_counter(), values)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Keep the counts behind `grad_clip_pct` in the checkpoint."""
+        self._write(wait=True)
+        recorder = self._recorder
+        if recorder is not None:
+            self._counts = (recorder.steps_with_norm, recorder.steps_clipped)
+        return {"steps_with_norm": self._counts[0], "steps_clipped": self._counts[1]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting where the checkpoint was."""
+        self._counts = (
+            int(state_dict.get("steps_with_norm", 0)),
+            int(state_dict.get("steps_clipped", 0)),
+        )
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Say how training ended."""
+        self._close(trainer, end_of_error(exception))
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Say how training ended."""
+        if stage == "fit":
+            stop = self._answers.stop if self._answers is not None else None
+            self._close(trainer, end_of(trainer, stop))
+
+    def _at_exit(self) -> None:
+        self._close(None, End(State.FAILED, "the process exited before training ended", None))
+
+    def _close(self, trainer: pl.Trainer | None, end: End) -> None:
+        """Write what is left; in a script of one's own also the end, and let everything go."""
+        if self._answers is not None:
+            self._answers.restore()
+            self._answers = None
+        self._norm.detach()
+        session = self._session
+        if session is None or self._ended:
+            return
+        self._ended = True
+        with contextlib.suppress(RuntimeError):  # a device that failed gives no last values
+            self._write(wait=True)
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            self._counts = (recorder.steps_with_norm, recorder.steps_clipped)
+        if self._launched:
+            return  # `fit` alone knows the exit code
+        if not self._started and trainer is not None:
+            say_started(trainer, session, self._threshold or 1.0)
+        session.events.emit(
+            "run_finished", status=end.state, reason=end.reason, exit_code=end.exit_code
+        )
+        session.events.close()
+        if session.beat is not None:
+            session.beat.end(end.state, end.reason, end.exit_code)
+        atexit.unregister(self._at_exit)
+
+    def _save(self, trainer: pl.Trainer, reason: str) -> None:
+        session = self._session
+        save_in(trainer, reason, self.run, session.events if session is not None else None)
+
+
+def _extras(recorder: StepRecorder, metrics: Any) -> None:
+    """Keep what a training step returned as `metrics`: names with scalar tensors or numbers."""
+    if not isinstance(metrics, Mapping):
+        return
+    for name, value in metrics.items():
+        if isinstance(value, Tensor):
+            if value.numel() == 1 and name not in STEP_METRICS:
+                recorder.extra(name, value.detach() if value.requires_grad else value)
+        elif isinstance(value, int | float) and name not in STEP_METRICS:
+            recorder.extra(name, value)
+
+
+def _learning_rates(groups: list[dict[str, Any]]) -> dict[str, Any]:
+    """Give `lr` of the first group, and `lr/<name or number>` of those whose rate is another.
+
+    Rates that are tensors (capturable optimisers) are copied, not read.
+    """
+    first = groups[0]["lr"]
+    rates = {"lr": first}
+    for number, group in enumerate(groups[1:], start=1):
+        rate = group["lr"]
+        if rate is not first and (isinstance(rate, Tensor) or rate != first):
+            rates[f"lr/{group.get('name', number)}"] = rate
+    return {
+        name: rate.detach().clone() if isinstance(rate, Tensor) else rate
+        for name, rate in rates.items()
+    }

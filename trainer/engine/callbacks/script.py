@@ -1,0 +1,212 @@
+"""A run folder for a script that traindeck has not launched."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shlex
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from trainer.engine.session import Session
+from trainer.errors import Problem, RunError
+from trainer.events import EventWriter, clean
+from trainer.runs import control
+from trainer.runs.beat import ENV_RUN, TrainerBeat
+from trainer.runs.layout import RunFolder, write_bytes_atomic, write_json_atomic
+from trainer.runs.proc import host_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pytorch_lightning as pl
+
+ENV_RUNS_DIR = "TRAINDECK_RUNS_DIR"
+_MAX_NAME = 60
+_MAX_DEPTH = 6
+_SECRET = re.compile(r"(?i)(^|_)(token|secret|password|passwd|api_?key|credentials?)$")
+# What a reader of the config wants to know of a trainer: the attributes keep the arguments' names.
+_TRAINER_KEYS = (
+    "max_epochs",
+    "min_epochs",
+    "max_steps",
+    "min_steps",
+    "accumulate_grad_batches",
+    "gradient_clip_val",
+    "gradient_clip_algorithm",
+    "precision",
+    "num_devices",
+    "num_nodes",
+    "check_val_every_n_epoch",
+    "val_check_interval",
+    "limit_train_batches",
+    "limit_val_batches",
+    "log_every_n_steps",
+    "overfit_batches",
+)
+
+
+def launched_folder() -> RunFolder | None:
+    """Give the run folder that a launcher has made for this process, if there is one."""
+    path = os.environ.get(ENV_RUN) or os.environ.get("TRAINDECK_RUN_DIR")
+    return RunFolder(Path(path)) if path and Path(path).is_dir() else None
+
+
+def new_folder(runs_dir: Path | str | None, name: str | None, tags: Sequence[str]) -> RunFolder:
+    """Make a run folder `<runs_dir>/<date>/<time>-<name>-<id>` and its `run.json`.
+
+    Args:
+        runs_dir: Where runs lie; None means `$TRAINDECK_RUNS_DIR`, else `./runs`.
+        name: The run's name; None takes the script's.
+        tags: Its tags.
+
+    Raises:
+        RunError: The folder cannot be made.
+    """
+    root = Path(runs_dir or os.environ.get(ENV_RUNS_DIR) or "runs").absolute()
+    script = Path(sys.argv[0] or "python").stem if sys.argv else "python"
+    shown = clean(name or script).strip()[:200] or "run"
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", shown).strip("-.")[:_MAX_NAME] or "run"
+    created = time.time()
+    local = time.localtime(created)
+    while True:
+        identity = secrets.token_hex(4)
+        path = (
+            root
+            / time.strftime("%Y-%m-%d", local)
+            / f"{time.strftime('%H-%M-%S', local)}-{safe}-{identity}"
+        )
+        try:
+            path.mkdir(parents=True)
+            break
+        except FileExistsError:
+            if path.is_dir():
+                continue
+            raise _no_folder(path, "something that is no folder lies there") from None
+        except OSError as error:
+            raise _no_folder(path, error.strerror or str(error)) from error
+    run = RunFolder(path)
+    for folder in (run.logs, run.control):
+        folder.mkdir()
+    argv = [sys.executable, *_script_argv()]
+    write_json_atomic(
+        run.run_json,
+        {
+            "v": 1,
+            "id": identity,
+            "name": shown,
+            "tags": [clean(str(tag)) for tag in tags],
+            "created": created,
+            "launcher": "script",
+            "host": host_name(),
+            "cwd": str(Path.cwd()),
+            "argv": argv,
+            "env": {},
+            "command": argv,
+            "parent": None,
+            "preset": None,
+            "recipe": None,
+            "config_hash": None,
+            "limits": {},
+        },
+    )
+    script_text = f"#!/bin/sh\ncd {shlex.quote(str(Path.cwd()))}\nexec {shlex.join(argv)}\n"
+    write_bytes_atomic(run.command, script_text.encode())
+    run.command.chmod(0o755)
+    return run
+
+
+def open_session(run: RunFolder, flush_interval: float) -> Session:
+    """Begin writing in a run folder, without a launcher.
+
+    Raises:
+        RunError: Another process trains in it.
+        OSError: It cannot be written.
+    """
+    run.logs.mkdir(parents=True, exist_ok=True)
+    # Requests to an earlier training in this folder are not for this one.
+    control.clear(run)
+    beat = TrainerBeat(run).start()
+    events: Any = EventWriter(run.events, flush_interval=flush_interval)
+    return Session(
+        folder=run.path,
+        config={},
+        events=events,
+        beat=beat,
+        attempt=beat.attempt,
+    )
+
+
+def write_config(run: RunFolder, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    """Write `config.yaml`: what can be known of a script's settings from the objects it made.
+
+    Existing files stay: a launcher has written them, and knows more.
+    """
+    if run.config.exists():
+        return
+    config: dict[str, Any] = {
+        "trainer": {key: getattr(trainer, key, None) for key in _TRAINER_KEYS},
+        "model": {"_target_": _full_name(module), **dict(module.hparams)},
+        "run": {"name": run.identity().get("name")},
+    }
+    config["trainer"]["strategy"] = type(trainer.strategy).__name__
+    optimizers = list(trainer.optimizers)
+    if optimizers:
+        config["optimizer"] = _optimizer(optimizers[0])
+    data = getattr(trainer, "datamodule", None)
+    if data is not None:
+        config["data"] = {"_target_": _full_name(data), **dict(data.hparams)}
+    text = yaml.safe_dump(_plain(config), sort_keys=False, allow_unicode=True)
+    write_bytes_atomic(run.config, text.encode())
+
+
+def _optimizer(optimizer: Any) -> dict[str, Any]:
+    defaults = {k: v for k, v in optimizer.defaults.items() if not callable(v)}
+    return {"type": type(optimizer).__name__, "config": defaults}
+
+
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Give the value as what YAML holds; anything else as the name of its class."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        # A plain str, also from a subclass such as an enumeration's member.
+        return str(getattr(value, "value", value))[:2000]
+    if depth < _MAX_DEPTH:
+        if isinstance(value, Mapping):
+            return {
+                str(key): "(hidden)" if _SECRET.search(str(key)) else _plain(item, depth + 1)
+                for key, item in list(value.items())[:500]
+            }
+        if isinstance(value, list | tuple | set | frozenset):
+            return [_plain(item, depth + 1) for item in list(value)[:500]]
+    if isinstance(value, Path):
+        return str(value)
+    # A repr may be long, may hold addresses and may hold secrets; a class name is none of these.
+    return _full_name(value)
+
+
+def _full_name(thing: Any) -> str:
+    kind = thing if isinstance(thing, type) else type(thing)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _script_argv() -> list[str]:
+    """Give the command line after the interpreter, `-m package` included."""
+    original = list(getattr(sys, "orig_argv", []))[1:]
+    return original or list(sys.argv)
+
+
+def _no_folder(path: Path, why: str) -> RunError:
+    return RunError(
+        Problem(
+            f"The run folder {path} cannot be made: {why}.",
+            remedy=f"Set {ENV_RUNS_DIR}, or runs_dir= of TraindeckCallback, to a folder you can write to.",
+        )
+    )
