@@ -1,0 +1,169 @@
+"""The last touches to a composed config: lengths of time in seconds, device and precision decided.
+
+What is decided here for the person is told, with its reason.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from trainer.config.durations import seconds as parse_duration
+from trainer.config.schema import defaults, fields
+from trainer.config.schema_base import Key
+
+__all__ = ["finalize", "parse_duration"]
+
+_DURATIONS = ("limits.wall_clock", "limits.grace")
+_ACCELERATORS = {"cpu": "cpu", "cuda": "gpu", "mps": "mps"}
+# Half precision that a CPU lacks; Lightning would put bf16 in its place without a word.
+_NOT_ON_CPU = ("16-mixed", "16", 16)
+
+
+def finalize(
+    config: Mapping[str, Any], provenance: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], list[str], dict[str, str]]:
+    """Decide what the composition left open.
+
+    Values of a wrong type or out of bounds are left as they are, for `validate` to name.
+
+    Args:
+        config: The composed, resolved config in canonical keys; it is not changed.
+        provenance: For each dotted key what set it.
+
+    Returns:
+        The final config, notes for the person, and for each key set here the reason.
+    """
+    final: dict[str, Any] = copy.deepcopy(dict(config))
+    notes: list[str] = []
+    reasons: dict[str, str] = {}
+    _numbers(final)
+    _device(final, reasons)
+    _precision(final, notes, reasons)
+    notes += _not_acted_on(final, provenance or {})
+    return final, notes, reasons
+
+
+def _numbers(config: dict[str, Any]) -> None:
+    """Make lengths of time seconds, and whole floats integers where the schema wants integers."""
+    for key in _DURATIONS:
+        section, name = _place(config, key)
+        if section is None or name not in section:
+            continue
+        try:
+            section[name] = parse_duration(section[name])
+        except ValueError:
+            continue
+        if section[name] is None and key == "limits.grace":
+            section[name] = 0.0
+    for known in fields().values():
+        if "int" in known.type.split(" | ") and "float" not in known.type.split(" | "):
+            section, name = _place(config, known.key)
+            value = section.get(name) if section is not None else None
+            if isinstance(value, float) and value.is_integer() and section is not None:
+                section[name] = int(value)
+
+
+def _device(config: dict[str, Any], reasons: dict[str, str]) -> None:
+    trainer, hardware = config.get("trainer"), config.get("hardware")
+    if not isinstance(trainer, dict) or not isinstance(hardware, dict):
+        return
+    device = hardware.get("device")
+    named = _hardware_name(hardware)
+    accelerator = _ACCELERATORS.get(device) if isinstance(device, str) else None
+    if trainer.get("accelerator") == "auto" and accelerator is not None:
+        trainer["accelerator"] = accelerator
+        reasons["trainer.accelerator"] = f"the device of {named}"
+    if trainer.get("devices") != "auto":
+        return
+    if trainer.get("accelerator") == "cpu":
+        trainer["devices"] = 1
+        reasons["trainer.devices"] = "one process on a CPU"
+    elif isinstance(hardware.get("devices"), int) and trainer.get("accelerator") == accelerator:
+        trainer["devices"] = hardware["devices"]
+        reasons["trainer.devices"] = f"the devices of {named}"
+
+
+def _precision(config: dict[str, Any], notes: list[str], reasons: dict[str, str]) -> None:
+    trainer, hardware = config.get("trainer"), config.get("hardware")
+    if not isinstance(trainer, dict):
+        return
+    hardware = hardware if isinstance(hardware, dict) else {}
+    written, amp = trainer.get("precision"), trainer.get("amp") is True
+    on_cpu = trainer.get("accelerator") == "cpu"
+    chosen, why = None, ""
+    if on_cpu and ((written is None and amp) or _one_of(written, _NOT_ON_CPU)):
+        chosen, why = "32-true", f"{_hardware_name(hardware, 'the accelerator')} is a CPU"
+        if hardware.get("device") != "cpu":
+            why = "the accelerator is a CPU"
+    elif written is None and amp:
+        chosen, why = _mixed(hardware, str(trainer.get("accelerator")))
+    if chosen is None or chosen == written:
+        return
+    trainer["precision"] = chosen
+    reasons["trainer.precision"] = why
+    before = "amp" if written is None else written
+    notes.append(f"trainer.precision: {before} -> {chosen}, because {why}")
+
+
+def _mixed(hardware: Mapping[str, Any], accelerator: str) -> tuple[str, str]:
+    """Choose a mixed precision: bf16 before fp16, as far as the hardware profile knows."""
+    device = hardware.get("device")
+    if isinstance(device, str) and accelerator in (device, _ACCELERATORS.get(device)):
+        named = _hardware_name(hardware)
+        if hardware.get("supports_bf16") is True:
+            return "bf16-mixed", f"{named} supports bf16"
+        if hardware.get("supports_fp16") is False:
+            return "32-true", f"{named} supports neither bf16 nor fp16"
+        return "16-mixed", f"{named} supports fp16 and not bf16"
+    return "16-mixed", f"nothing more is known of the accelerator '{accelerator}'"
+
+
+def _not_acted_on(config: Mapping[str, Any], provenance: Mapping[str, Any]) -> Iterator[str]:
+    """Name keys that were set and that this version does nothing about."""
+    base = defaults()
+    reported: list[str] = []
+    for known in fields().values():
+        if known.acted_on or any(known.key.startswith(f"{key}.") for key in reported):
+            continue
+        section, name = _place(config, known.key)
+        if section is None or name not in section:
+            continue
+        usual_section, _ = _place(base, known.key)
+        usual = (usual_section or {}).get(name)
+        if section[name] == usual or (_empty(section[name]) and _empty(usual)):
+            continue
+        if known.section and _known_below(known) and not _extras(section[name], known.key):
+            continue  # its keys are named one by one
+        reported.append(known.key)
+        yield f"{known.key}: recognised, not acted on by this version"
+
+
+def _known_below(section: Key) -> list[str]:
+    return [key for key in fields() if key.startswith(f"{section.key}.")]
+
+
+def _extras(value: Any, key: str) -> bool:
+    return isinstance(value, Mapping) and any(f"{key}.{name}" not in fields() for name in value)
+
+
+def _place(config: Mapping[str, Any], key: str) -> tuple[dict[str, Any] | None, str]:
+    node: Any = config
+    *above, name = key.split(".")
+    for part in above:
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return (node if isinstance(node, dict) else None), name
+
+
+def _empty(value: Any) -> bool:
+    return value is None or value in ({}, [])
+
+
+def _one_of(value: Any, known: tuple[Any, ...]) -> bool:
+    return not isinstance(value, bool) and isinstance(value, str | int) and value in known
+
+
+def _hardware_name(hardware: Mapping[str, Any], otherwise: str = "the hardware profile") -> str:
+    name = hardware.get("name")
+    return f"hardware '{name}'" if isinstance(name, str) and name else otherwise

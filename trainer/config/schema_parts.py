@@ -1,0 +1,249 @@
+"""What is trained and how it learns: data, model, losses, optimiser, scheduler, loaders."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from trainer.config.schema_base import OpenSection, Section, key, section
+
+
+class Optimizer(Section):
+    """The `optimizer` section."""
+
+    type: str = key("AdamW", "Any class of `torch.optim` by name.", source="002")
+    config: dict[str, Any] = key(
+        {}, "Keywords of that class: `lr`, `betas`, `weight_decay`, …", source="002 003"
+    )
+    no_decay: bool = key(
+        False, "Spare norms, biases and every 1-D parameter the weight decay.", source="003"
+    )
+    no_decay_verbose: bool = key(
+        False, "Print which parameters are spared the weight decay.", source="003"
+    )
+
+
+class Warmup(Section):
+    """Keys of `scheduler.warmup`."""
+
+    steps: int = key(0, "Steps (or epochs) over which the learning rate rises.", source="003", ge=0)
+    interval: Literal["step", "epoch"] | None = key(
+        None, "What is counted; null: what the scheduler counts, otherwise steps.", source="003"
+    )
+
+
+class Scheduler(Section):
+    """The `scheduler` section."""
+
+    type: str | None = key(
+        None,
+        "A class of `torch.optim.lr_scheduler` by name, or `InverseLR`; null: none.",
+        source="002 003",
+    )
+    enabled: bool = key(True, "Whether the scheduler is used.", source="002")
+    config: dict[str, Any] = key({}, "Keywords of that class.", source="002 003")
+    interval: Literal["epoch", "step"] | None = key(
+        None,
+        "What the scheduler counts; null: epochs, or what `warmup` counts, or steps for InverseLR.",
+        source="003",
+    )
+    frequency: int = key(1, "Scheduler moves every so many intervals.", source="003", ge=1)
+    monitor: str | None = key(
+        None, "Metric for schedulers that watch one; null: `val/loss`.", source="003"
+    )
+    warmup: Annotated[int, Field(ge=0)] | Warmup | None = key(
+        None,
+        "Linear rise of the learning rate at the start: a count, or its settings.",
+        source="003 004",
+    )
+
+
+class Dataloader(Section):
+    """The `dataloader` section."""
+
+    type: Literal["DataLoader", "MixupDataLoader", "TextDataLoader"] = key(
+        "DataLoader", "Kind of loader.", source="003"
+    )
+    batch_size: int = key(
+        32, "Samples in a batch, per device.", source="000 001 002 003 004", unit="samples", ge=1
+    )
+    num_workers: int = key(
+        0,
+        "Processes that load data; 0 loads in the training process.",
+        source="003",
+        unit="processes",
+        ge=0,
+    )
+    prefetch_factor: int | None = key(
+        2, "Batches that each worker loads ahead.", source="003", unit="batches", ge=1
+    )
+    pin_memory: bool = key(
+        False, "Load into pinned memory, which a GPU copies from faster.", source="003"
+    )
+    persistent_workers: bool = key(
+        False, "Keep the workers alive between epochs; needs `num_workers` above 0.", source="003"
+    )
+    drop_last: bool = key(False, "Leave out an incomplete last batch.", source="003")
+    mixup_alpha: float = key(
+        0.0, "MixUp: parameter of the Beta distribution.", source="003", ge=0.0, acted_on=False
+    )
+    mixup_prob: float = key(
+        1.0,
+        "MixUp: probability that a batch is mixed.",
+        source="003",
+        ge=0.0,
+        le=1.0,
+        acted_on=False,
+    )
+    num_classes: int | None = key(
+        None,
+        "MixUp: classes of integer targets, which become one-hot.",
+        source="003",
+        ge=1,
+        acted_on=False,
+    )
+    quantize: bool = key(
+        False, "MixUp: mu-law quantisation after mixing.", source="003", acted_on=False
+    )
+    mu: int = key(255, "MixUp: parameter of the mu-law.", source="003", ge=1, acted_on=False)
+    max_val: float = key(
+        10.0,
+        "MixUp: value that the mu-law takes for full scale.",
+        source="003",
+        gt=0.0,
+        acted_on=False,
+    )
+    tokenizer_path: str | None = key(
+        None, "Text: folder that holds `tokenizer/`.", source="003", path=True, acted_on=False
+    )
+    max_length: int | None = key(
+        None,
+        "Text: longest sequence; longer ones are cut.",
+        source="003",
+        unit="tokens",
+        ge=1,
+        acted_on=False,
+    )
+    use_separator: bool = key(
+        True, "Text: put separators between groups of channels.", source="003", acted_on=False
+    )
+
+
+class Data(OpenSection):
+    """The `data` section: a class by `_target_` with its keywords."""
+
+    name: str | None = key(None, "Name of the data set.", source="004", absent=True)
+    max_items: int | None = key(
+        None,
+        "Use only this many items in the recipe's own unit (files, planets, recordings).",
+        source="000 001",
+        unit="items",
+        ge=1,
+        absent=True,
+    )
+    root: str | None = key(None, "Folder that holds the data.", absent=True, path=True)
+    sequence_length: int | None = key(
+        None, "Longest sequence of a sample.", source="004", unit="tokens", ge=1, absent=True
+    )
+    splitter: dict[str, Any] = key(
+        None,
+        "How recordings are split into training and validation.",
+        source="003",
+        absent=True,
+        acted_on=False,
+    )
+
+
+class Model(OpenSection):
+    """The `model` section: a class by `_target_` with its keywords."""
+
+    name: str | None = key(None, "Name of the model.", source="003", absent=True)
+
+
+class Loss(OpenSection):
+    """The `loss` section: a class by `_target_` with its keywords, or composed terms."""
+
+    name: str | None = key(None, "Name of the loss.", source="003", absent=True)
+    composite: dict[str, Any] = key(
+        None,
+        "Terms of a composite loss, each with `enabled` and `weight`.",
+        source="001",
+        absent=True,
+        acted_on=False,
+    )
+    groups: dict[str, Any] = key(
+        None,
+        "Groups of named loss modules with `config` and `weights`.",
+        source="002",
+        absent=True,
+        acted_on=False,
+    )
+    max_component_penalty: float | None = key(
+        None,
+        "Cap of each term of a composite loss.",
+        source="001",
+        gt=0.0,
+        absent=True,
+        acted_on=False,
+    )
+
+
+class EvalLoss(OpenSection):
+    """The `eval_loss` section: losses by name, with their keywords."""
+
+
+class Callbacks(OpenSection):
+    """The `callbacks` section: callbacks by name, each a class by `_target_` with its keywords."""
+
+
+class Rule(OpenSection):
+    """One rule of `symbolic.rules`."""
+
+    name: str = key("", "Name of the rule.", source="001")
+    enabled: bool = key(True, "Whether the rule counts.", source="001")
+    weight: float = key(1.0, "Weight of its violations in the loss.", source="001", ge=0.0)
+
+
+class Symbolic(Section):
+    """The `symbolic` section."""
+
+    enabled: bool = key(False, "Whether the rules count at all.", source="001")
+    rules: list[Rule] = key([], "Rules by name, each switched and weighted.", source="001")
+
+
+class TensorBoard(OpenSection):
+    """Keys of `logger.tensorboard`; others are keywords of Lightning's TensorBoardLogger."""
+
+    enabled: bool = key(True, "Write TensorBoard's files under `logs/`.", source="002 003")
+
+
+class Csv(OpenSection):
+    """Keys of `logger.csv`; others are keywords of Lightning's CSVLogger."""
+
+    enabled: bool = key(False, "Write `metrics.csv` under `logs/`.")
+
+
+class Wandb(OpenSection):
+    """Keys of `logger.wandb`; others are keywords of Lightning's WandbLogger."""
+
+    enabled: bool = key(False, "Log to Weights & Biases.", source="000 002")
+    project: str | None = key(None, "Project there.", source="000")
+    offline: bool = key(False, "Write locally only, to be synchronised later.", source="000")
+
+
+class Mlflow(OpenSection):
+    """Keys of `logger.mlflow`; others are keywords of Lightning's MLFlowLogger."""
+
+    enabled: bool = key(False, "Log to MLflow.", source="000")
+    experiment_name: str | None = key(None, "Experiment there.", source="000")
+    tracking_uri: str | None = key(None, "Its server or folder.", source="000", path=True)
+
+
+class Logger(Section):
+    """The `logger` section. The run's own events are always written."""
+
+    tensorboard: TensorBoard = section(TensorBoard, "TensorBoard.", source="002 003")
+    csv: Csv = section(Csv, "A table of metrics as CSV.")
+    wandb: Wandb = section(Wandb, "Weights & Biases.", source="000 002", acted_on=False)
+    mlflow: Mlflow = section(Mlflow, "MLflow.", source="000", acted_on=False)

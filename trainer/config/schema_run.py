@@ -1,0 +1,134 @@
+"""Where and under which limits a run happens: hardware, limits, the run itself, LoRA, expert."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from trainer.config.schema_base import OpenSection, Section, key
+
+
+class Hardware(OpenSection):
+    """The `hardware` section: what a machine has. `trainer` follows it where it says `auto`."""
+
+    name: str | None = key(None, "Name of the machine as people know it.", source="004")
+    device: Literal["cpu", "cuda", "mps"] | None = key(
+        None, "Kind of device; gives `trainer.accelerator` where that is `auto`.", source="004"
+    )
+    devices: int | None = key(None, "How many of them there are.", ge=1)
+    available_memory_gb: float | None = key(
+        None, "Memory of each device.", source="004", unit="GB", gt=0.0
+    )
+    max_batch_size: int | None = key(
+        None, "Largest batch that fits.", source="004", unit="samples", ge=1
+    )
+    max_sequence_length: int | None = key(
+        None, "Longest sequence that fits.", source="004", unit="tokens", ge=1
+    )
+    supports_fp16: bool | None = key(None, "Whether it computes in fp16.", source="004")
+    supports_bf16: bool | None = key(None, "Whether it computes in bf16.", source="004")
+    supports_gradient_checkpointing: bool | None = key(
+        None, "Whether gradient checkpointing works on it.", source="004"
+    )
+    max_lora_rank: int | None = key(None, "Largest LoRA rank that fits.", source="004", ge=1)
+    recommended_gradient_accumulation: int | None = key(
+        None, "Gradient accumulation that suits it.", source="004", unit="batches", ge=1
+    )
+    status: Literal["supported", "unsupported"] = key(
+        "supported", "Whether PyTorch runs on it; `unsupported` refuses the launch.", source="004"
+    )
+    notes: str | None = key(None, "What else there is to know about it.", source="004")
+    cost_per_hour: float | None = key(
+        None, "What an hour on it costs.", source="004", unit="$/h", ge=0.0
+    )
+
+
+class Limits(Section):
+    """The `limits` section: what a run may use before it is ended."""
+
+    wall_clock: float | None = key(
+        None,
+        "Time after which a run is ended as `timeout`, with a checkpoint: seconds, `540m`, `9h` "
+        "or `9:00:00`; null sets no limit.",
+        source="000 001",
+        unit="s",
+        gt=0.0,
+    )
+    grace: float = key(
+        60.0,
+        "Time before the end at which a stop with a checkpoint is asked for.",
+        source="000 001",
+        unit="s",
+        ge=0.0,
+    )
+    memory_gb: float | None = key(
+        None, "Main memory that the run may use.", source="000 001", unit="GB", gt=0.0
+    )
+    gpu_memory_gb: float | None = key(
+        None, "Memory of each GPU that the run may use.", source="000 001", unit="GB", gt=0.0
+    )
+
+
+class Run(Section):
+    """The `run` section: what a run is called and how it begins. No part of the config's hash."""
+
+    name: str | None = key(None, "Name of the run; null: the preset's, or the recipe's.")
+    tags: list[str] = key([], "Words to find the run by.")
+    resume: str = key(
+        "never",
+        "`never`, `auto` (the run's own last checkpoint, if there is one) or a checkpoint's path.",
+        source="000 003",
+        choices=("never", "auto"),
+        path=True,
+    )
+    num_threads: int | None = key(
+        None,
+        "Threads that torch computes with; null: the launcher decides and writes it down.",
+        unit="threads",
+        ge=1,
+    )
+    recipe: str | None = key(None, "What kind of task this is, for lists.")
+    hash_file: str = key(
+        "run_hash_summary.json", "Name of the file that holds the run's hashes.", source="000 001"
+    )
+    debug_log: str = key(
+        "debug_log.md", "Name of the log for people, under `logs/`.", source="000 001"
+    )
+    eval_runner: dict[str, Any] | None = key(
+        None, "Evaluate checkpoints as they appear.", source="003", acted_on=False
+    )
+
+
+class Lora(OpenSection):
+    """The `lora` section: keywords of a LoRA adapter."""
+
+    r: int | None = key(None, "Rank.", source="004", ge=1, absent=True)
+    lora_alpha: Annotated[float, Field(gt=0.0)] | None = key(
+        None, "Scale of the adapter.", source="004", absent=True
+    )
+    lora_dropout: float | None = key(
+        None, "Dropout before the adapter.", source="004", ge=0.0, lt=1.0, absent=True
+    )
+    bias: Literal["none", "all", "lora_only"] | None = key(
+        None, "Which biases are trained.", source="004", absent=True
+    )
+    target_modules: list[str] | str | None = key(
+        None, "Names of the modules that get an adapter.", source="004", absent=True
+    )
+
+
+class Expert(OpenSection):
+    """The `expert` section: whom a language model is trained to be."""
+
+    display_name: str | None = key(None, "Name as shown.", source="004", absent=True)
+    role: str | None = key(None, "Short word for what it does.", source="004", absent=True)
+    group: str | None = key(None, "Which experts it belongs to.", source="004", absent=True)
+    base_model: str | None = key(None, "Model that it is trained from.", source="004", absent=True)
+    context_window: int | None = key(
+        None, "Longest context.", source="004", unit="tokens", ge=1, absent=True
+    )
+    specialization: str | None = key(None, "What it knows.", source="004", absent=True)
+    prompt_template: str | None = key(
+        None, "Text that an example is put into.", source="004", absent=True
+    )

@@ -1,0 +1,125 @@
+"""Which classes a config may name by `_target_`, judged by the text alone: nothing is imported.
+
+Only the person's own settings file can add prefixes, never a profile. What the text cannot tell
+(whether it is a class, and of which kind) the training process checks before it builds anything.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from trainer.errors import ConfigError, Problem
+
+TARGET = "_target_"
+BUILT_IN_PREFIXES = (
+    "trainer.",
+    "torch.",
+    "pytorch_lightning.",
+    "lightning.",
+    "torchmetrics.",
+    "transformers.",
+    "peft.",
+)
+"""Module prefixes that everybody's configs may name classes under."""
+
+_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", re.ASCII)
+_PREFIX = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\.?", re.ASCII)
+# Under allowed prefixes, yet they load or run code and files from elsewhere.
+_REFUSED = (
+    "torch.hub",
+    "torch.load",
+    "torch.jit.load",
+    "torch.utils.cpp_extension",
+    "torch.utils.model_zoo",
+    "torch.package",
+    "transformers.pipeline",
+    "transformers.dynamic_module_utils",
+)
+
+
+def settings_file() -> Path:
+    """Give the path of the person's own settings file, whether or not it exists."""
+    configured = os.environ.get("XDG_CONFIG_HOME", "")
+    base = Path(configured) if configured.startswith("/") else Path.home() / ".config"
+    return base / "traindeck" / "settings.yaml"
+
+
+def allowed_prefixes() -> tuple[str, ...]:
+    """Give the module prefixes, each with its final dot, under which a `_target_` may lie.
+
+    Raises:
+        ConfigError: The settings file's `allowed_prefixes` is no list of dotted names.
+    """
+    path = settings_file()
+    try:
+        status = path.stat()
+    except OSError:
+        return BUILT_IN_PREFIXES
+    return BUILT_IN_PREFIXES + _own_prefixes(str(path), status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=8)
+def _own_prefixes(path: str, mtime_ns: int, size: int) -> tuple[str, ...]:
+    del mtime_ns, size  # they only tell one state of the file from another
+    try:
+        settings = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(
+            Problem(f"Your settings cannot be read: {_first_line(error)}.", path)
+        ) from None
+    prefixes = settings.get("allowed_prefixes") if isinstance(settings, dict) else settings
+    if prefixes is None:
+        return ()
+    if not isinstance(prefixes, list) or not all(
+        isinstance(p, str) and _PREFIX.fullmatch(p) for p in prefixes
+    ):
+        raise ConfigError(
+            Problem(
+                "'allowed_prefixes' must be a list of module names.",
+                path,
+                "Write `allowed_prefixes: [my_package]`.",
+            )
+        )
+    return tuple(f"{prefix.rstrip('.')}." for prefix in prefixes)
+
+
+def problem_with_target(target: Any) -> tuple[str, str] | None:
+    """Judge one `_target_` by its text.
+
+    Returns:
+        What is wrong and how to mend it, or None.
+    """
+    if not isinstance(target, str) or not _DOTTED.fullmatch(target):
+        return (
+            f"{TARGET} {target!r} is no dotted path of a class.",
+            "Write package.module.ClassName.",
+        )
+    prefixes = allowed_prefixes()
+    if not target.startswith(prefixes):
+        shown = ", ".join(prefix.rstrip(".") for prefix in prefixes)
+        return (
+            f"{TARGET} '{target}' lies under none of the allowed packages ({shown}).",
+            f"Add its package to allowed_prefixes in {_home(settings_file())} if you trust it.",
+        )
+    name = target.rsplit(".", 1)[1]
+    lower_case = name.islower() and target.startswith(BUILT_IN_PREFIXES)  # no class of these is
+    if lower_case or any(target == bad or target.startswith(bad + ".") for bad in _REFUSED):
+        return (f"{TARGET} '{target}' is a function; only classes are built.", "Name a class.")
+    return None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _home(path: Path) -> str:
+    try:
+        return f"~/{path.relative_to(Path.home())}"
+    except ValueError:
+        return str(path)
