@@ -1,1 +1,1 @@
-"""Text: a small GPT on bytes."""
+"""Text: a small GPT that learns to write Python, byte by byte, from the standard library's sources."""

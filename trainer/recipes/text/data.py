@@ -1,0 +1,188 @@
+"""The sources of the Python standard library found on this machine, as windows of bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sysconfig
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from trainer.errors import ConfigError, Problem
+
+# Third-party code is not the library; tests and caches are missing from many installations, and
+# without them every installation of one Python version gives the same data.
+EXCLUDED = frozenset(
+    {"site-packages", "dist-packages", "__pycache__", "test", "tests", "idle_test"}
+)
+
+#: Stands between files, and before the first: the model learns where a file begins.
+SEPARATOR = 0
+
+
+class PyStdlib:
+    """Python source files as data for a model of bytes, split by file into training and validation.
+
+    Which side a file is on depends only on its path below `root`: neither other files nor the order
+    in which a disk lists them matter, so that figures of two runs compare.
+
+    Args:
+        root: A folder with `*.py` files, at any depth; None means this Python's standard library.
+        context: Bytes that the model sees at once.
+        val_fraction: Share of the files that is kept for validation.
+        max_items: Use only so many files, of both sides, at least 2; None uses all.
+        stride: Bytes from one training window's start to the next; None means `context`.
+
+    Raises:
+        ConfigError: A value is out of bounds.
+    """
+
+    def __init__(
+        self,
+        root: str | None = None,
+        *,
+        context: int = 128,
+        val_fraction: float = 0.1,
+        max_items: int | None = None,
+        stride: int | None = None,
+        name: str = "pystdlib",
+    ) -> None:
+        problems = []
+        if context < 1:
+            problems.append(Problem("`context` must be at least 1.", key="data.context"))
+        if not 0.0 < val_fraction < 1.0:
+            problems.append(
+                Problem("`val_fraction` must lie between 0 and 1.", key="data.val_fraction")
+            )
+        if max_items is not None and max_items < 2:
+            problems.append(
+                Problem(
+                    f"{max_items} file cannot be split into training and validation.",
+                    remedy="`max_items` must be at least 2.",
+                    key="data.max_items",
+                )
+            )
+        if stride is not None and stride < 1:
+            problems.append(Problem("`stride` must be at least 1.", key="data.stride"))
+        if problems:
+            raise ConfigError(*problems)
+        self.name = name
+        self.root = Path(root).expanduser() if root else Path(sysconfig.get_path("stdlib"))
+        self.context = context
+        self.val_fraction = val_fraction
+        self.max_items = max_items
+        self.stride = stride or context
+        self._sides: tuple[list[Path], list[Path]] | None = None
+
+    def files(self) -> tuple[list[Path], list[Path]]:
+        """Give the files of training and of validation, each at least one.
+
+        Raises:
+            ConfigError: There are fewer than two Python files below `root`.
+        """
+        if self._sides is None:
+            self._sides = self._split(sorted(_sources(self.root)))
+        return self._sides
+
+    def train_dataset(self) -> Windows:
+        """Give the training windows, `stride` bytes apart."""
+        return self._windows(self.files()[0], self.stride)
+
+    def val_dataset(self) -> Windows:
+        """Give the validation windows, which do not overlap: each byte is predicted once."""
+        return self._windows(self.files()[1], self.context)
+
+    def collate(self, samples: Tensor | Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Give (inputs, targets), each int64 of shape (batch, context); targets are one further."""
+        windows = samples if isinstance(samples, Tensor) else torch.stack(list(samples))
+        windows = windows.long()
+        return windows[:, :-1], windows[:, 1:]
+
+    def _split(self, paths: list[Path]) -> tuple[list[Path], list[Path]]:
+        if len(paths) < 2:
+            raise ConfigError(
+                Problem(
+                    f"{len(paths) or 'No'} Python source file{'' if len(paths) == 1 else 's'} "
+                    f"found below {self.root}.",
+                    remedy="Set `data.root` to a folder with *.py files, or install the sources of "
+                    "Python's standard library.",
+                    key="data.root",
+                )
+            )
+        # Sorted by digest: a prefix of the list is a fair sample of all folders.
+        digests = {path: _digest(path.relative_to(self.root)) for path in paths}
+        ordered = sorted(paths, key=lambda path: digests[path][8:])
+        bound = int(self.val_fraction * 2**64)
+        val = [p for p in ordered if int.from_bytes(digests[p][:8], "big") < bound]
+        train = [p for p in ordered if int.from_bytes(digests[p][:8], "big") >= bound]
+        # A small folder may leave a side empty by chance.
+        if not val:
+            val = [train.pop()]
+        if not train:
+            train = [val.pop()]
+        if self.max_items is not None and self.max_items < len(paths):
+            count = min(len(val), max(1, round(self.max_items * self.val_fraction)))
+            val, train = val[:count], train[: self.max_items - count]
+        return train, val
+
+    def _windows(self, paths: Sequence[Path], stride: int) -> Windows:
+        data = bytearray([SEPARATOR])
+        for path in paths:
+            data += path.read_bytes()
+            data.append(SEPARATOR)
+        if len(data) <= self.context:
+            raise ConfigError(
+                Problem(
+                    f"{len(paths)} files hold {len(data)} bytes, too few for one window of "
+                    f"{self.context}.",
+                    remedy="Use a smaller `data.context`, or more files.",
+                    key="data.context",
+                )
+            )
+        return Windows(torch.frombuffer(data, dtype=torch.uint8), self.context, stride)
+
+
+class Windows(Dataset[Tensor]):
+    """Windows of `context + 1` bytes, by number: the last byte is the last one to be predicted.
+
+    Args:
+        data: All bytes, uint8 of shape (bytes,), more than `context` of them.
+        context: Bytes that the model sees.
+        stride: Bytes from one window's start to the next.
+    """
+
+    def __init__(self, data: Tensor, context: int, stride: int) -> None:
+        self.data = data
+        self._windows = data.unfold(0, context + 1, stride)
+
+    def __len__(self) -> int:
+        """Give the number of windows."""
+        return self._windows.shape[0]
+
+    def __getitem__(self, index: int) -> Tensor:
+        """Give one window, uint8 of shape (context + 1,)."""
+        return self._windows[index]
+
+    def __getitems__(self, indices: Sequence[int]) -> Tensor:
+        """Give several windows at once, uint8 of shape (len(indices), context + 1)."""
+        return self._windows[torch.as_tensor(indices)]
+
+
+def _sources(root: Path) -> Iterator[Path]:
+    """Give the Python files below `root` that hold anything, symbolic links to folders left out."""
+    if not root.is_dir():
+        return
+    for folder, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if name not in EXCLUDED]
+        for name in names:
+            path = Path(folder) / name
+            if name.endswith(".py") and path.is_file() and path.stat().st_size > 0:
+                yield path
+
+
+def _digest(path: Path) -> bytes:
+    return hashlib.blake2b(path.as_posix().encode("utf-8", "surrogateescape")).digest()[:16]
