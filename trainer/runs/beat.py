@@ -46,7 +46,7 @@ class TrainerBeat:
 
     Attributes:
         attempt: 1 for the first start, one more for each resume.
-        resume: The checkpoint to start from, as the launcher chose it; empty for none.
+        resume: Path of the checkpoint to start from, as the launcher chose it; empty for none.
         supervised: Whether a supervisor started this process.
     """
 
@@ -62,9 +62,15 @@ class TrainerBeat:
         self._supervisor = _supervisor_of(self.run) if supervised in (None, True) else None
         self.supervised = self._supervisor is not None if supervised is None else supervised
         recorded = read_json_or_empty(self.run.status)
-        attempt = recorded.get("attempt")
+        attempt: object = recorded.get("attempt")
+        resume: object = recorded.get("resume")
+        if self._supervisor is not None:
+            text = os.environ.get(ENV_ATTEMPT, "")
+            attempt = int(text) if text.isdecimal() else attempt
+            resume = os.environ.get(ENV_RESUME, "")
+        elif isinstance(resume, str) and resume:
+            resume = str(self.run.path / resume)
         self.attempt = attempt if isinstance(attempt, int) and attempt > 0 else 1
-        resume = recorded.get("resume")
         self.resume = resume if isinstance(resume, str) else ""
         self._pid = os.getpid()
         self._began = time.monotonic()

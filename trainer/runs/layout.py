@@ -120,6 +120,12 @@ class RunFolder:
         """Read `run.json`; an empty dict if it is missing or not readable as such."""
         return read_json_or_empty(self.run_json)
 
+    @property
+    def id(self) -> str:
+        """The run's short id; the folder's name if `run.json` cannot tell."""
+        recorded = self.identity().get("id")
+        return recorded if isinstance(recorded, str) and recorded else self.path.name
+
     def _named(self, what: str, default: str) -> str:
         """Give a file name that the config may choose, as `run.json` recorded it."""
         if not self._names:

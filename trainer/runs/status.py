@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import time
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -54,6 +55,11 @@ TERMINAL = frozenset(
     }
 )
 
+# A control sequence or an operating system command (window title, clipboard), closed or not.
+_SEQUENCE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|(?:\x1b[\]PX^_]|\x9d)[^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b."
+)
+_STATES = frozenset(State)
 _EXIT_CODES = {
     State.COMPLETED: 0,
     State.STOPPED: 0,
@@ -171,8 +177,8 @@ def read_status(run: RunFolder | Path | str, *, now: float | None = None) -> Sta
     if not main and not own:
         missing = main_problem or "status.json is missing"
         return Status(state=State.LOST, reason=missing, problem=missing)
-    status = _parse(main or own)
-    trainer = _parse(own) if own else None
+    status = parse(main or own)
+    trainer = parse(own) if own.get("state") in _STATES else None
     if trainer is not None and main and trainer.attempt != status.attempt:
         # Left over from an attempt before this one, which has not come to write yet.
         trainer = None
@@ -192,9 +198,8 @@ def read_status(run: RunFolder | Path | str, *, now: float | None = None) -> Sta
         return _living(status, trainer, supervised)
     if trainer is not None and trainer.state in TERMINAL:
         return _ended_by(status, trainer)
-    # The supervisor may have recorded the end between our two looks; its word is final.
-    again, _ = _load(folder.status)
-    if again.get("state") in TERMINAL and again != main:
+    # They may have recorded the end and gone between our two looks.
+    if (main, own) != (_load(folder.status)[0], _load(folder.trainer_status)[0]):
         return read_status(folder, now=now)
     reason = status.reason
     if status.writer == "launcher":
@@ -298,11 +303,11 @@ def _load(path: Path) -> tuple[dict[str, Any], str]:
         return {}, f"{path.name} is garbled"
 
 
-def _parse(raw: dict[str, Any]) -> Status:
-    """Make a Status of whatever a status file holds; wrong types read as missing."""
+def parse(raw: dict[str, Any]) -> Status:
+    """Make a Status of what one status file holds, as it stands; wrong types read as missing."""
     state = raw.get("state")
     return Status(
-        state=State(state) if state in list(State) else State.LOST,
+        state=State(state) if state in _STATES else State.LOST,
         writer=_text(raw.get("writer")),
         host=_text(raw.get("host")),
         boot_id=_text(raw.get("boot_id")),
@@ -342,12 +347,15 @@ def _progress(raw: object) -> Progress:
 
 
 def printable(text: str) -> str:
-    """Strip what could drive a terminal from text that a file or a process gave us."""
+    """Strip what could drive a terminal from text that a file or a process gave us.
+
+    `trainer.events.text.clean` does more, but brings the events' JSON decoder into the
+    supervisor and the trainer's heartbeat, which stay with the standard library.
+    """
     if text.isprintable():
         return text
-    from trainer.events.text import clean
-
-    return clean(text)
+    text = _SEQUENCE.sub("", text)
+    return "".join(c if c.isprintable() else " " if c.isspace() else "" for c in text)
 
 
 def _text(value: object, limit: int = 300) -> str:

@@ -1,0 +1,347 @@
+"""A composed config becomes a run folder; a detached supervisor is started for it.
+
+The launcher is nobody's parent that matters: once `start` has returned it may be killed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainer.errors import Problem, RunError
+from trainer.runs import devices as device_names
+from trainer.runs import provenance
+from trainer.runs.ending import last_lines
+from trainer.runs.folders import make_folder, shown_name
+from trainer.runs.layout import DEBUG_LOG, HASH_SUMMARY, RunFolder, dumps
+from trainer.runs.status import State, printable
+
+if TYPE_CHECKING:
+    from trainer.config.compose import Composed
+
+ENGINE = "trainer.engine"
+_READY_TIMEOUT = 30.0
+_SECRET = re.compile(r"(?i)(key|token|secret|passw|credential)")
+
+
+def create(
+    composed: Composed,
+    *,
+    runs_dir: Path | str,
+    name: str = "",
+    tags: Iterable[str] = (),
+    command: Sequence[str] = (),
+    parent: Mapping[str, str] | None = None,
+    argv: Sequence[str] | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | str | None = None,
+    queued: bool = False,
+) -> RunFolder:
+    """Make a run folder that holds everything a run needs; nothing is started.
+
+    Args:
+        composed: The resolved config with its provenance.
+        runs_dir: The folder of runs.
+        name: The run's name; `run.name` or the recipe's if empty.
+        tags: Words to find it by.
+        command: What the person typed.
+        parent: `{"sweep": id}` or `{"resume": id}`.
+        argv: The program to run, with `{run}` for the run folder; the engine if None.
+        env: Extra variables for the program; they are written down, so no secrets.
+        cwd: Where the program runs; the working directory if None.
+        queued: Whether it will wait in a queue; the first state then says so.
+
+    Returns:
+        The folder, whole from the first moment it can be seen.
+
+    Raises:
+        RunError: The folder cannot be made, or a variable looks like a secret.
+    """
+    place = Path(cwd or Path.cwd()).absolute()
+    root = Path(runs_dir).expanduser().absolute()
+    composed = _with_threads(composed)
+    config = composed.config
+    section = config.get("run") or {}
+    secret = [key for key in env or {} if _SECRET.search(key)]
+    if secret:
+        raise RunError(
+            Problem(
+                f"the variable {secret[0]} looks like a secret and would be written to run.json",
+                remedy="Set it in the shell instead; the run inherits the environment.",
+            )
+        )
+    summary = provenance.hash_summary(config, cwd=place, runs_dir=root)
+    title = name or str(section.get("name") or "") or composed.choices.get("preset") or "run"
+    names = {
+        "hash_summary": _file_name(section.get("hash_file"), HASH_SUMMARY, "run.hash_file"),
+        "debug_log": _file_name(section.get("debug_log"), DEBUG_LOG, "run.debug_log"),
+    }
+    identity = {
+        "tags": sorted({shown_name(tag) for tag in tags} | set(_words(section.get("tags")))),
+        "cwd": str(place),
+        "env": dict(env or {}),
+        "command": list(command),
+        "parent": dict(parent) if parent else None,
+        "preset": composed.choices.get("preset"),
+        "recipe": section.get("recipe"),
+        "config_hash": summary["config"]["hash"],
+        "hash": summary["hash"],
+        "choices": dict(composed.choices),
+        "devices": list(device_names.of(config)),
+        "limits": _limits(config),
+        "checkpoint_dir": _checkpoint_dir(config, place),
+        "files": names,
+    }
+
+    def files(run: RunFolder, run_id: str) -> dict[str, bytes | str]:
+        # The identity is complete only now that the folder's name is known.
+        identity["argv"] = _program(argv, run, place)
+        return {
+            "config.yaml": composed.yaml(),
+            "overrides.yaml": _yaml_list(composed.overrides),
+            "provenance.json": dumps(_origins(composed)) + "\n",
+            names["hash_summary"]: dumps(summary) + "\n",
+            "command.sh": _command_script(identity),
+            f"logs/{names['debug_log']}": _debug_log(run_id, title, identity, composed),
+        }
+
+    state = State.QUEUED if queued else State.STARTING
+    try:
+        run = make_folder(root, title, identity, files, state=state)
+        run.command.chmod(0o755)
+    except OSError as error:
+        raise RunError(
+            Problem(
+                f"the run folder could not be made in {root}: {error.strerror or error}",
+                remedy="Check the disk and the rights, or choose another folder (--runs-dir).",
+            )
+        ) from error
+    return run
+
+
+def start(run: RunFolder, *, queue: str | Sequence[str] | None = None) -> None:
+    """Start the supervisor of a run, detached from this process and its terminal.
+
+    Returns once it has the folder; the training process follows on its own.
+
+    Args:
+        run: A folder from `create`, or one that `prepare_resume` made ready.
+        queue: Devices to wait for, first come, first served ("cuda:0", or several); "auto"
+            for those that the config uses; None starts at once.
+
+    Raises:
+        RunError: Another process uses the folder, or the supervisor did not come up.
+    """
+    words = _queue_devices(run, queue)
+    reader, writer = os.pipe()
+    try:
+        run.logs.mkdir(exist_ok=True)
+        with run.output.open("ab") as output:
+            since = output.tell()
+            # -P: a folder or file called "trainer" in the person's project must not be taken
+            # for ours.
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-P", "-m", "trainer.runs.supervisor"),
+                    *(str(run.path.absolute()), "--detach", "--ready-fd", str(writer)),
+                    *(("--queue", ",".join(words)) if words else ()),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                pass_fds=(writer,),
+            )
+    except OSError as error:
+        os.close(reader)
+        raise RunError(f"the supervisor could not be started: {error}") from error
+    finally:
+        os.close(writer)
+    try:
+        answer = _wait_for_answer(reader)
+    finally:
+        os.close(reader)
+    process.wait()
+    if answer == "ok":
+        return
+    if not answer:
+        lines = last_lines(run.output, since=since)
+        answer = "the supervisor did not come up" + (f": {lines[-1]}" if lines else "")
+    raise RunError(Problem(printable(answer), remedy="See `traindeck show` for its state."))
+
+
+def _wait_for_answer(reader: int) -> str:
+    """Read what the supervisor says; empty if it ends or stays silent."""
+    deadline = time.monotonic() + _READY_TIMEOUT
+    said = b""
+    while (left := deadline - time.monotonic()) > 0:
+        ready, _, _ = select.select([reader], [], [], left)
+        if not ready:
+            break
+        chunk = os.read(reader, 4096)
+        if not chunk:
+            break
+        said += chunk
+    return said.decode("utf-8", "replace")
+
+
+def _queue_devices(run: RunFolder, queue: str | Sequence[str] | None) -> tuple[str, ...]:
+    if queue is None:
+        return ()
+    if queue == "auto":
+        recorded = run.identity().get("devices")
+        return tuple(str(name) for name in recorded) if recorded else ("cpu",)
+    words = queue.split(",") if isinstance(queue, str) else list(queue)
+    for word in words:
+        if not device_names.is_name(word):
+            raise RunError(
+                Problem(
+                    f"'{printable(word)}' is no device to queue for",
+                    remedy="Use cpu, mps, cuda:0, cuda:1 … or auto.",
+                )
+            )
+    return tuple(words)
+
+
+def _program(argv: Sequence[str] | None, run: RunFolder, cwd: Path) -> list[str]:
+    """Give the training process's command line."""
+    folder = str(run.path)
+    if argv is not None:
+        return [word.replace("{run}", folder) for word in argv]
+    ours = Path(__file__).parent.parent
+    shadowed = [path for path in (cwd / "trainer", cwd / "trainer.py") if path.exists()]
+    # Normally Python puts the working directory first, which the person's own classes need;
+    # where something there would be taken for this package it must not.
+    safe = ["-P"] if any(not path.samefile(ours) for path in shadowed) else []
+    return [sys.executable, *safe, "-m", ENGINE, folder]
+
+
+def _limits(config: Mapping[str, Any]) -> dict[str, Any]:
+    limits = config.get("limits") or {}
+    return {
+        "wall_clock_s": limits.get("wall_clock"),
+        "grace_s": limits.get("grace"),
+        "memory_gb": limits.get("memory_gb"),
+    }
+
+
+def _checkpoint_dir(config: Mapping[str, Any], cwd: Path) -> str | None:
+    named = (config.get("trainer") or {}).get("ckpt_dir")
+    return str(cwd / Path(str(named)).expanduser()) if named else None
+
+
+def _with_threads(composed: Composed) -> Composed:
+    """Settle `run.num_threads`, on which the last bits of every sum depend."""
+    section = composed.config.get("run")
+    if not isinstance(section, dict) or section.get("num_threads") is not None:
+        return composed
+    resolved = {**section, "num_threads": usable_cores()}
+    return replace(composed, config={**composed.config, "run": resolved})
+
+
+def usable_cores() -> int:
+    """Count the physical cores that this process may use, at least 1."""
+    try:
+        allowed = os.sched_getaffinity(0)
+    except AttributeError:
+        return os.cpu_count() or 1
+    siblings = set()
+    for cpu in allowed:
+        path = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        try:
+            siblings.add(path.read_text())
+        except OSError:
+            siblings.add(str(cpu))
+    cores = len(siblings)
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        cores = min(cores, -(-int(quota) // int(period)))
+    except (OSError, ValueError):
+        pass
+    return max(1, cores)
+
+
+def _file_name(value: object, default: str, key: str) -> str:
+    """Check a file name that the config chooses."""
+    if value is None:
+        return default
+    name = str(value)
+    reserved = {"run.json", "status.json", "config.yaml", "status.trainer.json", "events.jsonl"}
+    if not re.fullmatch(r"[\w][\w.-]{0,99}", name) or name in reserved:
+        raise RunError(
+            Problem(
+                f"'{printable(name)}' cannot be the name of a file in the run folder",
+                remedy="Use letters, digits, '.', '_' and '-', and no name that is taken.",
+                key=key,
+            )
+        )
+    return name
+
+
+def _words(value: object) -> list[str]:
+    return [shown_name(str(word)) for word in value] if isinstance(value, list | tuple) else []
+
+
+def _origins(composed: Composed) -> dict[str, dict[str, Any]]:
+    return {
+        key: {
+            "origin": str(origin),
+            "where": origin.where,
+            "line": origin.line,
+            "text": origin.text,
+        }
+        for key, origin in composed.provenance.items()
+    }
+
+
+def _yaml_list(words: Sequence[str]) -> str:
+    import yaml
+
+    return str(yaml.safe_dump(list(words), allow_unicode=True)) if words else "[]\n"
+
+
+def _command_script(identity: Mapping[str, Any]) -> str:
+    """Write the script that runs this again: the same config, in a folder of its own."""
+    typed = printable(shlex.join(identity["command"]).replace("\n", " "))
+    exports = "".join(
+        f"export {key}={shlex.quote(value)}\n"
+        for key, value in identity["env"].items()
+        if re.fullmatch(r"[A-Za-z_]\w*", key)
+    )
+    return (
+        "#!/bin/sh\n"
+        "# Runs this again: the same config, in a new run folder.\n"
+        f"# It was started by: {typed}\n"
+        'here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd) || exit\n'
+        f"cd -- {shlex.quote(identity['cwd'])} || exit\n"
+        f"{exports}"
+        f'exec {shlex.quote(sys.executable)} -P -m trainer.cli rerun "$here" "$@"\n'
+    )
+
+
+def _debug_log(run_id: str, title: str, identity: Mapping[str, Any], composed: Composed) -> str:
+    """Begin the log for people."""
+    when = time.strftime("%Y-%m-%d %H:%M:%S %Z")
+    typed = printable(shlex.join(identity["command"]).replace("\n", " "))
+    lines = [
+        f"# {shown_name(title)} ({run_id})",
+        "",
+        f"- created: {when}",
+        f"- command: `{typed}`",
+        f"- folder: `{printable(identity['cwd'])}`",
+        f"- config hash: `{identity['config_hash']}`",
+        f"- hash of config, code, environment and data: `{identity['hash']}`",
+        *(f"- {group}: {option}" for group, option in sorted(composed.choices.items())),
+    ]
+    if composed.notes:
+        lines += ["", "## Notes", "", *(f"- {printable(note)}" for note in composed.notes)]
+    return "\n".join(lines) + "\n\n## Log\n\n"

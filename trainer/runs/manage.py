@@ -1,0 +1,312 @@
+"""What can be done with a run from outside: stop, kill, wait, resume, remove."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+import zipfile
+from pathlib import Path
+
+from trainer.errors import Problem, RunError
+from trainer.runs import control, lock, proc
+from trainer.runs.folders import new_id
+from trainer.runs.layout import RunFolder, read_json_or_empty, write_json_atomic
+from trainer.runs.status import State, Status, read_status
+
+_MOST_ATTEMPTS_KEPT = 100
+
+
+def request_stop(run: RunFolder, after: str = "step") -> Path:
+    """Ask for a stop with a checkpoint.
+
+    Args:
+        run: A live run, on this machine or another one that shares the folder.
+        after: "step", "epoch" or "now".
+
+    Returns:
+        The request's file.
+
+    Raises:
+        RunError: The run is over, or the folder cannot be written.
+    """
+    return ask(run, "stop", after=after)
+
+
+def ask(run: RunFolder, kind: str, **fields: object) -> Path:
+    """Ask a live run for something; see `trainer.runs.control.request`.
+
+    Raises:
+        RunError: The run is over, or the folder cannot be written.
+    """
+    status = read_status(run)
+    if status.terminal:
+        raise RunError(f"{run.path.name} is not running: {status.state}")
+    try:
+        return control.request(run, kind, **fields)
+    except OSError as error:
+        raise RunError(f"the request cannot be written: {error.strerror or error}") from error
+
+
+def kill_now(run: RunFolder, *, patience: float = 5.0) -> Status:
+    """End a run at once: TERM, then KILL for its whole process group.
+
+    The supervisor does it where it lives (also on another machine); without one this process
+    does, after making sure by pid and start time that it is the right one.
+
+    Args:
+        run: The run.
+        patience: Seconds between TERM and KILL.
+
+    Returns:
+        The status afterwards.
+
+    Raises:
+        RunError: The run is over already, or it runs elsewhere and does not answer.
+    """
+    ask(run, "kill", reason="killed on request")
+    status = read_status(run)
+    supervised = proc.is_alive(status.supervisor_pid, status.supervisor_start)
+    if status.writer != "launcher" and (supervised or not status.local):
+        # It allows its own few seconds before it kills.
+        after = wait(run, timeout=patience + 10.0)
+        if after.terminal or not status.local:
+            return after
+    if not proc.is_alive(status.pid, status.pid_start):
+        return read_status(run)
+    pid = status.pid
+    assert pid is not None
+    _signal_group(pid, signal.SIGTERM, alone=True)
+    deadline = time.monotonic() + patience
+    while proc.is_alive(pid, status.pid_start) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if proc.is_alive(pid, status.pid_start):
+        _signal_group(pid, signal.SIGKILL)
+    _record_kill(run, status)
+    return wait(run, timeout=5.0)
+
+
+def _record_kill(run: RunFolder, status: Status) -> None:
+    """Write down the end of a run that has nobody else to do so."""
+    deadline = time.monotonic() + 5.0
+    while proc.is_alive(status.pid, status.pid_start) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    if read_status(run).state is not State.LOST:
+        return
+    record = read_json_or_empty(run.status)
+    record.update(
+        state=State.KILLED,
+        reason="killed on request",
+        signal=int(signal.SIGKILL),
+        ended=time.time(),
+    )
+    try:
+        write_json_atomic(run.status, record)
+    except OSError:
+        return
+
+
+def _signal_group(pid: int, number: int, *, alone: bool = False) -> None:
+    try:
+        # A process that leads no group of its own shares one with strangers.
+        if alone or os.getpgid(pid) != pid:
+            os.kill(pid, number)
+        else:
+            os.killpg(pid, number)
+    except ProcessLookupError:
+        return
+    except PermissionError as error:
+        raise RunError(f"process {pid} belongs to another user") from error
+
+
+def wait(run: RunFolder, timeout: float | None = None) -> Status:
+    """Wait until a run is over.
+
+    Args:
+        run: The run.
+        timeout: Seconds to wait at most; None for no limit.
+
+    Returns:
+        Its status; not terminal if the time was up.
+    """
+    deadline = None if timeout is None else time.monotonic() + timeout
+    pause = 0.02
+    while True:
+        status = read_status(run)
+        if status.terminal:
+            return status
+        left = pause if deadline is None else min(pause, deadline - time.monotonic())
+        if left <= 0:
+            return status
+        time.sleep(left)
+        pause = min(pause * 1.5, 0.5)
+
+
+def prepare_resume(run: RunFolder, *, checkpoint: Path | None = None) -> Path:
+    """Make a run that is over ready to go on in the same folder; `launch.start` does the rest.
+
+    Control files of before are removed, the attempt is counted up, and how the last one ended
+    is kept in `previous`.
+
+    Args:
+        run: The run.
+        checkpoint: What to start from; the last whole checkpoint if None.
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        RunError: The run is running, or has no checkpoint that is whole.
+    """
+    try:
+        held = lock.take(run)
+    except BlockingIOError:
+        raise _is_running(run) from None
+    except OSError as error:
+        raise RunError(f"{run.path} cannot be used: {error.strerror or error}") from error
+    try:
+        status = read_status(run)
+        if not status.terminal or proc.is_alive(status.pid, status.pid_start):
+            raise _is_running(run)
+        chosen = checkpoint or find_checkpoint(run)
+        if chosen is None:
+            raise RunError(
+                Problem(
+                    f"{run.path.name} has no whole checkpoint in {checkpoint_folder(run)}",
+                    remedy="Start it again from the beginning with `traindeck rerun`.",
+                )
+            )
+        if not is_whole(chosen):
+            raise RunError(f"{chosen} is not a whole checkpoint")
+        control.clear(run)
+        _count_up(run, status, chosen)
+    except OSError as error:
+        raise RunError(f"{run.path} cannot be written: {error.strerror or error}") from error
+    finally:
+        os.close(held)
+    return chosen
+
+
+def _count_up(run: RunFolder, status: Status, checkpoint: Path) -> None:
+    """Write the status that the next attempt begins with."""
+    before = read_json_or_empty(run.status)
+    previous = before.get("previous")
+    me = os.getpid()
+    ended = {
+        "attempt": status.attempt,
+        "state": status.state,
+        "reason": status.reason,
+        "started": status.started,
+        "ended": status.ended,
+        "exit_code": status.exit_code,
+        "signal": status.signal,
+    }
+    absolute = checkpoint.absolute()
+    inside = absolute.is_relative_to(run.path.absolute())
+    record = {
+        "v": 1,
+        "state": State.STARTING,
+        "writer": "launcher",
+        "host": proc.host_name(),
+        "boot_id": proc.boot_id(),
+        "pid": None,
+        "pid_start": None,
+        "supervisor_pid": me,
+        "supervisor_start": proc.process_start_time(me),
+        "started": None,
+        "heartbeat": time.time(),
+        "ended": None,
+        "exit_code": None,
+        "signal": None,
+        "reason": "",
+        "attempt": status.attempt + 1,
+        "resume": str(absolute.relative_to(run.path.absolute()) if inside else absolute),
+        "progress": before.get("progress") or {},
+        "previous": [*(previous if isinstance(previous, list) else []), ended][
+            -_MOST_ATTEMPTS_KEPT:
+        ],
+    }
+    write_json_atomic(run.status, record)
+
+
+def _is_running(run: RunFolder) -> RunError:
+    return RunError(
+        Problem(
+            f"{run.path.name} is running",
+            remedy="Stop it first: `traindeck stop`.",
+        )
+    )
+
+
+def find_checkpoint(run: RunFolder, *, folder: Path | None = None) -> Path | None:
+    """Find what to resume from: `last.ckpt` if it is whole, else the newest one that is.
+
+    Args:
+        run: The run.
+        folder: Where the checkpoints lie; where the run's config has them if None.
+    """
+    place = folder or checkpoint_folder(run)
+    last = place / "last.ckpt"
+    if is_whole(last):
+        return last
+    stamped = []
+    for path in place.glob("*.ckpt"):
+        try:
+            stamped.append((path.stat().st_mtime_ns, path.name, path))
+        except OSError:
+            # A link whose target is gone.
+            continue
+    for _, _, path in sorted(stamped, reverse=True):
+        if is_whole(path):
+            return path
+    return None
+
+
+def checkpoint_folder(run: RunFolder) -> Path:
+    """Give the folder of a run's checkpoints, which `trainer.ckpt_dir` may have put elsewhere."""
+    recorded = run.identity().get("checkpoint_dir")
+    if not isinstance(recorded, str) or not recorded or "\0" in recorded:
+        return run.checkpoints
+    return Path(recorded)
+
+
+def is_whole(checkpoint: Path) -> bool:
+    """Tell whether a checkpoint file is complete.
+
+    torch writes ZIP files, whose table of contents comes last: what was cut off has none.
+    """
+    try:
+        with zipfile.ZipFile(checkpoint) as archive:
+            return bool(archive.namelist())
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        return False
+
+
+def remove(run: RunFolder) -> None:
+    """Remove a run that is over, with everything in its folder.
+
+    Raises:
+        RunError: The run is live, or the folder cannot be removed.
+    """
+    if run.path.is_symlink():
+        run.path.unlink()
+        return
+    try:
+        held = lock.take(run)
+    except BlockingIOError:
+        raise _is_running(run) from None
+    except OSError as error:
+        raise RunError(f"{run.path} cannot be removed: {error.strerror or error}") from error
+    try:
+        status = read_status(run)
+        if not status.terminal or proc.is_alive(status.pid, status.pid_start):
+            raise _is_running(run)
+        # Gone from every list in one step, however long removing takes.
+        hidden = run.path.parent / f".removing-{new_id()}"
+        run.path.rename(hidden)
+        shutil.rmtree(hidden)
+    except OSError as error:
+        raise RunError(f"{run.path} cannot be removed: {error.strerror or error}") from error
+    finally:
+        os.close(held)

@@ -1,0 +1,516 @@
+"""Watches one training process from start to end: `python -m trainer.runs.supervisor RUN_FOLDER`.
+
+It is small (no torch, nothing but the standard library) and belongs to nobody: no terminal,
+no parent that matters. It starts the training process in a session of its own, beats,
+enforces wall clock and memory, and records the end. If it dies, training goes on and
+`trainer.runs.beat` speaks for the run.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from trainer.runs import control, ending, lock, proc
+from trainer.runs.beat import ENV_ATTEMPT, ENV_RESUME, ENV_RUN, ENV_SUPERVISOR
+from trainer.runs.layout import RunFolder, read_json_or_empty, write_json_atomic
+from trainer.runs.limits import Limits
+from trainer.runs.queue import DeviceQueue
+from trainer.runs.status import TERMINAL, State, Status, parse, read_status
+
+_TICK = 0.25
+_BEAT = 1.0
+_MEMORY_EVERY = 1.0
+# A full disk at the end: the last status is tried for this long before we give up.
+_LAST_WORD_PATIENCE = 600.0
+_KILL_PATIENCE = 5.0
+
+
+class Supervisor:
+    """The life of one attempt of one run.
+
+    Args:
+        run: The run folder.
+        queue: Devices to wait for before starting; empty starts at once.
+        ready: Descriptor on which the launcher waits for "ok" or a refusal; None for none.
+    """
+
+    def __init__(self, run: RunFolder, *, queue: tuple[str, ...] = (), ready: int | None = None):
+        self.run = run
+        self._ready = ready
+        self._wait_for = queue
+        self._identity = run.identity()
+        self.limits = Limits.of(self._identity.get("limits"))
+        argv = self._identity.get("argv")
+        self._argv = [str(word) for word in argv] if isinstance(argv, list) else []
+        # Only our own engine is sure to beat; any other program runs as soon as it exists.
+        self._engine = "trainer.engine" in self._argv
+        self._queue: DeviceQueue | None = None
+        self._pid = 0
+        self._output_from = 0
+        self._began = 0.0
+        self._trainer: Status | None = None
+        self._trainer_stamp = 0
+        self._inbox: control.Inbox | None = None
+        self._cause = self._why = ""
+        self._asked = False
+        self._term_at = self._kill_at = float("inf")
+        self._terms = 0
+        self._violent = False
+        self._waited: tuple[int, Any] | None = None
+        self._memory_at = 0.0
+        self._beat_at = 0.0
+        self._published: dict[str, Any] = {}
+        self._record: dict[str, Any] = {}
+        self._wakeup = _listen(self._on_signal)
+
+    def main(self) -> int:
+        """Supervise to the end.
+
+        Returns:
+            0 when the run has ended, however it did; 2 if it was refused.
+        """
+        try:
+            self._lock = self._take_folder()
+        except OSError as error:
+            self._answer(f"cannot use {self.run.path}: {error.strerror or error}")
+            return 2
+        except RuntimeError as error:
+            self._answer(str(error))
+            return 2
+        for leftover in self.run.path.glob(".status*.tmp"):
+            leftover.unlink(missing_ok=True)
+        self._begin()
+        self._answer("ok")
+        if not self._argv:
+            self._finish(_failed("run.json names no program to run"))
+            return 0
+        if self._wait_in_line():
+            self._train()
+        if self._queue is not None:
+            self._queue.leave()
+        os.close(self._lock)
+        return 0
+
+    def _take_folder(self) -> int:
+        """Lock the folder, and make sure that no training process is left in it."""
+        deadline = time.monotonic() + 1.0
+        while True:
+            try:
+                held = lock.take(self.run)
+                break
+            except BlockingIOError:
+                # The supervisor before us may just be leaving.
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"{self.run.path} is in use by another process") from None
+                time.sleep(0.05)
+        status = read_status(self.run)
+        elsewhere = not status.local and status.alive and status.writer != "launcher"
+        if proc.is_alive(status.pid, status.pid_start) or elsewhere:
+            os.close(held)
+            raise RuntimeError(
+                f"the training process of {self.run.path} still runs (pid {status.pid})"
+            )
+        return held
+
+    def _begin(self) -> None:
+        """Write the first status of this attempt."""
+        before = read_json_or_empty(self.run.status)
+        attempt = before.get("attempt")
+        me = os.getpid()
+        self._record = {
+            "v": 1,
+            "state": State.QUEUED if self._wait_for else State.STARTING,
+            "writer": "supervisor",
+            "host": proc.host_name(),
+            "boot_id": proc.boot_id(),
+            "pid": None,
+            "pid_start": None,
+            "supervisor_pid": me,
+            "supervisor_start": proc.process_start_time(me),
+            "started": None,
+            "heartbeat": None,
+            "ended": None,
+            "exit_code": None,
+            "signal": None,
+            "reason": "",
+            "attempt": attempt if isinstance(attempt, int) and attempt > 0 else 1,
+            "progress": before.get("progress") or {},
+        }
+        for key in ("previous", "resume"):
+            if before.get(key):
+                self._record[key] = before[key]
+        if self._wait_for:
+            self._record["queue"] = ",".join(self._wait_for)
+        control.clear(self.run)
+        self.run.control.mkdir(exist_ok=True)
+        self.run.logs.mkdir(exist_ok=True)
+        self._inbox = control.Inbox(self.run)
+        self._publish(sync=True)
+
+    def _wait_in_line(self) -> bool:
+        """Wait for the devices; False if the run was cancelled while it waited."""
+        devices = self._identity.get("devices")
+        names = self._wait_for or tuple(devices if isinstance(devices, list) else ())
+        runs_dir = self._identity.get("runs_dir")
+        if not names or not isinstance(runs_dir, str):
+            return True
+        run_id = str(self._identity.get("id", self.run.path.name))
+        self._queue = DeviceQueue(Path(runs_dir), [str(name) for name in names], run_id)
+        if not self._wait_for:
+            try:
+                self._queue.occupy()
+            except OSError:
+                # Not queueing, it only misses being waited for.
+                pass
+            return True
+        try:
+            self._queue.join()
+            while before := self._queue.try_take():
+                self._record["reason"] = f"waits for {', '.join(names)}; {before} before it"
+                self._publish_if_due()
+                self._sleep()
+                if self._cancelled():
+                    self._finish(ending.End(State.STOPPED, None, None, "cancelled in the queue"))
+                    return False
+        except OSError as error:
+            self._finish(_failed(f"the queue cannot be used: {error.strerror or error}"))
+            return False
+        self._record.update(state=State.STARTING, reason="")
+        self._publish(sync=True)
+        return True
+
+    def _cancelled(self) -> bool:
+        assert self._inbox is not None
+        asked = [each for each in self._inbox.poll() if each.kind in ("stop", "kill")]
+        for each in asked:
+            control.done(each)
+        return bool(asked) or self._terms > 0
+
+    def _train(self) -> None:
+        """Start the training process and stay with it to its end."""
+        evidence = ending.KernelEvidence()
+        try:
+            self._start()
+        except (OSError, ValueError) as error:
+            self._finish(_failed(f"the training process could not be started: {error}"))
+            return
+        while not self._exited():
+            self._look_at_trainer()
+            self._answer_requests()
+            self._mind_wall_clock()
+            self._mind_memory()
+            self._end_by_force()
+            self._publish_if_due()
+            self._sleep()
+        returncode = self._reap()
+        self._look_at_trainer()
+        own = self._trainer
+        end = ending.conclude(
+            returncode,
+            own if own is not None and own.state in TERMINAL else None,
+            cause=self._cause,
+            why=self._why,
+            kernel_evidence=lambda: evidence.about(self._pid),
+            tail=lambda: ending.last_lines(self.run.output, since=self._output_from),
+        )
+        evidence.close()
+        self._finish(end)
+
+    def _start(self) -> None:
+        """Start the training process: own session, output to a file, no terminal."""
+        import subprocess
+
+        me = f"{os.getpid()}:{self._record['supervisor_start']}"
+        extra = self._identity.get("env")
+        environment = {
+            # What it prints is seen at once, and nothing of it is lost if it is killed.
+            "PYTHONUNBUFFERED": "1",
+            **os.environ,
+            **({str(k): str(v) for k, v in extra.items()} if isinstance(extra, dict) else {}),
+            ENV_RUN: str(self.run.path),
+            ENV_SUPERVISOR: me,
+            ENV_ATTEMPT: str(self._record["attempt"]),
+        }
+        environment.pop(ENV_RESUME, None)
+        if resume := self._record.get("resume"):
+            environment[ENV_RESUME] = str(self.run.path / str(resume))
+        cwd = self._identity.get("cwd")
+        with self.run.output.open("ab") as output:
+            self._output_from = output.tell()
+            process = subprocess.Popen(
+                self._argv,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=cwd if isinstance(cwd, str) else None,
+                env=environment,
+                start_new_session=True,
+                pass_fds=self._queue.descriptors if self._queue else (),
+            )
+        self._pid = process.pid
+        # We wait for it ourselves; this only keeps Popen from doing so as well.
+        process.returncode = 0
+        self._began = time.monotonic()
+        self._record.update(
+            state=State.STARTING if self._engine else State.RUNNING,
+            pid=self._pid,
+            pid_start=proc.process_start_time(self._pid),
+            started=time.time(),
+        )
+        self._publish(sync=True)
+
+    def _look_at_trainer(self) -> None:
+        """Take over state and progress from the trainer's own file if it has changed."""
+        try:
+            stamp = self.run.trainer_status.stat().st_mtime_ns
+        except OSError:
+            return
+        if stamp == self._trainer_stamp:
+            return
+        self._trainer_stamp = stamp
+        raw = read_json_or_empty(self.run.trainer_status)
+        if raw.get("attempt") != self._record["attempt"] or "state" not in raw:
+            return
+        self._trainer = parse(raw)
+        self._record["progress"] = raw.get("progress") or self._record["progress"]
+        if self._cause == "" and self._trainer.state in (State.RUNNING, State.STOPPING):
+            self._record.update(state=self._trainer.state, reason=self._trainer.reason)
+
+    def _answer_requests(self) -> None:
+        """Kill on request; stop programs that know nothing of control files by signal."""
+        assert self._inbox is not None
+        while self._terms > 0:
+            self._terms -= 1
+            again = self._cause == ending.STOP
+            self._because(ending.STOP, "its supervisor was told to stop")
+            self._signal(signal.SIGTERM)
+            if again:
+                self._kill_at = min(self._kill_at, time.monotonic() + self.limits.kill_s)
+        for each in self._inbox.poll():
+            if each.kind == "kill":
+                control.done(each)
+                self._because(ending.KILL, each.reason or "killed on request")
+                self._term_at = time.monotonic()
+                self._kill_at = min(self._kill_at, self._term_at + _KILL_PATIENCE)
+            elif each.kind == "stop" and not self._engine and self._trainer is None:
+                control.done(each)
+                self._because(ending.STOP, each.reason or "stopped on request")
+                self._term_at = time.monotonic()
+
+    def _mind_wall_clock(self) -> None:
+        """Ask for a stop in time, then insist; a step that hangs ends too."""
+        limits, ran = self.limits, time.monotonic() - self._began
+        if limits.wall_clock_s is None or ran < limits.ask_after_s:
+            return
+        if self._cause in ("", ending.STOP) and not self._asked:
+            self._because(ending.TIMEOUT, f"wall clock limit of {_duration(limits.wall_clock_s)}")
+            self._ask_to_stop("timeout", time.monotonic() + limits.wall_clock_s - ran)
+
+    def _mind_memory(self) -> None:
+        """Poll the memory of the process tree against the limit."""
+        now = time.monotonic()
+        limit = self.limits.memory_bytes
+        if limit is None or self._asked or now < self._memory_at:
+            return
+        self._memory_at = now + _MEMORY_EVERY
+        used = proc.memory_bytes(self._pid, above=limit)
+        if used > limit:
+            self._because(
+                ending.MEMORY, f"used {used / 2**30:.2f} GiB, more than {limit / 2**30:.2f} GiB"
+            )
+            self._ask_to_stop("memory", now + min(self.limits.grace_s, 30.0))
+
+    def _ask_to_stop(self, reason: str, term_at: float) -> None:
+        """Ask for a checkpoint and a stop, and set the time when asking is over."""
+        self._asked = True
+        self._term_at = term_at if self._beats() else time.monotonic()
+        self._kill_at = min(self._kill_at, term_at + self.limits.kill_s)
+        try:
+            control.request(self.run, "stop", after="step", reason=reason)
+        except OSError:
+            # A full disk: the signal means the same.
+            self._term_at = time.monotonic()
+
+    def _end_by_force(self) -> None:
+        now = time.monotonic()
+        if now >= self._term_at:
+            self._term_at = float("inf")
+            self._signal(signal.SIGTERM)
+        if now >= self._kill_at:
+            self._kill_at = now + _KILL_PATIENCE
+            self._signal_group(signal.SIGKILL)
+
+    def _beats(self) -> bool:
+        return self._engine or self._trainer is not None
+
+    def _because(self, cause: str, why: str) -> None:
+        """Note why the run is made to end; killing outranks whatever was asked before."""
+        if self._cause in ("", ending.STOP) or cause == ending.KILL:
+            self._cause, self._why = cause, why
+            self._record.update(state=State.STOPPING, reason=why)
+
+    def _signal(self, number: int) -> None:
+        """Signal the training process alone: its loader workers must not die first."""
+        try:
+            os.kill(self._pid, number)
+        except ProcessLookupError:
+            pass
+
+    def _signal_group(self, number: int) -> None:
+        try:
+            os.killpg(self._pid, number)
+        except (ProcessLookupError, PermissionError):
+            self._signal(number)
+
+    def _exited(self) -> bool:
+        """Tell whether the training process has ended, without giving up its pid yet."""
+        if not hasattr(os, "waitid"):
+            pid, raw, usage = os.wait4(self._pid, os.WNOHANG)
+            self._waited = (raw, usage) if pid else None
+            return bool(pid)
+        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        seen = os.waitid(os.P_PID, self._pid, flags)
+        self._violent = seen is not None and seen.si_code != os.CLD_EXITED
+        return seen is not None
+
+    def _reap(self) -> int:
+        """Clear away what is left of its session after a violent end, then reap it."""
+        if self._waited is None:
+            # Until it is reaped the pid, and so the group's number, cannot go to anybody else.
+            if self._cause in (ending.KILL, ending.TIMEOUT, ending.MEMORY):
+                self._signal_group(signal.SIGKILL)
+            elif self._violent:
+                self._signal_group(signal.SIGTERM)
+            _, raw, usage = os.wait4(self._pid, 0)
+        else:
+            raw, usage = self._waited
+        scale = 1 if sys.platform == "darwin" else 1024
+        self._record["usage"] = {
+            "cpu_s": round(usage.ru_utime + usage.ru_stime, 3),
+            "max_rss_bytes": usage.ru_maxrss * scale,
+        }
+        return os.waitstatus_to_exitcode(raw)
+
+    def _finish(self, end: ending.End) -> None:
+        """Record the end; a full disk is waited out."""
+        self._record.update(
+            state=end.state,
+            reason=end.reason,
+            exit_code=end.exit_code,
+            signal=end.signal,
+            ended=time.time(),
+        )
+        deadline = time.monotonic() + _LAST_WORD_PATIENCE
+        while not self._publish(sync=True):
+            if time.monotonic() > deadline or not self.run.path.is_dir():
+                return
+            time.sleep(0.5)
+
+    def _publish_if_due(self) -> None:
+        """Beat once a second, and at once when something but the progress has changed."""
+        changed = any(
+            self._published.get(key) != self._record.get(key) for key in ("state", "reason", "pid")
+        )
+        if changed or time.monotonic() >= self._beat_at:
+            self._publish(sync=changed)
+
+    def _publish(self, *, sync: bool) -> bool:
+        self._record["heartbeat"] = time.time()
+        # Due again in a second even if the disk refuses: the old status stays whole meanwhile.
+        self._beat_at = time.monotonic() + _BEAT - _TICK / 2
+        try:
+            write_json_atomic(self.run.status, self._record, sync=sync)
+        except OSError:
+            return False
+        self._published = dict(self._record)
+        return True
+
+    def _sleep(self) -> None:
+        """Sleep for a tick, or less if a signal or the end of the child comes."""
+        due = min(_TICK, max(0.0, min(self._term_at, self._kill_at) - time.monotonic()))
+        ready, _, _ = select.select([self._wakeup], [], [], due)
+        if ready:
+            os.read(self._wakeup, 4096)
+
+    def _on_signal(self) -> None:
+        self._terms += 1
+
+    def _answer(self, text: str) -> None:
+        """Tell the launcher; that it may be gone already is fine."""
+        if self._ready is None:
+            if text != "ok":
+                print(text, file=sys.stderr)
+            return
+        try:
+            os.write(self._ready, text.encode())
+            os.close(self._ready)
+        except OSError:
+            pass
+        self._ready = None
+
+
+def _failed(reason: str) -> ending.End:
+    return ending.End(State.FAILED, None, None, reason)
+
+
+def _duration(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, left = divmod(rest, 60)
+    return f"{hours}:{minutes:02d}:{left:02d}" if seconds >= 60 else f"{seconds:g} s"
+
+
+def _listen(on_stop: Any) -> int:
+    """Turn signals into something to select on: HUP ignored, TERM and INT noted."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    # Ignored signals stay ignored in the training process: HUP hurts neither.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: on_stop())
+    return reader
+
+
+def _detach() -> None:
+    """Leave the launcher behind: the parent exits, so that nobody has to wait for us."""
+    if os.fork() > 0:
+        os._exit(0)
+    os.setsid()
+
+
+def main(argv: list[str]) -> int:
+    """Run the supervisor: `RUN_FOLDER [--detach] [--ready-fd N] [--queue DEVICE,…]`."""
+    words = list(argv)
+    ready: int | None = None
+    queue: tuple[str, ...] = ()
+    if "--detach" in words:
+        words.remove("--detach")
+        _detach()
+    if "--ready-fd" in words:
+        at = words.index("--ready-fd")
+        ready = int(words[at + 1])
+        os.set_inheritable(ready, False)
+        del words[at : at + 2]
+    if "--queue" in words:
+        at = words.index("--queue")
+        queue = tuple(name for name in words[at + 1].split(",") if name)
+        del words[at : at + 2]
+    if len(words) != 1:
+        print("usage: python -m trainer.runs.supervisor RUN_FOLDER", file=sys.stderr)
+        return 2
+    run = RunFolder(Path(words[0]).absolute())
+    # Not the launcher's folder: a file system must not stay busy for our sake.
+    os.chdir("/")
+    return Supervisor(run, queue=queue, ready=ready).main()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
