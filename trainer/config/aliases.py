@@ -90,6 +90,8 @@ def rewrite_mapping(
         ConfigError: Two spellings of one key with different values, or a value that an alias
             cannot convert; holds every problem.
     """
+    if not mapping:
+        return mapping, []
     rewriter = _Rewriter(where)
     problems = rewriter.problems
     items = list(rewriter.items((), mapping, ()))
@@ -128,7 +130,7 @@ def rewrite_override(
     items = list(rewriter.items(path, value, path))
     if rewriter.problems:
         raise ConfigError(*rewriter.problems)
-    if len(items) > 1 and isinstance(value, Mapping) and not _notes(items, where):
+    if isinstance(value, Mapping) and not _notes(items, where):
         items = [_Item(path, value, path)]
     return [
         (_dotted(item.path), _rewrite_values(item.value, item.written, item.path)) for item in items

@@ -11,7 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
@@ -27,8 +33,17 @@ class Section(BaseModel):
         extra="forbid",
         allow_inf_nan=False,
         protected_namespaces=(),
-        arbitrary_types_allowed=False,
     )
+
+    @model_serializer(mode="wrap")
+    def _without_absent(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out keys that nobody set and that would become keywords of a class."""
+        dumped: dict[str, Any] = serialize(self)
+        for name, info in type(self).model_fields.items():
+            extra = info.json_schema_extra
+            if isinstance(extra, dict) and extra.get("absent") and name not in self.model_fields_set:
+                dumped.pop(name, None)
+        return dumped
 
 
 class OpenSection(Section):
