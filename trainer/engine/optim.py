@@ -170,13 +170,16 @@ def _muon(
     matrices = [p for _, p in named if p.ndim == 2 and p not in tables]
     rest = [p for _, p in named if p.ndim != 2 or p in tables]
     return _construct(
-        MuonWithAdamW, _groups(matrices, spared), {"muon": keywords, "adamw": adamw},
+        MuonWithAdamW,
+        _groups(matrices, spared),
+        {"muon": keywords, "adamw": adamw},
         _groups(rest, spared),
     )
 
 
 def _groups(parameters: Iterable[nn.Parameter], spared: set[Tensor]) -> list[dict[str, Any]]:
-    decayed, plain = [], []
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
     for parameter in parameters:
         (plain if parameter in spared else decayed).append(parameter)
     groups: list[dict[str, Any]] = []

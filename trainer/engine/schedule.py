@@ -50,6 +50,7 @@ class InverseLR(LRScheduler):
     def __init__(
         self,
         optimizer: Optimizer,
+        *,
         inv_gamma: float = 1.0,
         power: float = 1.0,
         warmup: float = 0.0,

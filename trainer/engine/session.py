@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,13 +13,23 @@ from trainer.engine.requests import Requests
 class Events(Protocol):
     """The part of `trainer.events.EventWriter` that the engine uses."""
 
-    def emit(self, event: str, flush: bool | None = None, **fields: Any) -> None:
+    def emit(self, event: str, /, *, flush: bool | None = None, **fields: Any) -> None:
         """Write one event."""
 
     def metrics(
-        self, step: int, metrics: Mapping[str, Any], *, epoch: int | None = None
+        self,
+        step: int,
+        values: Mapping[str, Any],
+        *,
+        epoch: float | None = None,
+        ts: float | None = None,
     ) -> None:
         """Write one line of metrics."""
+
+    def metrics_rows(
+        self, rows: Iterable[tuple[float, int, float | None, Mapping[str, Any]]]
+    ) -> None:
+        """Write many lines of metrics: (ts, step, epoch, values) each."""
 
     def log(self, level: str, message: str) -> None:
         """Write a message for people."""
@@ -35,21 +45,31 @@ class Events(Protocol):
     ) -> None:
         """Write an alert."""
 
-    def flush(self) -> None:
-        """Bring everything to disk."""
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Bring everything to disk; tell whether it is."""
 
-    def close(self) -> None:
+    def close(self, timeout: float = 5.0) -> None:
         """Flush and end."""
 
 
 class NoEvents:
     """Stands in for the writer on every rank but the first."""
 
-    def emit(self, event: str, flush: bool | None = None, **fields: Any) -> None:
+    def emit(self, event: str, /, *, flush: bool | None = None, **fields: Any) -> None:
         """Do nothing."""
 
     def metrics(
-        self, step: int, metrics: Mapping[str, Any], *, epoch: int | None = None
+        self,
+        step: int,
+        values: Mapping[str, Any],
+        *,
+        epoch: float | None = None,
+        ts: float | None = None,
+    ) -> None:
+        """Do nothing."""
+
+    def metrics_rows(
+        self, rows: Iterable[tuple[float, int, float | None, Mapping[str, Any]]]
     ) -> None:
         """Do nothing."""
 
@@ -67,10 +87,11 @@ class NoEvents:
     ) -> None:
         """Do nothing."""
 
-    def flush(self) -> None:
+    def flush(self, timeout: float = 5.0) -> bool:
         """Do nothing."""
+        return True
 
-    def close(self) -> None:
+    def close(self, timeout: float = 5.0) -> None:
         """Do nothing."""
 
 

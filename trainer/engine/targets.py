@@ -12,25 +12,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from trainer.config.targets_allowed import TARGET, allowed_prefixes, problem_with_target
 from trainer.errors import ConfigError, Problem, nearest
-
-TARGET = "_target_"
-
-# What the config room admits too; the person's own settings may add to it, a profile never can.
-BUILT_IN_PREFIXES = (
-    "trainer.",
-    "torch.",
-    "pytorch_lightning.",
-    "lightning.",
-    "torchmetrics.",
-    "transformers.",
-    "peft.",
-)
-
-
-def allowed_prefixes() -> tuple[str, ...]:
-    """Give the module prefixes, each with its final dot, under which a `_target_` may lie."""
-    return BUILT_IN_PREFIXES
 
 
 def registered_bases() -> tuple[type, ...]:
@@ -67,14 +50,8 @@ def locate(target: str, base: type | tuple[type, ...], *, key: str = "") -> type
         ConfigError: The path lies outside the allowed prefixes, does not exist, is no class, or is
             a class of another kind.
     """
-    prefixes = allowed_prefixes()
-    if not isinstance(target, str) or not _under(target, prefixes):
-        raise _refusal(
-            f"'{target}' may not be loaded: it lies under none of the allowed prefixes.",
-            f"Allowed are {', '.join(p.rstrip('.') for p in prefixes)}; "
-            "your own settings file can add more.",
-            key,
-        )
+    if (problem := problem_with_target(target)) is not None:
+        raise _refusal(*problem, key)
     found = _import(target, key)
     bases = base if isinstance(base, tuple) else (base,)
     wanted = " or ".join(b.__name__ for b in bases)
@@ -83,7 +60,7 @@ def locate(target: str, base: type | tuple[type, ...], *, key: str = "") -> type
         raise _refusal(f"'{target}' is {kind}, not a class.", f"Name a {wanted} class.", key)
     if not issubclass(found, bases):
         raise _refusal(f"'{target}' is no {wanted}.", "", key)
-    if not _under(f"{found.__module__}.", prefixes):
+    if not f"{found.__module__}.".startswith(allowed_prefixes()):
         raise _refusal(
             f"'{target}' is defined in '{found.__module__}', outside the allowed prefixes.", "", key
         )
@@ -107,8 +84,7 @@ def build(section: Mapping[str, Any], base: type | tuple[type, ...], *, key: str
         if name != TARGET
     }
     check_arguments(cls, arguments, key=key)
-    made = cls(**arguments)
-    return made
+    return cls(**arguments)
 
 
 def check_arguments(
@@ -170,8 +146,6 @@ def _nested_bases(target: Any) -> tuple[type, ...]:
 
 def _import(target: str, key: str) -> Any:
     parts = target.split(".")
-    if not all(part.isidentifier() for part in parts):
-        raise _refusal(f"'{target}' is no dotted path of names.", "", key)
     for cut in range(len(parts) - 1, 0, -1):
         module_name = ".".join(parts[:cut])
         try:
@@ -195,10 +169,6 @@ def _import(target: str, key: str) -> Any:
             found = getattr(found, part)
         return found
     raise _refusal(f"'{target}' does not exist: no package '{parts[0]}' here.", "", key)
-
-
-def _under(path: str, prefixes: tuple[str, ...]) -> bool:
-    return any(path.startswith(prefix) for prefix in prefixes)
 
 
 def _join(key: str, name: str) -> str:

@@ -1,0 +1,78 @@
+"""Run folders with a tiny recipe, trained in this process."""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+LAB = str(Path(__file__).parent)
+
+BASE: dict[str, Any] = {
+    "seed": 7,
+    "trainer": {
+        "accelerator": "cpu",
+        "devices": 1,
+        "max_epochs": 3,
+        "num_sanity_val_steps": 0,
+        "precision": "32-true",
+    },
+    "optimizer": {"type": "AdamW", "config": {"lr": 0.01}},
+    "scheduler": {},
+    "dataloader": {"batch_size": 4},
+    "data": {"_target_": "enginelab.tiny.Data"},
+    "model": {"_target_": "enginelab.tiny.Net"},
+    "loss": {"_target_": "enginelab.tiny.Loss"},
+    "logger": {"tensorboard": {"enabled": False}},
+    "run": {"num_threads": 1},
+}
+
+
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Lay dotted keys over a nested dict."""
+    result = copy.deepcopy(base)
+    for key, value in changes.items():
+        *parents, leaf = key.split(".")
+        place = result
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[leaf] = value
+    return result
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Make run folders: `lab("name", **{"trainer.max_epochs": 2})` gives the folder."""
+    settings = tmp_path / "home" / "traindeck"
+    settings.mkdir(parents=True)
+    (settings / "settings.yaml").write_text("allowed_prefixes: [enginelab]\n")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PYTHONPATH", LAB)
+    if LAB not in sys.path:
+        monkeypatch.syspath_prepend(LAB)
+
+    def make(name: str = "run", /, **changes: Any) -> Path:
+        folder = tmp_path / name
+        (folder / "logs").mkdir(parents=True, exist_ok=True)
+        (folder / "config.yaml").write_text(yaml.safe_dump(merged(BASE, changes)))
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def events() -> Callable[..., list[dict[str, Any]]]:
+    """Read a run's events, all or those of one kind."""
+
+    def read(folder: Path, kind: str | None = None) -> list[dict[str, Any]]:
+        lines = (folder / "logs" / "events.jsonl").read_text().splitlines()
+        found = [json.loads(line) for line in lines]
+        return [event for event in found if kind is None or event["event"] == kind]
+
+    return read

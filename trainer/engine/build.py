@@ -1,0 +1,233 @@
+"""Builds the parts of a training from the sections of a config."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytorch_lightning as pl
+from pytorch_lightning.callbacks import EarlyStopping
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
+from pytorch_lightning.profilers import SimpleProfiler
+from torch import nn
+
+from trainer.engine import loops, targets
+from trainer.engine.callbacks import TraindeckCallback
+from trainer.engine.data import Datasets, EngineData
+from trainer.engine.module import TrainModule
+from trainer.engine.optim import make_optimizer
+from trainer.engine.saver import SavePlan, Saver
+from trainer.engine.schedule import make_scheduler
+from trainer.engine.session import Session
+from trainer.errors import ConfigError, Problem
+
+# Keys of other sections, known to the schema, that are no keywords of the recipe's class.
+_NOT_KEYWORDS = {
+    "data": ("name",),
+    "model": ("name",),
+    "loss": ("name", "composite", "groups", "max_component_penalty"),
+}
+
+
+def module_of(config: Mapping[str, Any]) -> pl.LightningModule:
+    """Make what is trained: a LightningModule of one's own, or the recipe's model with its loss.
+
+    Raises:
+        ConfigError: A class may not be loaded, takes other arguments, or a loss is missing.
+    """
+    model = targets.build(_keywords(config, "model"), nn.Module, key="model")
+    if isinstance(model, pl.LightningModule):
+        # Its own optimiser counts; the config's fills in where it has none.
+        if type(model).configure_optimizers is pl.LightningModule.configure_optimizers:
+            _lend_optimizer(model, config)
+        return model
+    # Anything that can be called as loss(model, batch) will do.
+    kinds = (nn.Module, cast("type", Callable))
+    loss = targets.build(_keywords(config, "loss"), kinds, key="loss")
+    return TrainModule(model, loss, optimizer=config["optimizer"], scheduler=config["scheduler"])
+
+
+def data_of(config: Mapping[str, Any]) -> EngineData:
+    """Make the recipe's data and wrap it.
+
+    Raises:
+        ConfigError: The class may not be loaded, takes other arguments, or gives no training data.
+    """
+    bases = (pl.LightningDataModule, Datasets)
+    source = targets.build(_keywords(config, "data"), bases, key="data")
+    return EngineData(
+        source,
+        config["dataloader"],
+        seed=config.get("seed") or 0,
+        shuffle=not config["trainer"].get("overfit_batches"),
+    )
+
+
+def callbacks_of(config: Mapping[str, Any]) -> list[pl.Callback]:
+    """Make early stopping, and the callbacks of `callbacks` and `trainer.callbacks`.
+
+    Raises:
+        ConfigError: A class may not be loaded or takes other arguments.
+    """
+    section = config["trainer"]
+    made: list[pl.Callback] = []
+    if (stopping := early_stopping(section.get("early_stopping"))) is not None:
+        made.append(stopping)
+    for name, written in (config.get("callbacks") or {}).items():
+        if written and written.get("enabled", True) is not False:
+            keywords = {key: value for key, value in written.items() if key != "enabled"}
+            made.append(targets.build(keywords, pl.Callback, key=f"callbacks.{name}"))
+    for number, written in enumerate(section.get("callbacks") or []):
+        made.append(targets.build(written, pl.Callback, key=f"trainer.callbacks.{number}"))
+    return made
+
+
+def early_stopping(written: Any) -> EarlyStopping | None:
+    """Make the callback from `trainer.early_stopping`: true, a patience, or its keywords."""
+    if written is None or written is False or (written == 0 and not isinstance(written, Mapping)):
+        return None
+    keywords: dict[str, Any] = {
+        "monitor": "val/loss",
+        "mode": "min",
+        "patience": 10,
+        "min_delta": 0.0,
+        "check_on_train_epoch_end": False,
+    }
+    if isinstance(written, Mapping):
+        keywords |= {key: value for key, value in written.items() if value is not None}
+    elif written is not True:
+        keywords["patience"] = int(written)
+    targets.check_arguments(EarlyStopping, keywords, key="trainer.early_stopping")
+    return EarlyStopping(**keywords)
+
+
+def loggers_of(config: Mapping[str, Any], folder: Path) -> list[Logger]:
+    """Make TensorBoard's and CSV's loggers, both in `logs/version_N` of the run folder.
+
+    Raises:
+        ConfigError: TensorBoard is asked for and not installed.
+    """
+    logs = folder / "logs"
+    version = sum(1 for _ in logs.glob("version_*"))
+    section = config.get("logger") or {}
+    made: list[Logger] = []
+    if (section.get("tensorboard") or {}).get("enabled", True):
+        try:
+            made.append(TensorBoardLogger(str(folder), name="logs", version=version))
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                Problem(
+                    "TensorBoard is not installed.",
+                    "",
+                    "Install `traindeck[train]`, or write `logger.tensorboard.enabled=false`.",
+                    "logger.tensorboard.enabled",
+                )
+            ) from error
+    if (section.get("csv") or {}).get("enabled", False):
+        made.append(CSVLogger(str(folder), name="logs", version=version))
+    return made
+
+
+def trainer_of(
+    session: Session, data: EngineData, module: pl.LightningModule
+) -> tuple[pl.Trainer, Saver]:
+    """Make the Lightning trainer with our loops, our saver and everything the config asks for.
+
+    Raises:
+        ConfigError: Lightning refuses an argument, or a callback cannot be made.
+    """
+    config, section = session.config, session.config["trainer"]
+    plan = SavePlan.of(section, session.folder / "checkpoints")
+    saver = Saver(session, plan, data)
+    threshold = section.get("grad_clip_threshold")
+    callbacks = [
+        TraindeckCallback(session.folder, grad_clip_threshold=threshold),
+        *callbacks_of(config),
+        saver,
+    ]
+    names = inspect.signature(pl.Trainer).parameters
+    arguments = {
+        name: value for name, value in section.items() if name in names and value is not None
+    }
+    # Here null means something: validation by batches across epochs.
+    arguments["check_val_every_n_epoch"] = section.get("check_val_every_n_epoch", 1)
+    if section.get("strict_deterministic"):
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        arguments |= {"deterministic": True, "benchmark": False}
+    if section.get("profile") and "profiler" not in arguments:
+        folder = Path(section.get("profiler_dir") or session.folder / "logs" / "profile")
+        arguments["profiler"] = SimpleProfiler(dirpath=str(folder), filename="profile")
+    arguments |= {
+        "callbacks": callbacks,
+        "logger": loggers_of(config, session.folder),
+        "default_root_dir": arguments.get("default_root_dir", str(session.folder)),
+        "enable_progress_bar": bool(section.get("enable_progress_bar")),
+        "enable_model_summary": bool(section.get("log_model_structure"))
+        or bool(section.get("enable_model_summary")),
+        # The engine's loaders already give each rank its share.
+        "use_distributed_sampler": False,
+        "enable_checkpointing": True,
+    }
+    try:
+        trainer = pl.Trainer(**arguments)
+    except (TypeError, ValueError) as error:  # Lightning's MisconfigurationException is neither
+        raise _refused(error) from error
+    except Exception as error:
+        if type(error).__name__ == "MisconfigurationException":
+            raise _refused(error) from error
+        raise
+    trainer.traindeck = session  # type: ignore[attr-defined]  # where Session.of looks
+    trainer.traindeck_requests = session.requests  # type: ignore[attr-defined]
+    # Its handlers would talk to other ranks from inside a signal handler; ours only take a note.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    loops.install(trainer, saver)
+    return trainer, saver
+
+
+def quiet() -> None:
+    """Keep Lightning's advertisements and advice for scripts out of the output."""
+    import logging
+
+    for name in ("pytorch_lightning", "lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        ".*does not have many workers.*",
+        ".*smaller than the logging interval.*",
+        ".*exists and is not empty.*",
+        ".*in eval mode at the start of training.*",
+        ".*callbacks used to create the checkpoint.*",
+        ".*`isinstance\\(treespec, LeafSpec\\)` is deprecated.*",
+        ".*Experiment logs directory.*",
+        ".*The epoch parameter in `scheduler.step\\(\\)`.*",
+        ".*Please call `lr_scheduler.step\\(\\)` before.*",
+        ".*lr_scheduler.step\\(\\)` before `optimizer.step\\(\\).*",
+        ".*GPU available but not used.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)
+
+
+def _keywords(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    section = dict(config.get(name) or {})
+    for key in _NOT_KEYWORDS[name]:
+        section.pop(key, None)
+    return section
+
+
+def _lend_optimizer(model: pl.LightningModule, config: Mapping[str, Any]) -> None:
+    def configure_optimizers() -> Any:
+        optimizer = make_optimizer(model, config["optimizer"])
+        scheduler = make_scheduler(optimizer, config["scheduler"])
+        return (
+            optimizer if scheduler is None else {"optimizer": optimizer, "lr_scheduler": scheduler}
+        )
+
+    model.configure_optimizers = configure_optimizers  # type: ignore[method-assign]
+
+
+def _refused(error: Exception) -> ConfigError:
+    first = " ".join(str(error).split())
+    return ConfigError(Problem(f"Lightning refuses the trainer's settings: {first}", key="trainer"))

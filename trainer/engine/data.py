@@ -1,0 +1,358 @@
+"""Loaders that can be taken up again in mid-epoch, from whatever a recipe gives."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from typing import Any, cast
+
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    default_collate,
+)
+
+from trainer.engine import rng
+from trainer.engine.sampler import ResumableBatches, SeededBatches, collated
+from trainer.errors import ConfigError, Problem
+
+
+class Datasets(ABC):  # noqa: B024 - it asks for a shape and gives nothing to inherit
+    """Any class with a `train_dataset()` method: what a recipe gives that leaves loaders to us."""
+
+    @classmethod
+    def __subclasshook__(cls, other: type) -> bool:
+        return callable(getattr(other, "train_dataset", None))
+
+
+class EngineData(pl.LightningDataModule):
+    """Wraps a recipe's data so that the order of training batches can be taken up anywhere.
+
+    Args:
+        source: A `LightningDataModule`, or an object with `train_dataset()` and `val_dataset()`
+            (and perhaps `prepare()` and `collate`). Loaders of the latter come from `dataloader`;
+            those of the former are kept with their own settings, and their order is made resumable
+            where it is a stock one.
+        dataloader: The config's `dataloader` section.
+        seed: The run's seed.
+        shuffle: Whether training data are shuffled, where the engine makes the loader.
+    """
+
+    def __init__(
+        self, source: Any, dataloader: Mapping[str, Any], *, seed: int, shuffle: bool = True
+    ) -> None:
+        super().__init__()
+        self.source = source
+        self._section = dict(dataloader)
+        self._seed = seed
+        self._shuffle = shuffle
+        self._start = (0, 0)
+        self._replay: Mapping[str, Any] | None = None
+        self._foreign_state: Mapping[str, Any] | None = None
+        self._train: Any = None
+        self._fresh = False
+        kind = self._section.get("type") or "DataLoader"
+        if kind != "DataLoader":
+            raise ConfigError(
+                Problem(
+                    f"This version trains with plain loaders, not with {kind}.",
+                    "",
+                    "Write `dataloader.type=DataLoader`.",
+                    "dataloader.type",
+                )
+            )
+
+    @property
+    def gives_datasets(self) -> bool:
+        """Tell whether the engine makes the loaders."""
+        return hasattr(self.source, "train_dataset")
+
+    @property
+    def resumes_by_position(self) -> bool:
+        """Tell whether the training loader can begin anywhere at no cost."""
+        return self._sampler() is not None
+
+    def seek(
+        self,
+        epoch: int,
+        batches: int,
+        replay: Mapping[str, Any] | None,
+        loader_state: Mapping[str, Any] | None,
+    ) -> None:
+        """Let the next training loader begin in mid-epoch.
+
+        Args:
+            epoch: Epoch, from 0.
+            batches: Batches of this rank already trained in it.
+            replay: The random state at the epoch's start, for loaders that must be replayed.
+            loader_state: The state of a loader that keeps its own.
+        """
+        self._start = (epoch, batches)
+        self._replay = replay
+        self._foreign_state = loader_state
+        sampler = self._sampler()
+        if sampler is not None:
+            sampler.seek(epoch, batches)
+
+    def geometry(self) -> dict[str, int]:
+        """Give what the meaning of "n batches into the epoch" depends on."""
+        sampler = self._sampler()
+        if sampler is None:
+            return {}
+        return {
+            "samples": sampler.size,
+            "batch_size": sampler.batch_size,
+            "world_size": sampler.world_size,
+        }
+
+    def loader_state(self) -> Any:
+        """Give the state of a training loader that keeps its own; None for any other."""
+        if self._sampler() is None and hasattr(self._train, "state_dict"):
+            return self._train.state_dict()
+        return None
+
+    def prepare_data(self) -> None:
+        """Fetch or make the data, once per machine."""
+        if isinstance(self.source, pl.LightningDataModule):
+            self.source.trainer = self.trainer
+            self.source.prepare_data()
+        elif hasattr(self.source, "prepare"):
+            self.source.prepare()
+
+    def setup(self, stage: str) -> None:
+        """Let a data module of one's own set up."""
+        if isinstance(self.source, pl.LightningDataModule):
+            self.source.trainer = self.trainer
+            self.source.setup(stage)
+
+    def teardown(self, stage: str) -> None:
+        """Let a data module of one's own clean up."""
+        if isinstance(self.source, pl.LightningDataModule):
+            self.source.teardown(stage)
+
+    def train_dataloader(self) -> Any:
+        """Make the training loader, at the position last sought."""
+        self.build_train()
+        self._fresh = False
+        epoch, batches = self._start
+        sampler = self._sampler()
+        if sampler is not None:
+            sampler.seek(epoch, batches)
+        elif self._foreign_state is not None and hasattr(self._train, "load_state_dict"):
+            self._train.load_state_dict(self._foreign_state)
+        elif batches:
+            wrapper = SizedReplayed if hasattr(self._train, "__len__") else Replayed
+            self._train = wrapper(self._train, batches, self._replay)
+        return self._train
+
+    def build_train(self) -> None:
+        """Make the training loader ahead of time, so that its size can be asked for."""
+        if self._fresh:
+            return
+        self._fresh = True
+        if self.gives_datasets:
+            self._train = self._make(self.source.train_dataset(), "train_dataset")
+        else:
+            self._train = self._adopt(self.source.train_dataloader())
+
+    def val_dataloader(self) -> Any:
+        """Make the validation loader or loaders; an empty list for none."""
+        if not self.gives_datasets:
+            if not _overrides(self.source, "val_dataloader"):
+                return []
+            loaders = self.source.val_dataloader()
+            if isinstance(loaders, list | tuple):
+                return [self._adopt(loader, train=False) for loader in loaders]
+            return self._adopt(loaders, train=False)
+        dataset = self.source.val_dataset() if hasattr(self.source, "val_dataset") else None
+        return [] if dataset is None else self._make(dataset, "val_dataset")
+
+    def transfer_batch_to_device(
+        self, batch: Any, device: torch.device, dataloader_idx: int
+    ) -> Any:
+        """Move a batch as the recipe's data module would."""
+        if isinstance(self.source, pl.LightningDataModule):
+            return self.source.transfer_batch_to_device(batch, device, dataloader_idx)
+        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Change a batch on the host as the recipe's data module would."""
+        if isinstance(self.source, pl.LightningDataModule):
+            return self.source.on_before_batch_transfer(batch, dataloader_idx)
+        return batch
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Change a batch on the device as the recipe's data module would."""
+        if isinstance(self.source, pl.LightningDataModule):
+            return self.source.on_after_batch_transfer(batch, dataloader_idx)
+        return batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the state of a data module of one's own."""
+        inner = isinstance(self.source, pl.LightningDataModule)
+        return {"source": self.source.state_dict()} if inner else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restore a data module of one's own."""
+        if isinstance(self.source, pl.LightningDataModule):
+            self.source.load_state_dict(state_dict.get("source", {}))
+
+    def _sampler(self) -> ResumableBatches | None:
+        sampler = getattr(self._train, "batch_sampler", None)
+        return sampler if isinstance(sampler, ResumableBatches) else None
+
+    def _ranks(self) -> dict[str, int]:
+        trainer = self.trainer
+        return {
+            "rank": trainer.global_rank if trainer else 0,
+            "world_size": trainer.world_size if trainer else 1,
+        }
+
+    def _make(self, dataset: Any, name: str) -> DataLoader[Any]:
+        """Make a loader from the config's `dataloader` section."""
+        train = name == "train_dataset"
+        if isinstance(dataset, IterableDataset):
+            return DataLoader(
+                dataset,
+                batch_size=self._section.get("batch_size") or 1,
+                drop_last=bool(self._section.get("drop_last")) and train,
+                collate_fn=getattr(self.source, "collate", None),
+                generator=self._generator(),
+                **self._worker_settings(),
+            )
+        if len(dataset) == 0:
+            raise ConfigError(
+                Problem(
+                    f"{type(self.source).__name__}.{name}() gives no samples.",
+                    "",
+                    "Check `data.root`, `data.max_items` and the split.",
+                    "data",
+                )
+            )
+        batches = ResumableBatches(
+            len(dataset),
+            self._section.get("batch_size") or 1,
+            shuffle=train and self._shuffle,
+            drop_last=bool(self._section.get("drop_last")) and train,
+            seed=self._seed,
+            even=train,
+            **self._ranks(),
+        )
+        collate = getattr(self.source, "collate", None) or default_collate
+        return self._loader(dataset, batches, collate, self._worker_settings())
+
+    def _adopt(self, loader: Any, *, train: bool = True) -> Any:
+        """Make a loader of one's own resumable if its order is a stock one; else leave it."""
+        if type(loader) is not DataLoader or isinstance(loader.dataset, IterableDataset):
+            return loader
+        samples = len(cast("Sized", loader.dataset))
+        stock = type(loader.batch_sampler) is BatchSampler and (
+            type(loader.sampler) is SequentialSampler
+            or (
+                type(loader.sampler) is RandomSampler
+                and not loader.sampler.replacement
+                and loader.sampler.num_samples == samples
+            )
+        )
+        if not stock or samples == 0:
+            return loader
+        assert loader.batch_size is not None
+        batches = ResumableBatches(
+            samples,
+            loader.batch_size,
+            shuffle=isinstance(loader.sampler, RandomSampler) and self._shuffle,
+            drop_last=loader.drop_last,
+            seed=self._seed,
+            even=train,
+            **self._ranks(),
+        )
+        settings: dict[str, Any] = {
+            "num_workers": loader.num_workers,
+            "pin_memory": loader.pin_memory,
+            "timeout": loader.timeout,
+            "worker_init_fn": loader.worker_init_fn,
+            "multiprocessing_context": loader.multiprocessing_context,
+        }
+        if loader.num_workers:
+            settings["prefetch_factor"] = loader.prefetch_factor
+            settings["persistent_workers"] = loader.persistent_workers
+        return self._loader(loader.dataset, batches, loader.collate_fn, settings)
+
+    def _loader(
+        self, dataset: Any, batches: ResumableBatches, collate: Any, settings: dict[str, Any]
+    ) -> DataLoader[Any]:
+        return DataLoader(
+            SeededBatches(dataset, collate),
+            batch_sampler=batches,
+            collate_fn=collated,
+            generator=self._generator(),
+            **settings,
+        )
+
+    def _generator(self) -> torch.Generator:
+        # Without one of its own, making an iterator draws from the generator that dropout uses.
+        generator = torch.Generator()
+        generator.manual_seed(rng.mix(self._seed, 1))
+        return generator
+
+    def _worker_settings(self) -> dict[str, Any]:
+        workers = int(self._section.get("num_workers") or 0)
+        settings: dict[str, Any] = {
+            "num_workers": workers,
+            "pin_memory": bool(self._section.get("pin_memory")) and torch.cuda.is_available(),
+        }
+        if workers:
+            settings["prefetch_factor"] = self._section.get("prefetch_factor") or 2
+            settings["persistent_workers"] = bool(self._section.get("persistent_workers"))
+        return settings
+
+
+class Replayed:
+    """A loader whose order only it knows, brought forward by fetching and dropping batches once.
+
+    Args:
+        loader: Any iterable of batches.
+        skip: Batches to drop in the first iteration.
+        random_state: The random state in which the epoch began, so that it draws the same again.
+    """
+
+    def __init__(
+        self, loader: Iterable[Any], skip: int, random_state: Mapping[str, Any] | None
+    ) -> None:
+        self.loader = loader
+        self._skip = skip
+        self._random_state = random_state
+
+    def __iter__(self) -> Iterator[Any]:
+        """Give the batches after those already trained."""
+        # Only a first `next` counts: Lightning calls `iter` once more, just to see if it can.
+        skip, self._skip = self._skip, 0
+        if not skip:
+            yield from self.loader
+            return
+        now = rng.capture()
+        if self._random_state is not None:
+            rng.restore(self._random_state)
+        batches = iter(self.loader)
+        for _ in range(skip):
+            next(batches, None)
+        rng.restore(now)
+        yield from batches
+
+
+class SizedReplayed(Replayed):
+    """The same for a loader that knows its length."""
+
+    def __len__(self) -> int:
+        """Give the batches of a whole epoch."""
+        return len(self.loader)  # type: ignore[arg-type]  # made for sized loaders only
+
+
+def _overrides(source: Any, name: str) -> bool:
+    base = getattr(pl.LightningDataModule, name)
+    return getattr(type(source), name, base) is not base

@@ -1,0 +1,170 @@
+"""The training process from start to end: read this page to know what happens in a run."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.utilities.rank_zero import _get_rank
+
+from trainer.config.schema import load_resolved
+from trainer.engine import build, resume
+from trainer.engine.requests import Requests, StopNow, signals_ask
+from trainer.engine.session import NoEvents, Session
+from trainer.errors import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_OUT_OF_MEMORY,
+    EXIT_TIMEOUT,
+    TraindeckError,
+)
+from trainer.events import EventWriter
+from trainer.events.text import clean
+from trainer.runs.beat import TrainerBeat
+from trainer.runs.layout import RunFolder
+from trainer.runs.status import State
+
+if TYPE_CHECKING:
+    from trainer.engine.saver import Saver
+
+
+@dataclass(frozen=True)
+class End:
+    """How training ended: a state, a line for people, and the process's exit code."""
+
+    state: State
+    reason: str
+    exit_code: int
+
+
+def fit(run_folder: Path) -> int:
+    """Train as the folder's `config.yaml` says, and give the process's exit code.
+
+    0 completed or stopped on request, 1 failed, 2 the config is at fault and nothing was trained,
+    3 timeout, 4 out of memory, 130 interrupted.
+    """
+    run = RunFolder(Path(run_folder).absolute())
+    build.quiet()
+    try:
+        session, beat = open_session(run)
+    except TraindeckError as error:  # nobody to tell yet but the person
+        print(f"{error.title}: {error}", file=sys.stderr)
+        return error.exit_code
+
+    # From here on TERM, USR1 and Ctrl-C ask for a checkpoint and a stop, and HUP does nothing.
+    with signals_ask(session.requests):
+        try:
+            end = train(session, run, beat.resume)
+        except BaseException as error:
+            end = end_of_error(error, session.requests)
+    if session.rank == 0:
+        session.events.emit(
+            "run_finished", status=end.state, reason=end.reason, exit_code=end.exit_code
+        )
+        beat.end(end.state, end.reason, end.exit_code)
+    session.events.close()
+    return end.exit_code
+
+
+def train(session: Session, run: RunFolder, chosen_checkpoint: str) -> End:
+    """Build everything that the config names, and run the loop to its end."""
+    config = session.config
+
+    # 1. Random numbers and threads first: all that follows may draw or compute.
+    if config["run"].get("num_threads"):
+        torch.set_num_threads(config["run"]["num_threads"])
+    if config.get("seed") is not None:
+        pl.seed_everything(config["seed"], workers=True, verbose=False)
+
+    # 2. What is trained on, and what is trained.
+    data = build.data_of(config)
+    module = build.module_of(config)
+    if config["trainer"].get("log_model_structure") and session.rank == 0:
+        print(module)
+
+    # 3. Who trains: Lightning's trainer, with loops that can stop and go on exactly.
+    trainer, saver = build.trainer_of(session, data, module)
+
+    # 4. Where to begin.
+    folder = Path(config["trainer"].get("ckpt_dir") or run.checkpoints)
+    checkpoint = resume.choose(config["run"]["resume"], run, folder, chosen_checkpoint)
+    if checkpoint is not None:
+        resume.check(checkpoint, module)
+        session.events.log("info", f"going on from {checkpoint}")
+
+    # 5. Train. Callbacks write events; the saver writes checkpoints and answers requests to stop.
+    trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    return end_of(trainer, saver)
+
+
+def open_session(run: RunFolder) -> tuple[Session, TrainerBeat]:
+    """Read the config and open what this process writes; only rank 0 writes anything.
+
+    Raises:
+        TraindeckError: The config cannot be read, or another process trains in this folder.
+    """
+    resolved = load_resolved(run.config)
+    config = resolved.model_dump()
+    # In these a key is a keyword of somebody's class: only what was written may reach it.
+    written = resolved.model_dump(exclude_unset=True)
+    config |= {name: written.get(name, {}) for name in ("data", "model", "loss")}
+    rank = _get_rank() or 0  # from what a launcher of ranks has put into the environment
+    beat = TrainerBeat(run)
+    events: Any = NoEvents()
+    if rank == 0:
+        beat.start()
+        events = EventWriter(run.events)
+    session = Session(
+        folder=run.path,
+        config=config,
+        events=events,
+        requests=Requests(),
+        rank=rank,
+        beat=beat if rank == 0 else None,
+        attempt=beat.attempt,
+    )
+    return session, beat
+
+
+def end_of(trainer: pl.Trainer, saver: Saver) -> End:
+    """Tell how a training ended that ended by itself or was asked to stop."""
+    lost = f" (the last checkpoint failed: {saver.failure})" if saver.failure else ""
+    stop = saver.stopped
+    if stop is not None:
+        if stop.reason == "timeout":
+            return End(State.TIMEOUT, f"time limit reached{lost}", EXIT_TIMEOUT)
+        code = EXIT_INTERRUPTED if stop.reason == "SIGINT" else EXIT_OK
+        return End(State.STOPPED, f"{stop.reason}{lost}", code)
+    if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
+        return End(State.COMPLETED, f"max_steps reached{lost}", EXIT_OK)
+    epochs = trainer.max_epochs
+    if epochs is not None and epochs != -1 and trainer.current_epoch >= epochs:
+        return End(State.COMPLETED, f"max_epochs reached{lost}", EXIT_OK)
+    return End(State.COMPLETED, f"stopped early by a callback{lost}", EXIT_OK)
+
+
+def end_of_error(error: BaseException, requests: Requests) -> End:
+    """Tell how a training ended that raised, and print what there is to say about it."""
+    if isinstance(error, TraindeckError):
+        print(f"{error.title}: {error}", file=sys.stderr)
+        return End(State.FAILED, clean(str(error).splitlines()[0]), error.exit_code)
+    if isinstance(error, StopNow | KeyboardInterrupt):
+        asked = requests.stop_asked
+        reason = asked.reason if asked else "interrupted"
+        if reason == "timeout":
+            return End(State.TIMEOUT, "time limit reached, without a last checkpoint", EXIT_TIMEOUT)
+        code = EXIT_OK if asked and reason != "SIGINT" else EXIT_INTERRUPTED
+        return End(State.STOPPED, f"{reason}, at once and without a last checkpoint", code)
+    traceback.print_exception(error)
+    kind = type(error).__name__
+    first = clean((str(error).splitlines() or [""])[0])[:500]
+    reason = f"{kind}: {first}" if first else kind
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return End(State.OUT_OF_MEMORY, reason, EXIT_OUT_OF_MEMORY)
+    return End(State.FAILED, reason, EXIT_FAILED)

@@ -1,0 +1,95 @@
+"""The random states of one process, as plain data that a checkpoint can hold."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+_MASK = (1 << 64) - 1
+
+
+def capture() -> dict[str, Any]:
+    """Take the states of Python's, numpy's and torch's generators, and of the GPUs in use."""
+    version, words, gauss = random.getstate()
+    legacy = np.random.get_state(legacy=False)
+    assert isinstance(legacy, dict)
+    inner = legacy["state"]
+    state: dict[str, Any] = {
+        "python": {"version": version, "words": torch.tensor(words), "gauss": gauss},
+        "numpy": {
+            # int64: uint32 tensors are not understood by every torch that may read this.
+            "key": torch.from_numpy(inner["key"].astype(np.int64)),
+            "pos": int(inner["pos"]),
+            "has_gauss": int(legacy["has_gauss"]),
+            "gauss": float(legacy["gauss"]),
+        },
+        "torch": torch.get_rng_state(),
+    }
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    if torch.backends.mps.is_available():
+        state["mps"] = torch.mps.get_rng_state()
+    return state
+
+
+def restore(state: Mapping[str, Any]) -> None:
+    """Put the generators back to a captured state."""
+    python = state["python"]
+    random.setstate((python["version"], tuple(python["words"].tolist()), python["gauss"]))
+    numpy = state["numpy"]
+    np.random.set_state(
+        {
+            "bit_generator": "MT19937",
+            "state": {"key": numpy["key"].numpy().astype(np.uint32), "pos": numpy["pos"]},
+            "has_gauss": numpy["has_gauss"],
+            "gauss": numpy["gauss"],
+        }
+    )
+    torch.set_rng_state(state["torch"].cpu())
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"].cpu())
+    if "mps" in state and torch.backends.mps.is_available():
+        torch.mps.set_rng_state(state["mps"].cpu())
+
+
+def mix(*numbers: int) -> int:
+    """Make one 64-bit seed of several numbers, such that neighbours give unrelated seeds.
+
+    The finaliser is splitmix64's (Steele, Lea and Flood 2014).
+    """
+    seed = 0
+    for number in numbers:
+        seed = (seed + (number & _MASK) + 0x9E3779B97F4A7C15) & _MASK
+        seed = ((seed ^ (seed >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        seed = ((seed ^ (seed >> 27)) * 0x94D049BB133111EB) & _MASK
+        seed ^= seed >> 31
+    return seed
+
+
+@contextmanager
+def seeded(seed: int, *, keep: bool) -> Iterator[None]:
+    """Seed Python's, numpy's and torch's CPU generators for a moment.
+
+    Args:
+        seed: A 64-bit seed.
+        keep: Put the former states back at the end. A loader's worker, which draws random numbers
+            for nothing else, can do without.
+    """
+    if keep:
+        before = random.getstate(), np.random.get_state(), torch.default_generator.get_state()
+    random.seed(seed)
+    np.random.seed(seed & 0xFFFFFFFF)
+    # Not torch.manual_seed: that would reseed the GPUs as well.
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        if keep:
+            random.setstate(before[0])
+            np.random.set_state(before[1])
+            torch.default_generator.set_state(before[2])

@@ -1,0 +1,533 @@
+"""Saves and stops between iterations, and puts a resumed run exactly where the old one stood."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.trainer import call
+
+from trainer.engine import rng
+from trainer.engine.files import CheckpointWriter, Job
+from trainer.engine.loops import ValidationCut
+from trainer.engine.ranks import Ranks
+from trainer.engine.requests import Stop
+from trainer.engine.snapshot import to_host
+from trainer.errors import ConfigError, Problem, nearest
+
+if TYPE_CHECKING:
+    from pytorch_lightning.loops.progress import _ProcessedTracker
+
+    from trainer.engine.data import EngineData
+    from trainer.engine.session import Session
+
+FORMAT = 1
+KEY = "traindeck"
+
+
+@dataclass(frozen=True)
+class SavePlan:
+    """When checkpoints are saved, and which are kept.
+
+    Attributes:
+        folder: Where they go.
+        every_n_epochs: The last checkpoint is replaced after every n epochs; None for never.
+        every_n_steps: And after every n optimiser steps; None for never.
+        top_k: How many of the best are kept, at most one an epoch; 0 none, −1 all.
+        monitor: The metric that says which is best; None for none.
+        mode: `min` or `max`.
+    """
+
+    folder: Path
+    every_n_epochs: int | None = 1
+    every_n_steps: int | None = None
+    top_k: int = 1
+    monitor: str | None = "val/loss"
+    mode: str = "min"
+
+    @staticmethod
+    def of(section: Mapping[str, Any], folder: Path) -> SavePlan:
+        """Read the plan from the config's `trainer` section; `folder` is the run's default."""
+        chosen = section.get("ckpt_dir")
+        return SavePlan(
+            folder=Path(chosen) if chosen else folder,
+            every_n_epochs=section.get("checkpoint_cadence_epochs")
+            or section.get("save_every_n_epochs", 1),
+            every_n_steps=section.get("save_every_n_steps"),
+            top_k=int(section.get("save_top_k", 1)),
+            monitor=section.get("monitor", "val/loss"),
+            mode=section.get("monitor_mode") or "min",
+        )
+
+
+@dataclass
+class _Resume:
+    """What a loaded checkpoint still has to put back, once the loops stand where it was made."""
+
+    random_state: Mapping[str, Any] | None = None
+    metrics: dict[str, Any] = field(default_factory=dict)
+    validation: bool = False
+    scale: float | None = None
+
+
+class Saver(Checkpoint):
+    """Writes `best-epoch%05d.ckpt` and `last-epoch%05d.ckpt`, with links `best.ckpt`, `last.ckpt`.
+
+    The training loops of `trainer.engine.loops` call it between iterations. What it saves there
+    lets an interrupted run continue bit for bit: weights, optimiser, schedulers and callbacks, and
+    also random states of all ranks, the position in the epoch, and the metrics that schedulers and
+    callbacks may still ask for. State is copied to the host first; a thread writes it.
+
+    Where a validation falls inside an accumulation window, the best checkpoint is the one made at
+    the window's end: gradients in progress are not saved.
+
+    Args:
+        session: The process's folder, events and requests.
+        plan: When to save.
+        data: The engine's data module, which is told where to begin.
+
+    Attributes:
+        resumed: Whether a checkpoint of this program was loaded.
+        stopped: The stop that ended training, if one did.
+        failure: Why the last attempt to write a checkpoint failed; None if it did not.
+    """
+
+    def __init__(self, session: Session, plan: SavePlan, data: EngineData) -> None:
+        super().__init__()
+        self._session = session
+        self._plan = plan
+        self._data = data
+        self._trainer: pl.Trainer | None = None
+        self._ranks = Ranks()
+        self._writer = CheckpointWriter(plan.folder, self._report)
+        self._best: list[dict[str, Any]] = []
+        self._last: str | None = None
+        self._before: tuple[list[dict[str, Any]], str | None] = ([], None)
+        self._saved_at: int | None = None
+        self._candidate: float | None = None
+        self._epoch_random_state: Mapping[str, Any] | None = None
+        self._before_validation: dict[str, Any] | None = None
+        self._resume = _Resume()
+        self.resumed = False
+        self.stopped: Stop | None = None
+        self.failure: str | None = None
+
+    # ---- what others ask -------------------------------------------------------------------
+
+    def save_now(self, reason: str = "requested") -> None:
+        """Ask for a checkpoint after the optimiser step under way; callable from any thread."""
+        self._session.requests.checkpoint(reason)
+
+    @property
+    def best_model_path(self) -> str:
+        """The best checkpoint's path, as Lightning's `ckpt_path="best"` wants it; may be empty."""
+        return str(self._plan.folder / self._best[0]["name"]) if self._best else ""
+
+    # ---- called by the loops ---------------------------------------------------------------
+
+    def epoch_begins(self) -> None:
+        """Note the random state from which an order of batches is about to be drawn."""
+        if not self._data.resumes_by_position and not self._resume.random_state:
+            self._epoch_random_state = rng.capture()
+
+    def restore_moment(self) -> None:
+        """Put random states and metrics back to the instant of the checkpoint; once."""
+        waiting = self._resume
+        if waiting.random_state is not None:
+            rng.restore(waiting.random_state)
+            waiting.random_state = None
+        if waiting.metrics:
+            trainer = self._live()
+            device = trainer.strategy.root_device
+            trainer._logger_connector._callback_metrics.update(
+                {name: _to(value, device) for name, value in waiting.metrics.items()}
+            )
+            waiting.metrics = {}
+
+    def rescale(self, progress: _ProcessedTracker) -> None:
+        """Count batches of another size or share: as many samples lie behind as before."""
+        scale, self._resume.scale = self._resume.scale, None
+        if scale is not None:
+            done = min(int(progress.completed * scale), int(self._live().num_training_batches) - 1)
+            progress.ready = progress.started = progress.processed = progress.completed = done
+
+    def take_pending_validation(self) -> bool:
+        """Tell, once, whether the checkpoint was made in front of a validation that is due."""
+        pending, self._resume.validation = self._resume.validation, False
+        return pending
+
+    def before_validation(self, *, due: bool, boundary: bool) -> None:
+        """Note what a stop inside the coming validation would have to save.
+
+        Several ranks finish the validation instead, since they cannot all leave it at once.
+        """
+        self._before_validation = None
+        trainer = self._live()
+        if due and boundary and trainer.world_size == 1:
+            self._before_validation = {
+                "random_state": rng.capture(),
+                "callbacks": to_host(call._call_callbacks_state_dict(trainer)),
+                "fit_loop": trainer.fit_loop.state_dict(),
+                "weights": _versions(trainer.lightning_module),
+            }
+
+    def between_steps(self, *, last: bool, over: bool) -> bool:
+        """Save, validate and stop as is due after an optimiser step.
+
+        Args:
+            last: The epoch's last batch is done; everything waits for the epoch's end, which
+                follows at once.
+            over: Training ends here.
+
+        Returns:
+            Whether to stop.
+        """
+        trainer = self._live()
+        if last:
+            return False
+        stop, checkpoint, validate, due = self._agree(self._steps_due(over))
+        if validate:
+            trainer.fit_loop.epoch_loop.validate()
+        best = self._take_best(agreed=bool(due & 2) or validate)
+        if stop == "step" or checkpoint or due or best:
+            reason = self._stop_reason() if stop == "step" else checkpoint or "cadence"
+            self._save(reason, best=best, last=stop == "step" or bool(checkpoint) or bool(due & 1))
+        return self._stops(stop == "step")
+
+    def between_epochs(self, whole: bool) -> bool:
+        """Save and stop as is due after an epoch.
+
+        Args:
+            whole: All batches of the epoch were trained. An epoch that ended early was saved in
+                its middle, and is to be taken up there.
+
+        Returns:
+            Whether to stop.
+        """
+        trainer = self._live()
+        if not whole:
+            return False
+        epoch = trainer.current_epoch
+        due = bool(self._plan.every_n_epochs) and epoch % (self._plan.every_n_epochs or 1) == 0
+        due = due or self._step_is_due() or trainer.fit_loop.done
+        self._watch_monitor(in_validation=False)
+        stop, checkpoint, validate, code = self._agree(int(due) | (self._candidate is not None) * 2)
+        if validate:
+            trainer.fit_loop.epoch_loop.validate()
+        stopping = stop is not None
+        best = self._take_best(agreed=bool(code & 2) or validate)
+        if stopping or checkpoint or code or best:
+            reason = self._stop_reason() if stopping else checkpoint or "cadence"
+            self._save(reason, best=best, last=stopping or bool(checkpoint) or bool(code & 1))
+        return self._stops(stopping)
+
+    def save_cut(self) -> None:
+        """Save the state in front of the validation that a stop has cut short."""
+        assert self._before_validation is not None
+        self._save(self._stop_reason(), last=True, instead=self._before_validation)
+        self._stops(True)
+
+    # ---- Lightning's hooks -----------------------------------------------------------------
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Take hold of the trainer; remove what a killed writer left."""
+        self._trainer = trainer
+        self._ranks = Ranks.of(trainer)
+        if trainer.is_global_zero and self._plan.folder == self._session.folder / "checkpoints":
+            self._writer.clean()
+
+    def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
+        """Leave a validation under way if a stop was asked for and nothing would be lost."""
+        before = self._before_validation
+        stop = self._session.requests.stop_asked
+        if (
+            before is not None
+            and stop is not None
+            and stop.after != "epoch"
+            and not trainer.sanity_checking
+            # Weights swapped for the validation (averaged ones, say) are swapped back at its end.
+            and before["weights"] == _versions(trainer.lightning_module)
+        ):
+            raise ValidationCut
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look whether this was the best so far."""
+        self._before_validation = None
+        if not trainer.sanity_checking:
+            self._watch_monitor(in_validation=True)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Bring everything to disk."""
+        self._writer.join()
+
+    def on_exception(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
+    ) -> None:
+        """Bring what was saved before the error to disk; the broken state is not saved."""
+        self._writer.join()
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Bring everything to disk."""
+        self._writer.join()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give which checkpoints exist."""
+        return {"best": [dict(entry) for entry in self._best], "last": self._last}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Know the checkpoints of the run that is continued, as far as they lie in this folder."""
+        self._best = [
+            dict(entry)
+            for entry in state_dict.get("best", [])
+            if (self._plan.folder / entry["name"]).exists()
+        ]
+        last = state_dict.get("last")
+        self._last = last if last and (self._plan.folder / last).exists() else None
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Tell the data where to begin, and keep what can be put back only later."""
+        own = checkpoint.get(KEY)
+        if own is None:
+            return
+        self.resumed = True
+        self._saved_at = checkpoint["global_step"]
+        epoch, batches = own["epoch"], own["batches"]
+        rank, ranks = self._session.rank, own["ranks"]
+        # More ranks than then: the new ones go on from their seed.
+        mine = ranks[rank] if rank < len(ranks) else {}
+        self._epoch_random_state = mine.get("epoch_random_state")
+        self._resume = _Resume(
+            mine.get("random_state"), dict(own["metrics"]), validation=own["validation"]
+        )
+        self._data.build_train()
+        then, now = own["geometry"], self._data.geometry()
+        if batches and then and now and (then != now):
+            if then["samples"] != now["samples"]:
+                self._session.events.log(
+                    "warning",
+                    f"the data set has {now['samples']} samples and had {then['samples']} when the "
+                    "checkpoint was made; the epoch goes on at the same share of it",
+                )
+            self._resume.scale = (then["batch_size"] * then["world_size"] * now["samples"]) / (
+                now["batch_size"] * now["world_size"] * then["samples"]
+            )
+            batches = int(batches * self._resume.scale)
+        self._data.seek(epoch, batches, self._epoch_random_state, mine.get("loader"))
+
+    # ---- inside ----------------------------------------------------------------------------
+
+    def _live(self) -> pl.Trainer:
+        assert self._trainer is not None
+        return self._trainer
+
+    def _step_is_due(self) -> bool:
+        every = self._plan.every_n_steps
+        step = self._live().global_step
+        return bool(every) and step % (every or 1) == 0 and step != self._saved_at
+
+    def _steps_due(self, over: bool) -> int:
+        due = self._step_is_due() or (over and self._live().global_step != self._saved_at)
+        return int(due) | (self._candidate is not None) * 2
+
+    def _agree(self, due: int) -> tuple[str | None, str | None, bool, int]:
+        """Let rank 0 say what happens: stop after, checkpoint reason, validate, what is due."""
+        requests = self._session.requests
+        asked = requests.stop_asked
+        after = None if asked is None else "epoch" if asked.after == "epoch" else "step"
+        checkpoint = requests.take_checkpoint()
+        validate = requests.take_validate()
+        if self._ranks.size == 1:
+            return after, checkpoint, validate, due
+        code = self._ranks.agree(
+            [
+                {None: 0, "epoch": 1, "step": 2}[after],
+                int(checkpoint is not None),
+                int(validate),
+                due,
+            ]
+        )
+        after = (None, "epoch", "step")[int(code[0])]
+        return after, (checkpoint or "requested") if code[1] else None, bool(code[2]), int(code[3])
+
+    def _stop_reason(self) -> str:
+        asked = self._session.requests.stop_asked
+        return asked.reason if asked else "stop requested"
+
+    def _stops(self, stopping: bool) -> bool:
+        if stopping:
+            asked = self._session.requests.stop_asked
+            self.stopped = asked or Stop("step", "stopped by rank 0")
+        return stopping
+
+    def _watch_monitor(self, *, in_validation: bool) -> None:
+        """Note a score; complain about a monitor that nobody logs."""
+        trainer, name = self._live(), self._plan.monitor
+        if name is None or self._plan.top_k == 0:
+            return
+        if name.startswith("train/") == in_validation:
+            return
+        metrics = trainer.callback_metrics
+        if name not in metrics:
+            if not in_validation and not name.startswith("train/"):
+                return
+            known = sorted(metrics)
+            raise ConfigError(
+                Problem(
+                    f"Nothing logs '{name}', which is to say which checkpoint is best.",
+                    "",
+                    f"{nearest(name, known)} There are {', '.join(known) or 'none'}.".strip(),
+                    "trainer.monitor",
+                )
+            )
+        self._candidate = float(metrics[name])
+
+    def _take_best(self, *, agreed: bool) -> float | None:
+        """Give the score waiting to be saved if it is among the best."""
+        score, self._candidate = self._candidate, None
+        if not agreed:
+            return None
+        (score,) = self._ranks.agree([math.nan if score is None else score])
+        if math.isnan(score):
+            return None
+        epoch = self._epoch_number()
+        others = [entry for entry in self._best if entry["epoch"] != epoch]
+        if any(e["epoch"] == epoch and not self._better(score, e["score"]) for e in self._best):
+            return None
+        if self._plan.top_k > 0 and len(others) >= self._plan.top_k:
+            return score if self._better(score, others[self._plan.top_k - 1]["score"]) else None
+        return score
+
+    def _better(self, one: float, other: float) -> bool:
+        return one < other if self._plan.mode == "min" else one > other
+
+    def _epoch_number(self) -> int:
+        """Give the epoch under way or just completed, counted from 1."""
+        progress = _epochs(self._live())
+        return int(max(progress.started, progress.completed, 1))
+
+    def _save(
+        self,
+        reason: str,
+        *,
+        best: float | None = None,
+        last: bool,
+        instead: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Copy the state and hand it to the writer."""
+        trainer = self._live()
+        began = time.perf_counter()
+        self._writer.join()  # how that one ended decides what this one replaces
+        job = self._job(best, last=last, reason=reason)
+        checkpoint = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+        own = self._own_state()
+        if instead is not None:
+            checkpoint["callbacks"] = instead["callbacks"] | {self.state_key: self.state_dict()}
+            checkpoint["loops"]["fit_loop"] = instead["fit_loop"]
+            own["ranks"][0]["random_state"] = instead["random_state"]
+            own["validation"] = True
+        checkpoint[KEY] = own
+        self._saved_at = trainer.global_step
+        if not trainer.is_global_zero:
+            return
+        dropped: list[str] = []
+        snapshot = to_host(checkpoint, dropped)
+        if dropped:
+            self._session.events.log(
+                "warning", f"not kept in the checkpoint, no plain data: {', '.join(dropped[:5])}"
+            )
+        job.facts["pause_s"] = round(time.perf_counter() - began, 6)  # type: ignore[index]
+        self._writer.write(snapshot, job)
+
+    def _own_state(self) -> dict[str, Any]:
+        trainer = self._live()
+        loop = trainer.fit_loop
+        epochs = _epochs(trainer)
+        mid_epoch = epochs.started > epochs.processed
+        mine: dict[str, Any] = {"random_state": rng.capture()}
+        if mid_epoch and not self._data.resumes_by_position:
+            mine["epoch_random_state"] = self._epoch_random_state
+            mine["loader"] = self._data.loader_state()
+        return {
+            "format": FORMAT,
+            "epoch": epochs.processed,
+            "batches": loop.epoch_loop.batch_progress.current.completed if mid_epoch else 0,
+            "geometry": self._data.geometry(),
+            "ranks": self._ranks.gather(mine),
+            "metrics": dict(trainer.callback_metrics),
+            "validation": False,
+        }
+
+    def _job(self, best: float | None, *, last: bool, reason: str) -> Job:
+        """Name the files of one snapshot, and note them as if they were already written."""
+        trainer, epoch = self._live(), self._epoch_number()
+        names: list[str] = []
+        links: dict[str, str] = {}
+        obsolete: list[str] = []
+        self._before = (self._best, self._last)
+        if last:
+            name = f"last-epoch{epoch:05d}.ckpt"
+            names.append(name)
+            links["last.ckpt"] = name
+            if self._last not in (None, name):
+                obsolete.append(str(self._last))
+            self._last = name
+        if best is not None:
+            name = f"best-epoch{epoch:05d}.ckpt"
+            names.append(name)
+            kept = [entry for entry in self._best if entry["epoch"] != epoch]
+            kept.append({"score": best, "name": name, "epoch": epoch, "step": trainer.global_step})
+            kept.sort(key=lambda entry: entry["score"], reverse=self._plan.mode == "max")
+            count = self._plan.top_k if self._plan.top_k >= 0 else len(kept)
+            obsolete += [entry["name"] for entry in kept[count:]]
+            self._best = kept[:count]
+            links["best.ckpt"] = self._best[0]["name"]
+        facts: dict[str, Any] = {
+            "step": trainer.global_step,
+            "epoch": epoch,
+            "reason": reason,
+        }
+        return Job(tuple(names), links, tuple(obsolete), facts)
+
+    def _report(self, job: Job, size: int, error: Exception | None) -> None:
+        """Tell the events how a job ended; runs in the writer's thread."""
+        events = self._session.events
+        if error is not None:
+            self._best, self._last = self._before
+            self.failure = f"{type(error).__name__}: {error}".splitlines()[0]
+            events.alert(
+                "error",
+                "checkpoint_failed",
+                f"a checkpoint could not be written: {self.failure}",
+                step=job.facts["step"],
+                advice="Training goes on and older checkpoints are whole; make room on the disk.",
+            )
+            return
+        self.failure = None
+        for name in job.names:
+            path = self._plan.folder / name
+            if path.is_relative_to(self._session.folder):
+                path = path.relative_to(self._session.folder)
+            kind = name.partition("-")[0]
+            events.emit("checkpoint", path=str(path), kind=kind, bytes=size, **job.facts)
+
+
+def _epochs(trainer: pl.Trainer) -> _ProcessedTracker:
+    return cast("_ProcessedTracker", trainer.fit_loop.epoch_progress.current)
+
+
+def _versions(module: torch.nn.Module) -> list[tuple[int, int]]:
+    """Give what changes when a weight is replaced or written to."""
+    return [(p.data_ptr(), p._version) for p in module.parameters()]
+
+
+def _to(value: Any, device: torch.device) -> Any:
+    return value.to(device) if isinstance(value, torch.Tensor) else value
