@@ -119,10 +119,12 @@ def _compose(
         provenance = flatten(config, tree.origins)
     lacking = list(missing(config, place))
     # What is missing because a profile was not found is that problem, not one of its own.
-    if not problems:
+    if tree.whole:
         problems += lacking
-    config, more = finalize.finalize(config, provenance)
+    config, more, reasons = finalize.finalize(config, provenance)
     notes += more
+    for key, reason in reasons.items():
+        provenance[key] = Origin("resolved", text=reason, kind="finalize")
     known = {problem.key for problem in [*problems, *lacking] if problem.key}
     problems += [
         problem for problem in validate.validate(config, provenance) if problem.key not in known

@@ -1,6 +1,6 @@
-"""Interpolations (`${trainer.max_epochs}`), resolved after the merge by OmegaConf.
+"""Interpolations (`${trainer.max_epochs}`), resolved after the merge as OmegaConf resolves them.
 
-A config without `${` never loads OmegaConf. Of resolvers only those run that look at nothing but the
+References that just name another value are followed here; only others load OmegaConf. Of resolvers only those run that look at nothing but the
 config itself: what `oc.env` would read, a secret perhaps, would end up in `config.yaml`.
 """
 
@@ -11,13 +11,15 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from trainer.config.merge import MISSING
+from trainer.config.merge import MISSING, copy
 from trainer.config.text import clean
 from trainer.errors import Problem, nearest
 
 HARMLESS = frozenset(
     {"oc.create", "oc.decode", "oc.deprecated", "oc.dict.keys", "oc.dict.values", "oc.select"}
 )
+_NAME = re.compile(r"\$\{(\.*)([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\}\Z", re.ASCII)
+_OMEGACONF = object()
 _RESOLVER = re.compile(r"\$\{\s*([A-Za-z_][\w.]*)\s*:")
 _MAX_PROBLEMS = 20
 
@@ -55,8 +57,79 @@ def resolve(config: dict[str, Any], place: Place) -> tuple[dict[str, Any], list[
     problems = list(_refused(config, place))
     if problems:
         return config, problems
+    plain = _resolve_plain(config)
+    return (plain, []) if plain is not None else _resolve_by_omegaconf(config, place)
+
+
+def _resolve_plain(config: dict[str, Any]) -> dict[str, Any] | None:
+    """Resolve a config whose interpolations all just name another value: the usual case.
+
+    Returns:
+        The resolved config, or `None` if anything in it is OmegaConf's to decide: nested or
+        concatenated interpolations, resolvers, circles, names that lead nowhere or through another
+        interpolation.
+    """
+    resolved: dict[str, Any] = copy(config)
+    places = [tuple(key) for key in _places(resolved, [])]
+    found = [_follow(resolved, place, set()) for place in places]
+    if any(value is _OMEGACONF for value in found):
+        return None
+    for place, value in zip(places, found, strict=True):
+        node: Any = resolved
+        for part in place[:-1]:
+            node = node[part]
+        node[place[-1]] = copy(value)
+    return resolved
+
+
+def _places(value: Any, path: list[Any]) -> Iterator[list[Any]]:
+    """Walk the strings that hold an interpolation."""
+    if isinstance(value, str):
+        if "${" in value:
+            yield path
+    elif isinstance(value, dict):
+        for key, below in value.items():
+            if below.__class__ in (str, dict, list):
+                yield from _places(below, [*path, key])
+    elif isinstance(value, list):
+        for index, below in enumerate(value):
+            yield from _places(below, [*path, index])
+
+
+def _follow(config: dict[str, Any], place: tuple[Any, ...], seen: set[tuple[Any, ...]]) -> Any:
+    """Give what the interpolation at a place stands for; `_OMEGACONF` if that is not plain."""
+    node: Any = config
+    for part in place:
+        node = node[part]
+    match = _NAME.match(node)
+    if match is None or place in seen:
+        return _OMEGACONF
+    dots, name = match.groups()
+    if len(dots) > len(place):
+        return _OMEGACONF
+    target: list[Any] = list(place[: len(place) - len(dots)]) if dots else []
+    node = config
+    for part in target:
+        node = node[part]
+    for part in name.split("."):
+        if not isinstance(node, dict) or part not in node:
+            return _OMEGACONF
+        target.append(part)
+        node = node[part]
+    if node == MISSING:
+        return _OMEGACONF
+    if isinstance(node, str) and "${" in node:
+        return _follow(config, tuple(target), seen | {place})
+    return _OMEGACONF if has_interpolation(node) else node
+
+
+def _resolve_by_omegaconf(
+    config: dict[str, Any], place: Place
+) -> tuple[dict[str, Any], list[Problem]]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
+
+    problems: list[Problem] = []
 
     _guard_environment()
     _running.active = True

@@ -43,8 +43,6 @@ def merge(
     """
     places = origins if isinstance(origins, dict) else None
     here = origins if isinstance(origins, Origin) else origins.get(HERE)
-    if here is not None:
-        tree[HERE] = here
     for key, value in values.items():
         name = str(key)
         origin = places.get(name, here) if places is not None else here

@@ -21,7 +21,7 @@ class Origin:
     """The place that set a value.
 
     Attributes:
-        where: The file as shown to a person, `"override"`, `"schema"` or `"finalize"`.
+        where: The file as shown to a person, `"override"`, `"schema"` or `"resolved"`.
         line: The line in that file, from 1; `None` where there is none.
         text: The override as typed; for a file, the spelling used there if it was another than the
             canonical one; for a resolved value, why it was resolved so.

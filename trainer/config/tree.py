@@ -40,6 +40,26 @@ class Rewritten:
     problems: tuple[Problem, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One key that an override sets or takes back.
+
+    Attributes:
+        override: The override.
+        key: The canonical key.
+        value: The value in the canonical shape.
+    """
+
+    override: Override
+    key: str
+    value: Any
+
+    @property
+    def origin(self) -> Origin:
+        """The origin of what this sets."""
+        return override_origin(clean(self.override.text))
+
+
 class Rules:
     """What composition means beyond Hydra; this base means nothing beyond it."""
 
@@ -51,11 +71,9 @@ class Rules:
         """Spell a layer canonically."""
         return Rewritten(values, origins)
 
-    def rewrite_override(
-        self, override: Override
-    ) -> tuple[Sequence[tuple[str, Any, str]], Sequence[Problem]]:
-        """Spell an override canonically: keys, values and how they were written if otherwise."""
-        return [(override.key, override.value, "")], []
+    def rewrite_overrides(self, overrides: Sequence[Override]) -> tuple[list[Step], list[Problem]]:
+        """Spell overrides canonically."""
+        return [Step(override, override.key, override.value) for override in overrides], []
 
     def before_layer(
         self, config: dict[Any, Any], tree: dict[str, Any], values: Mapping[Any, Any]
@@ -75,6 +93,7 @@ class Tree:
         files: The profiles that were merged, in order, as shown to a person.
         notes: What a person should know.
         problems: Everything that was wrong.
+        whole: Whether every profile was found and read.
     """
 
     config: dict[Any, Any] = field(default_factory=dict)
@@ -83,6 +102,7 @@ class Tree:
     files: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    whole: bool = True
 
 
 def build(
@@ -113,6 +133,7 @@ def build(
         result = expand_by_hydra(repository, primary, overrides)
     tree.choices = result.choices
     tree.problems += result.problems
+    tree.whole = not result.problems
     _merge_layers(tree, result.layers, repository, rules)
     _apply(tree, result, sources, rules)
     return tree
@@ -211,28 +232,26 @@ def _here(origins: OriginTree) -> Any:
 
 def _apply(tree: Tree, result: Result, sources: Sources, rules: Rules) -> None:
     """Apply the overrides that set values."""
-    steps: list[tuple[Override, str, Any, Origin]] = []
+    settings: list[Override] = []
     for override in result.values:
         if override.package is not None or "/" in override.key:
             tree.problems.append(_no_group(override, sources))
-            continue
-        settings, problems = rules.rewrite_override(override)
-        tree.problems += problems
-        for key, value, written in settings:
-            text = override.text + (f" (as {written})" if written else "")
-            steps.append((override, key, value, override_origin(text)))
+        else:
+            settings.append(override)
+    steps, problems = rules.rewrite_overrides(settings)
+    tree.problems += problems
     # All overrides are one layer: what a person types together is meant together.
     asked: dict[Any, Any] = {}
-    for override, key, value, origin in steps:
-        if override.kind != "delete":
-            merging.set_value(asked, {}, key, value, origin, lenient=True)
+    for step in steps:
+        if step.override.kind != "delete":
+            merging.set_value(asked, {}, step.key, step.value, step.origin, lenient=True)
     tree.notes += rules.before_layer(tree.config, tree.origins, asked)
     base = rules.base()[0]
-    for override, key, value, origin in steps:
-        if override.kind == "delete":
-            problem = _delete(tree, base, key, value, origin)
+    for step in steps:
+        if step.override.kind == "delete":
+            problem = _delete(tree, base, step.key, step.value, step.origin)
         else:
-            problem = _set(tree, key, value, origin)
+            problem = _set(tree, step.key, step.value, step.origin)
         if problem is not None:
             tree.problems.append(problem)
 
