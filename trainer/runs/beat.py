@@ -20,7 +20,7 @@ from typing import Any
 
 from trainer.runs import control, lock, proc
 from trainer.runs.layout import RunFolder, dumps, read_json_or_empty, write_bytes_atomic
-from trainer.runs.status import TERMINAL, State, Status, read_status
+from trainer.runs.status import TERMINAL, State, Status, known_state, read_status
 
 # The supervisor names itself to the process that it starts.
 ENV_RUN = "TRAINDECK_RUN"
@@ -267,7 +267,7 @@ class TrainerBeat:
         recorded = read_json_or_empty(self.run.status)
         if self.supervised and (
             recorded.get("attempt", self.attempt) != self.attempt
-            or recorded.get("state") in TERMINAL
+            or known_state(recorded.get("state")) in TERMINAL
         ):
             # A later attempt has begun, or the supervisor has said its last word already.
             return

@@ -330,9 +330,10 @@ def summarise(run: RunFolder) -> RunSummary:
     except ValueError:
         problem = "run.json is garbled"
     status = read_status(run)
-    folder_name = printable(run.path.name)
+    folder_name = printable(run.path.name) or "?"
     nothing = bool(problem) and not status.writer
-    problem = "; ".join(part for part in (problem, status.problem) if part)
+    if not nothing:
+        problem = "; ".join(part for part in (problem, status.problem) if part)
     parent = identity.get("parent")
     return RunSummary(
         id=_text(identity.get("id")) or folder_name,

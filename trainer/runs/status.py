@@ -68,6 +68,11 @@ _EXIT_CODES = {
 }
 
 
+def known_state(value: object) -> State | None:
+    """Read a state from a file; None if it is not one of ours."""
+    return State(value) if isinstance(value, str) and value in _STATES else None
+
+
 def exit_code_for(state: State) -> int:
     """Give the exit code that a command waiting for the run ends with.
 
@@ -178,7 +183,7 @@ def read_status(run: RunFolder | Path | str, *, now: float | None = None) -> Sta
         missing = main_problem or "status.json is missing"
         return Status(state=State.LOST, reason=missing, problem=missing)
     status = parse(main or own)
-    trainer = parse(own) if own.get("state") in _STATES else None
+    trainer = parse(own) if own else None
     if trainer is not None and main and trainer.attempt != status.attempt:
         # Left over from an attempt before this one, which has not come to write yet.
         trainer = None
@@ -294,7 +299,8 @@ def _file_system_time(folder: Path, fallback: float) -> float:
 def _load(path: Path) -> tuple[dict[str, Any], str]:
     """Read one status file: its content, and what is wrong with it."""
     try:
-        return read_json(path), ""
+        raw = read_json(path)
+        return (raw, "") if known_state(raw.get("state")) else ({}, f"{path.name} is garbled")
     except FileNotFoundError:
         return {}, ""
     except OSError as error:
@@ -305,9 +311,8 @@ def _load(path: Path) -> tuple[dict[str, Any], str]:
 
 def parse(raw: dict[str, Any]) -> Status:
     """Make a Status of what one status file holds, as it stands; wrong types read as missing."""
-    state = raw.get("state")
     return Status(
-        state=State(state) if state in _STATES else State.LOST,
+        state=known_state(raw.get("state")) or State.LOST,
         writer=_text(raw.get("writer")),
         host=_text(raw.get("host")),
         boot_id=_text(raw.get("boot_id")),

@@ -21,7 +21,7 @@ from trainer.runs.beat import ENV_ATTEMPT, ENV_RESUME, ENV_RUN, ENV_SUPERVISOR
 from trainer.runs.layout import RunFolder, read_json_or_empty, write_json_atomic
 from trainer.runs.limits import Limits
 from trainer.runs.queue import DeviceQueue
-from trainer.runs.status import TERMINAL, State, Status, parse, read_status
+from trainer.runs.status import TERMINAL, State, Status, known_state, parse, read_status
 
 _TICK = 0.25
 _BEAT = 1.0
@@ -275,7 +275,7 @@ class Supervisor:
             return
         self._trainer_stamp = stamp
         raw = read_json_or_empty(self.run.trainer_status)
-        if raw.get("attempt") != self._record["attempt"] or "state" not in raw:
+        if raw.get("attempt") != self._record["attempt"] or not known_state(raw.get("state")):
             return
         self._trainer = parse(raw)
         self._record["progress"] = raw.get("progress") or self._record["progress"]
