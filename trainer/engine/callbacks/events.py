@@ -104,11 +104,7 @@ class TraindeckCallback(pl.Callback):
         recorder = self._recorder
         if recorder is None:
             return
-        logged = held(trainer)
-        if logged and self._step != _NO_STEP:
-            new = self._forward.new(logged, per_step=True)
-            if new:
-                recorder.late(self._step, self._epoch, self._end, new)
+        self._take_logged(trainer, per_step=True)
         self._start = time.perf_counter()
 
     def on_before_optimizer_step(
@@ -279,7 +275,7 @@ class TraindeckCallback(pl.Callback):
         """Note when the epoch starts, and what the module logged at the end of the last."""
         if self._recorder is None:
             return
-        self._take_logged(trainer)
+        self._take_logged(trainer, per_step=False)
         self._epoch = trainer.current_epoch
         self._epoch_start = self._mark = time.perf_counter()
         self._disturbed = False
@@ -287,6 +283,7 @@ class TraindeckCallback(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write everything up to here, and how long the epoch took."""
         if self._recorder is not None and self._session is not None:
+            self._take_logged(trainer, per_step=True)
             now = time.perf_counter()
             seconds = round(now - self._epoch_start, 6)
             self._recorder.drop_unfinished()
@@ -308,6 +305,7 @@ class TraindeckCallback(pl.Callback):
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note when a validation starts: it is no part of a step's time."""
+        self._take_logged(trainer, per_step=True)
         self._validation_start = time.perf_counter()
 
     @override
@@ -346,15 +344,18 @@ class TraindeckCallback(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take what the module logged at its last epoch's end."""
         if self._recorder is not None:
-            self._take_logged(trainer)
+            self._take_logged(trainer, per_step=False)
             self._write(wait=True)
 
-    def _take_logged(self, trainer: pl.Trainer) -> None:
-        if self._recorder is None or self._step == _NO_STEP:
+    def _take_logged(self, trainer: pl.Trainer, *, per_step: bool) -> None:
+        """Add what the module has logged since the last look to the step that it belongs to."""
+        logged = held(trainer)
+        if not logged or self._recorder is None or self._step == _NO_STEP:
             return
-        values = self._forward.new(held(trainer), per_step=False)
+        values = self._forward.new(logged, per_step=per_step)
         if values:
-            self._recorder.late(self._step, self._epoch, time.perf_counter(), values)
+            when = self._end if per_step else time.perf_counter()
+            self._recorder.late(self._step, self._epoch, when, values)
 
     def state_dict(self) -> dict[str, Any]:
         """Keep the counts behind `grad_clip_pct` in the checkpoint."""

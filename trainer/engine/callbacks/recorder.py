@@ -178,7 +178,7 @@ class StepRecorder:
             if len(entry) == 4:
                 step, epoch, end, values = entry
                 for name, value in values:
-                    metrics[name] = next(number) if isinstance(value, Tensor) else float(value)
+                    metrics[name] = next(number) if isinstance(value, Tensor) else value
                 rows.append((end + offset, step, epoch, metrics))
                 continue
             (
@@ -201,7 +201,7 @@ class StepRecorder:
                 # Each was divided by `accumulated`, also in an epoch's shorter last window.
                 metrics[LOSS] = sum(next(number) for _ in range(losses)) * accumulated / losses
             for name, value in extras:
-                metrics[name] = next(number) if isinstance(value, Tensor) else float(value)
+                metrics[name] = next(number) if isinstance(value, Tensor) else value
             if lr is not None:
                 metrics["lr"] = float(lr)
             if normed:

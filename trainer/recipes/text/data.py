@@ -49,7 +49,6 @@ class PyStdlib:
         val_fraction: float = 0.1,
         max_items: int | None = None,
         stride: int | None = None,
-        name: str = "pystdlib",
     ) -> None:
         problems = []
         if context < 1:
@@ -70,7 +69,6 @@ class PyStdlib:
             problems.append(Problem("`stride` must be at least 1.", key="data.stride"))
         if problems:
             raise ConfigError(*problems)
-        self.name = name
         self.root = Path(root).expanduser() if root else Path(sysconfig.get_path("stdlib"))
         self.context = context
         self.val_fraction = val_fraction

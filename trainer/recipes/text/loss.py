@@ -22,9 +22,8 @@ class NextByteLoss(nn.Module):
         "val/bits_per_byte": {"unit": "bits/byte", "goal": "min"},
     }
 
-    def __init__(self, label_smoothing: float = 0.0, name: str = "next_token") -> None:
+    def __init__(self, label_smoothing: float = 0.0) -> None:
         super().__init__()
-        self.name = name
         self.label_smoothing = label_smoothing
 
     def forward(

@@ -14,7 +14,7 @@ from trainer.errors import ConfigError, Problem
 class GPT(nn.Module):
     """Predicts the next token from those before it.
 
-    Pre-norm blocks (RMSNorm, Zhang & Sennrich 2019), rotary positions (Su et al. 2021), input and
+    Pre-norm blocks (Xiong et al. 2020), rotary positions (Su et al. 2021), input and
     output embedding shared (Press & Wolf 2017), no biases. Positions are relative and computed, so
     that a trained model takes sequences of any length.
 
@@ -41,7 +41,6 @@ class GPT(nn.Module):
         heads: int = 4,
         mlp_ratio: float = 4.0,
         dropout: float = 0.0,
-        name: str = "gpt",
     ) -> None:
         super().__init__()
         if dim % heads or (dim // heads) % 2:
@@ -52,7 +51,6 @@ class GPT(nn.Module):
                     key="model.dim",
                 )
             )
-        self.name = name
         self.vocab_size = vocab_size
         self.context = context
         self.head_dim = dim // heads
@@ -60,7 +58,7 @@ class GPT(nn.Module):
         self.blocks = nn.ModuleList(
             Block(dim, heads, int(mlp_ratio * dim), dropout) for _ in range(layers)
         )
-        self.norm = nn.RMSNorm(dim)
+        self.norm = nn.LayerNorm(dim, bias=False)
         self.head = nn.Linear(dim, vocab_size, bias=False)
         self.head.weight = self.embedding.weight
         cos, sin = rotations(context, self.head_dim)
@@ -106,10 +104,10 @@ class Block(nn.Module):
         super().__init__()
         self.heads = heads
         self.dropout = dropout
-        self.attention_norm = nn.RMSNorm(dim)
+        self.attention_norm = nn.LayerNorm(dim, bias=False)
         self.qkv = nn.Linear(dim, 3 * dim, bias=False)
         self.attention_out = nn.Linear(dim, dim, bias=False)
-        self.mlp_norm = nn.RMSNorm(dim)
+        self.mlp_norm = nn.LayerNorm(dim, bias=False)
         self.mlp_in = nn.Linear(dim, hidden, bias=False)
         self.mlp_out = nn.Linear(hidden, dim, bias=False)
 
@@ -122,11 +120,12 @@ class Block(nn.Module):
     def _attend(self, x: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
         batch, length, dim = x.shape
         qkv = self.qkv(x).view(batch, length, 3, self.heads, dim // self.heads)
-        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        qkv = qkv.permute(2, 0, 3, 1, 4)
+        queries, keys = rotate(qkv[:2], rotation)
         mixed = functional.scaled_dot_product_attention(
-            rotate(q, rotation),
-            rotate(k, rotation),
-            v,
+            queries,
+            keys,
+            qkv[2],
             is_causal=True,
             dropout_p=self.dropout if self.training else 0.0,
         )
