@@ -7,7 +7,7 @@ it. Validation, `config where`, the documentation's tables and every form read t
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -41,7 +41,11 @@ class Section(BaseModel):
         dumped: dict[str, Any] = serialize(self)
         for name, info in type(self).model_fields.items():
             extra = info.json_schema_extra
-            if isinstance(extra, dict) and extra.get("absent") and name not in self.model_fields_set:
+            if (
+                isinstance(extra, dict)
+                and extra.get("absent")
+                and name not in self.model_fields_set
+            ):
                 dumped.pop(name, None)
         return dumped
 
@@ -214,22 +218,31 @@ def literals(annotation: Any) -> tuple[Any, ...]:
 
 
 def bounds_text(info: FieldInfo) -> str:
-    """Write a field's bounds: `≥ 1, < 5`."""
+    """Write a field's bounds: `≥ 1, < 5`; where they differ by type, `int ≥ 0; float ≥ 0, ≤ 1`."""
+    if own := _bounds(info.metadata):
+        return own
+    by_type = {}
+    for part in _parts(info.annotation, keep_annotated=True):
+        metadata = [
+            item
+            for outer in getattr(part, "__metadata__", ())
+            for item in (outer.metadata if isinstance(outer, FieldInfo) else [outer])
+        ]
+        if bounds := _bounds(metadata):
+            by_type[type_text(part)] = bounds
+    if len(by_type) == 1:
+        return next(iter(by_type.values()))
+    return "; ".join(f"{name} {bounds}" for name, bounds in by_type.items())
+
+
+def _bounds(metadata: Iterable[Any]) -> str:
     found = []
-    for item in _metadata(info):
+    for item in metadata:
         for name, sign in _BOUNDS.items():
             bound = getattr(item, name, None)
             if bound is not None:
-                text = f"{sign} {bound:g}"
-                if text not in found:
-                    found.append(text)
-    return ", ".join(found)
-
-
-def _metadata(info: FieldInfo) -> Iterator[Any]:
-    yield from info.metadata
-    for part in _parts(info.annotation, keep_annotated=True):
-        yield from getattr(part, "__metadata__", ())
+                found.append(f"{sign} {int(bound) if float(bound).is_integer() else bound}")
+    return ", ".join(dict.fromkeys(found))
 
 
 def _parts(annotation: Any, keep_annotated: bool = False) -> Iterator[Any]:

@@ -63,10 +63,19 @@ class Limits(Section):
         ge=0.0,
     )
     memory_gb: float | None = key(
-        None, "Main memory that the run may use.", source="000 001", unit="GB", gt=0.0
+        None,
+        "Main memory that the run and its processes may use.",
+        source="000 001",
+        unit="GiB",
+        gt=0.0,
     )
     gpu_memory_gb: float | None = key(
-        None, "Memory of each GPU that the run may use.", source="000 001", unit="GB", gt=0.0
+        None,
+        "Memory of each GPU that the run may use.",
+        acted_on=False,
+        source="000 001",
+        unit="GiB",
+        gt=0.0,
     )
 
 

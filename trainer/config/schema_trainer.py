@@ -167,7 +167,9 @@ class LightningArgs(Section):
         unit="steps",
         ge=0,
     )
-    enable_checkpointing: bool | None = key(None, "Whether to write checkpoints; null: yes.")
+    enable_checkpointing: bool | None = key(
+        None, "Lightning's own switch; checkpoints are always written here.", acted_on=False
+    )
     enable_progress_bar: bool | None = key(
         None, "Lightning's own progress bar; null: none, since progress is in the events."
     )
@@ -194,7 +196,9 @@ class LightningArgs(Section):
     benchmark: bool | None = key(None, "Let cuDNN try out its algorithms first.")
     inference_mode: bool = key(True, "Validate under `torch.inference_mode`.")
     use_distributed_sampler: bool = key(
-        True, "Split the data between several processes by Lightning's own sampler."
+        True,
+        "Split data between processes by Lightning's sampler; here the loaders do it themselves.",
+        acted_on=False,
     )
     profiler: Literal["simple", "advanced", "pytorch", "xla"] | None = key(
         None, "Lightning's profiler by name; `trainer.profile` is the shorter way."
@@ -269,7 +273,7 @@ class Trainer(LightningArgs):
         path=True,
     )
     validate_before_resume: bool = key(
-        False, "Validate once before going on from a checkpoint.", source="003"
+        False, "Validate once before going on from a checkpoint.", source="003", acted_on=False
     )
     log_model_structure: bool = key(
         False, "Print the model's structure at the start.", source="002"
@@ -283,7 +287,10 @@ class Trainer(LightningArgs):
     )
     compile: bool = key(False, "Compile the model with `torch.compile`.", source="003")
     benchmark_train_step: bool = key(
-        False, "Measure each step as `perf/train_step_ms`; waits for the GPU.", source="003"
+        False,
+        "Measure each step as `perf/train_step_ms`; waits for the GPU.",
+        source="003",
+        acted_on=False,
     )
     grad_clip_threshold: float | None = key(
         1.0,
@@ -292,10 +299,10 @@ class Trainer(LightningArgs):
         gt=0.0,
     )
     resume_lr: float | None = key(
-        None, "Learning rate to go on with after resuming.", source="003", ge=0.0
+        None, "Learning rate to go on with after resuming.", source="003", ge=0.0, acted_on=False
     )
     resume_weight_decay: float | None = key(
-        None, "Weight decay to go on with after resuming.", source="003", ge=0.0
+        None, "Weight decay to go on with after resuming.", source="003", ge=0.0, acted_on=False
     )
     resume_context: ResumeContext | None = key(
         None, "Resize the model's context when resuming.", source="003", acted_on=False

@@ -385,9 +385,9 @@ def _together(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[P
     hardware, trainer = _section(config, "hardware"), _section(config, "trainer")
     if hardware.get("status") == "unsupported":
         name = hardware.get("name") or hardware.get("device") or "this hardware"
-        why = hardware.get("notes")
+        why = str(hardware.get("notes") or "").rstrip(".")
         yield Problem(
-            f"Hardware {text_of(name)} is unsupported{f': {why}' if why else '.'}",
+            f"Hardware {text_of(name)} is unsupported{f': {why}' if why else ''}.",
             origin("hardware.status", where),
             "Choose another (hardware=cpu, hardware=cloud-rtx-4090, …), or set "
             "hardware.status=supported if it works for you.",
