@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import Any
 
 import pytest
 import yaml
+
+from trainer.runs.beat import ENV_RUN, ENV_SUPERVISOR
+from trainer.runs.proc import process_start_time
 
 LAB = str(Path(__file__).parent)
 
@@ -59,6 +63,9 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
 
     def make(name: str = "run", /, **changes: Any) -> Path:
         folder = tmp_path / name
+        # As under a supervisor: it would hold the folder's lock, not this process.
+        monkeypatch.setenv(ENV_RUN, str(folder))
+        monkeypatch.setenv(ENV_SUPERVISOR, f"{os.getppid()}:{process_start_time(os.getppid())}")
         (folder / "logs").mkdir(parents=True, exist_ok=True)
         (folder / "config.yaml").write_text(yaml.safe_dump(merged(BASE, changes)))
         return folder

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Mapping, Sized
 from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.data import has_len
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
@@ -18,6 +19,7 @@ from torch.utils.data import (
 )
 
 from trainer.engine import rng
+from trainer.engine.replay import Replayed, SizedReplayed
 from trainer.engine.sampler import ResumableBatches, SeededBatches, collated
 from trainer.errors import ConfigError, Problem
 
@@ -51,9 +53,7 @@ class EngineData(pl.LightningDataModule):
         self._section = dict(dataloader)
         self._seed = seed
         self._shuffle = shuffle
-        self._start = (0, 0)
-        self._replay: Mapping[str, Any] | None = None
-        self._foreign_state: Mapping[str, Any] | None = None
+        self._start: tuple[int, int, Mapping[str, Any] | None] = (0, 0, None)
         self._train: Any = None
         self._fresh = False
         kind = self._section.get("type") or "DataLoader"
@@ -72,32 +72,19 @@ class EngineData(pl.LightningDataModule):
         """Tell whether the engine makes the loaders."""
         return hasattr(self.source, "train_dataset")
 
-    @property
-    def resumes_by_position(self) -> bool:
-        """Tell whether the training loader can begin anywhere at no cost."""
-        return self._sampler() is not None
-
-    def seek(
-        self,
-        epoch: int,
-        batches: int,
-        replay: Mapping[str, Any] | None,
-        loader_state: Mapping[str, Any] | None,
-    ) -> None:
+    def seek(self, epoch: int, batches: int, mark: Mapping[str, Any] | None) -> None:
         """Let the next training loader begin in mid-epoch.
 
         Args:
             epoch: Epoch, from 0.
             batches: Batches of this rank already trained in it.
-            replay: The random state at the epoch's start, for loaders that must be replayed.
-            loader_state: The state of a loader that keeps its own.
+            mark: What `mark` gave when the checkpoint was made.
         """
-        self._start = (epoch, batches)
-        self._replay = replay
-        self._foreign_state = loader_state
-        sampler = self._sampler()
-        if sampler is not None:
-            sampler.seek(epoch, batches)
+        self._start = (epoch, batches, mark)
+
+    def mark(self, batches: int) -> dict[str, Any] | None:
+        """Give what `seek` needs besides the numbers, after `batches` of this rank in this epoch."""
+        return self._train.mark(batches) if isinstance(self._train, Replayed) else None
 
     def geometry(self) -> dict[str, int]:
         """Give what the meaning of "n batches into the epoch" depends on."""
@@ -109,12 +96,6 @@ class EngineData(pl.LightningDataModule):
             "batch_size": sampler.batch_size,
             "world_size": sampler.world_size,
         }
-
-    def loader_state(self) -> Any:
-        """Give the state of a training loader that keeps its own; None for any other."""
-        if self._sampler() is None and hasattr(self._train, "state_dict"):
-            return self._train.state_dict()
-        return None
 
     def prepare_data(self) -> None:
         """Fetch or make the data, once per machine."""
@@ -139,15 +120,11 @@ class EngineData(pl.LightningDataModule):
         """Make the training loader, at the position last sought."""
         self.build_train()
         self._fresh = False
-        epoch, batches = self._start
-        sampler = self._sampler()
-        if sampler is not None:
+        epoch, batches, mark = self._start
+        if isinstance(self._train, Replayed):
+            self._train.seek(epoch, batches, mark)
+        elif (sampler := self._sampler()) is not None:
             sampler.seek(epoch, batches)
-        elif self._foreign_state is not None and hasattr(self._train, "load_state_dict"):
-            self._train.load_state_dict(self._foreign_state)
-        elif batches:
-            wrapper = SizedReplayed if hasattr(self._train, "__len__") else Replayed
-            self._train = wrapper(self._train, batches, self._replay)
         return self._train
 
     def build_train(self) -> None:
@@ -156,9 +133,13 @@ class EngineData(pl.LightningDataModule):
             return
         self._fresh = True
         if self.gives_datasets:
-            self._train = self._make(self.source.train_dataset(), "train_dataset")
+            loader = self._make(self.source.train_dataset(), "train_dataset")
         else:
-            self._train = self._adopt(self.source.train_dataloader())
+            loader = self._adopt(self.source.train_dataloader())
+        self._train = loader
+        if self._sampler() is None:
+            kind = SizedReplayed if has_len(loader) else Replayed
+            self._train = kind(loader, rng.mix(self._seed, self._ranks()["rank"]))
 
     def val_dataloader(self) -> Any:
         """Make the validation loader or loaders; an empty list for none."""
@@ -310,47 +291,6 @@ class EngineData(pl.LightningDataModule):
             settings["prefetch_factor"] = self._section.get("prefetch_factor") or 2
             settings["persistent_workers"] = bool(self._section.get("persistent_workers"))
         return settings
-
-
-class Replayed:
-    """A loader whose order only it knows, brought forward by fetching and dropping batches once.
-
-    Args:
-        loader: Any iterable of batches.
-        skip: Batches to drop in the first iteration.
-        random_state: The random state in which the epoch began, so that it draws the same again.
-    """
-
-    def __init__(
-        self, loader: Iterable[Any], skip: int, random_state: Mapping[str, Any] | None
-    ) -> None:
-        self.loader = loader
-        self._skip = skip
-        self._random_state = random_state
-
-    def __iter__(self) -> Iterator[Any]:
-        """Give the batches after those already trained."""
-        # Only a first `next` counts: Lightning calls `iter` once more, just to see if it can.
-        skip, self._skip = self._skip, 0
-        if not skip:
-            yield from self.loader
-            return
-        now = rng.capture()
-        if self._random_state is not None:
-            rng.restore(self._random_state)
-        batches = iter(self.loader)
-        for _ in range(skip):
-            next(batches, None)
-        rng.restore(now)
-        yield from batches
-
-
-class SizedReplayed(Replayed):
-    """The same for a loader that knows its length."""
-
-    def __len__(self) -> int:
-        """Give the batches of a whole epoch."""
-        return len(self.loader)  # type: ignore[arg-type]  # made for sized loaders only
 
 
 def _overrides(source: Any, name: str) -> bool:

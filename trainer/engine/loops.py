@@ -42,12 +42,6 @@ class FitLoop(_FitLoop):
     epoch_loop: EpochLoop
     saver: Saver
 
-    def setup_data(self) -> None:
-        """Make the training loader; note the random state from which its first order comes."""
-        if self._combined_loader is None:
-            self.saver.epoch_begins()
-        super().setup_data()
-
     @property
     def done(self) -> bool:
         """Tell whether training is over."""
@@ -104,8 +98,6 @@ class EpochLoop(_TrainingEpochLoop):
 
     def on_run_start(self, data_fetcher: _DataFetcher) -> None:
         """Start fetching; make up for a validation that a stop cut short."""
-        if self.trainer.current_epoch > 0 and not self.trainer.fit_loop.is_resuming:
-            self.saver.epoch_begins()
         super().on_run_start(data_fetcher)
         if self.saver.take_pending_validation():
             self.on_advance_end(data_fetcher)

@@ -112,7 +112,6 @@ class Saver(Checkpoint):
         self._before: tuple[list[dict[str, Any]], str | None] = ([], None)
         self._saved_at: int | None = None
         self._candidate: float | None = None
-        self._epoch_random_state: Mapping[str, Any] | None = None
         self._before_validation: dict[str, Any] | None = None
         self._resume = _Resume()
         self.resumed = False
@@ -131,11 +130,6 @@ class Saver(Checkpoint):
         return str(self._plan.folder / self._best[0]["name"]) if self._best else ""
 
     # ---- called by the loops ---------------------------------------------------------------
-
-    def epoch_begins(self) -> None:
-        """Note the random state from which an order of batches is about to be drawn."""
-        if not self._data.resumes_by_position and not self._resume.random_state:
-            self._epoch_random_state = rng.capture()
 
     def restore_moment(self) -> None:
         """Put random states and metrics back to the instant of the checkpoint; once."""
@@ -304,7 +298,6 @@ class Saver(Checkpoint):
         rank, ranks = self._session.rank, own["ranks"]
         # More ranks than then: the new ones go on from their seed.
         mine = ranks[rank] if rank < len(ranks) else {}
-        self._epoch_random_state = mine.get("epoch_random_state")
         self._resume = _Resume(
             mine.get("random_state"), dict(own["metrics"]), validation=own["validation"]
         )
@@ -321,7 +314,7 @@ class Saver(Checkpoint):
                 now["batch_size"] * now["world_size"] * then["samples"]
             )
             batches = int(batches * self._resume.scale)
-        self._data.seek(epoch, batches, self._epoch_random_state, mine.get("loader"))
+        self._data.seek(epoch, batches, mine.get("loader"))
 
     # ---- inside ----------------------------------------------------------------------------
 
@@ -452,14 +445,12 @@ class Saver(Checkpoint):
         loop = trainer.fit_loop
         epochs = _epochs(trainer)
         mid_epoch = epochs.started > epochs.processed
-        mine: dict[str, Any] = {"random_state": rng.capture()}
-        if mid_epoch and not self._data.resumes_by_position:
-            mine["epoch_random_state"] = self._epoch_random_state
-            mine["loader"] = self._data.loader_state()
+        batches = loop.epoch_loop.batch_progress.current.completed if mid_epoch else 0
+        mine = {"random_state": rng.capture(), "loader": self._data.mark(batches)}
         return {
             "format": FORMAT,
             "epoch": epochs.processed,
-            "batches": loop.epoch_loop.batch_progress.current.completed if mid_epoch else 0,
+            "batches": batches,
             "geometry": self._data.geometry(),
             "ranks": self._ranks.gather(mine),
             "metrics": dict(trainer.callback_metrics),

@@ -52,6 +52,8 @@ class Module(pl.LightningDataModule):
     def train_dataloader(self):
         if self.kind == "stock":
             return DataLoader(Points(44), batch_size=4, shuffle=True, num_workers=self.workers)
+        if self.kind.startswith("stateful"):
+            return (Stateful if self.kind == "stateful" else StatefulStream)()
         if self.kind == "iterable":
             return DataLoader(Stream(), batch_size=4, num_workers=self.workers)
         sampler = torch.utils.data.WeightedRandomSampler([1.0] * 44, 44)
@@ -65,6 +67,36 @@ class Stream(IterableDataset):
     def __iter__(self):
         points = Points(44)
         yield from (points[i] for i in range(44))
+
+
+class StatefulStream:
+    """A loader that knows where it is, and draws from the global generator."""
+
+    def __init__(self) -> None:
+        self.at = 0
+        self.loaded = False
+        self.points = Points(44)
+
+    def __iter__(self):
+        if not self.loaded:
+            self.at = 0
+        self.loaded = False
+        while self.at < 11:
+            self.at += 1
+            chosen = [self.points[int(torch.randint(44, ()))] for _ in range(4)]
+            yield torch.utils.data.default_collate(chosen)
+
+    def state_dict(self):
+        return {"at": self.at}
+
+    def load_state_dict(self, state):
+        self.at = state["at"]
+        self.loaded = True
+
+
+class Stateful(StatefulStream):
+    def __len__(self) -> int:
+        return 11
 
 
 class Net(nn.Module):
