@@ -218,8 +218,8 @@ def test_garbage_among_the_runs_is_reported_as_such(runs: Path) -> None:
 
 
 def test_an_unreadable_folder_never_raises(runs: Path) -> None:
-    assert summarise(RunFolder(runs / "missing")).state == UNREADABLE
-    assert summarise(RunFolder(Path("/proc/1/mem"))).state == UNREADABLE
+    assert summarise(runs / "missing").state == UNREADABLE
+    assert summarise("/proc/1/mem").state == UNREADABLE
 
 
 def test_several_processes_at_once(runs: Path) -> None:

@@ -22,7 +22,13 @@ from typing import Any
 import msgspec
 
 from trainer.errors import Problem, RunError, nearest
-from trainer.runs.layout import RunFolder, read_json, read_json_or_empty, write_json_atomic
+from trainer.runs.layout import (
+    RUN_JSON,
+    RunFolder,
+    read_json,
+    read_json_or_empty,
+    write_json_atomic,
+)
 from trainer.runs.status import TERMINAL, Progress, State, printable, read_status
 
 INDEX = ".index.sqlite"
@@ -154,13 +160,13 @@ class RunIndex:
         """Look at every folder's time stamp, and into those that changed."""
         if self._known is None:
             self._known = self._load()
-        now = time.time_ns()
+        now, root = time.time_ns(), str(self.runs_dir)
         current: dict[str, _Entry] = {}
         fresh: dict[str, _Entry] = {}
         for relative, stamp in scan(self.runs_dir, self._known):
             entry = self._known.get(relative)
             if entry is None or not entry.holds(stamp, now):
-                entry = _Entry(stamp, now, summarise(RunFolder(self.runs_dir / relative)))
+                entry = _Entry(stamp, now, summarise(f"{root}/{relative}"))
                 if entry.holds(stamp, now):
                     fresh[relative] = entry
             current[relative] = entry
@@ -311,16 +317,17 @@ def _holds_run(path: str) -> bool:
     return os.path.lexists(f"{path}/run.json") or os.path.lexists(f"{path}/status.json")
 
 
-def summarise(run: RunFolder) -> RunSummary:
+def summarise(folder: str | Path) -> RunSummary:
     """Summarise one folder; whatever lies in it, this never raises.
 
     Args:
-        run: A folder that should hold a run.
+        folder: A folder that should hold a run.
     """
+    path = os.fspath(folder)
     problem = ""
     identity: dict[str, Any] = {}
     try:
-        identity = read_json(run.run_json)
+        identity = read_json(f"{path}/{RUN_JSON}")
     except FileNotFoundError:
         problem = "run.json is missing"
     except PermissionError:
@@ -329,8 +336,8 @@ def summarise(run: RunFolder) -> RunSummary:
         problem = f"run.json cannot be read: {error.strerror}"
     except ValueError:
         problem = "run.json is garbled"
-    status = read_status(run)
-    folder_name = printable(run.path.name) or "?"
+    status = read_status(path)
+    folder_name = printable(os.path.basename(path)) or "?"  # noqa: PTH119 - see read_status
     nothing = bool(problem) and not status.writer
     if not nothing:
         problem = "; ".join(part for part in (problem, status.problem) if part)
@@ -338,12 +345,12 @@ def summarise(run: RunFolder) -> RunSummary:
     return RunSummary(
         id=_text(identity.get("id")) or folder_name,
         name=_text(identity.get("name")) or folder_name,
-        path=str(run.path),
+        path=path,
         state=UNREADABLE if nothing else str(status.state),
         tags=_texts(identity.get("tags")),
         preset=_text(identity.get("preset")),
         recipe=_text(identity.get("recipe")),
-        created=_time(identity.get("created")) or _created(run),
+        created=_time(identity.get("created")) or _created(path),
         started=status.started,
         ended=status.ended,
         progress=status.progress,
@@ -357,9 +364,9 @@ def summarise(run: RunFolder) -> RunSummary:
     )
 
 
-def _created(run: RunFolder) -> float:
+def _created(path: str) -> float:
     try:
-        return run.path.stat().st_mtime
+        return Path(path).stat().st_mtime
     except OSError:
         return 0.0
 
@@ -422,7 +429,7 @@ def find(runs_dir: Path | str, key: str | os.PathLike[str]) -> RunFolder:
 
 def _find_by_word(runs: list[RunSummary], word: str) -> RunFolder | None:
     """Find a run by id, "last", name, folder name or the beginning of an id, in this order."""
-    readable = [run for run in runs if run.state != UNREADABLE]
+    readable = [run for run in runs if not run.problem]
     if word == "last" and readable:
         return readable[0].folder
     for fits in (

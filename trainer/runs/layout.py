@@ -14,6 +14,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+RUN_JSON = "run.json"
+STATUS = "status.json"
+TRAINER_STATUS = "status.trainer.json"
 HASH_SUMMARY = "run_hash_summary.json"
 DEBUG_LOG = "debug_log.md"
 # No file that we write comes near this; a larger one is not ours and is not worth the memory.
@@ -39,7 +42,7 @@ class RunFolder:
     @property
     def run_json(self) -> Path:
         """Identity: id, name, tags, command, limits."""
-        return self.path / "run.json"
+        return self.path / RUN_JSON
 
     @property
     def config(self) -> Path:
@@ -69,12 +72,12 @@ class RunFolder:
     @property
     def status(self) -> Path:
         """State and heartbeat, by the supervisor."""
-        return self.path / "status.json"
+        return self.path / STATUS
 
     @property
     def trainer_status(self) -> Path:
         """State, heartbeat and progress, by the training process."""
-        return self.path / "status.trainer.json"
+        return self.path / TRAINER_STATUS
 
     @property
     def lock(self) -> Path:
@@ -147,7 +150,7 @@ def _is_plain_name(value: object) -> bool:
     )
 
 
-def read_json(path: Path, *, limit: int = MAX_JSON_BYTES) -> dict[str, Any]:
+def read_json(path: Path | str, *, limit: int = MAX_JSON_BYTES) -> dict[str, Any]:
     """Read a small JSON object from a regular file.
 
     Raises:
@@ -162,13 +165,12 @@ def read_json(path: Path, *, limit: int = MAX_JSON_BYTES) -> dict[str, Any]:
             raise ValueError(f"{path} is not a regular file")
         if info.st_size > limit:
             raise ValueError(f"{path} has {info.st_size} bytes, more than {limit}")
-        chunks = []
-        while chunk := os.read(descriptor, 1 << 20):
-            chunks.append(chunk)
+        # Files are replaced, not extended: the size seen is the size there is.
+        data = os.read(descriptor, info.st_size + 1)
     finally:
         os.close(descriptor)
     try:
-        value = json.loads(b"".join(chunks))
+        value = json.loads(data.decode())
     except RecursionError as error:
         raise ValueError(f"{path} is nested too deeply") from error
     if not isinstance(value, dict):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.runs import proc
-from trainer.runs.layout import RunFolder, read_json
+from trainer.runs.layout import STATUS, TRAINER_STATUS, RunFolder, read_json
 
 # A heartbeat comes every second; this long without one and a process elsewhere counts as gone.
 STALE_SECONDS = 30.0
@@ -176,9 +176,10 @@ def read_status(run: RunFolder | Path | str, *, now: float | None = None) -> Sta
         run: The run folder.
         now: Unix seconds to judge heartbeats by; the file system's clock if None.
     """
-    folder = run if isinstance(run, RunFolder) else RunFolder(Path(run))
-    main, main_problem = _load(folder.status)
-    own, _ = _load(folder.trainer_status)
+    # Plain strings: a list of ten thousand runs spends more on paths than on reading.
+    folder = os.fspath(run.path if isinstance(run, RunFolder) else run)
+    main, main_problem = _load(folder, STATUS)
+    own, _ = _load(folder, TRAINER_STATUS)
     if not main and not own:
         missing = main_problem or "status.json is missing"
         return Status(state=State.LOST, reason=missing, problem=missing)
@@ -189,7 +190,8 @@ def read_status(run: RunFolder | Path | str, *, now: float | None = None) -> Sta
         trainer = None
     if trainer is not None:
         status = _merge(status, trainer)
-    status = replace(status, problem=main_problem if own else "")
+    if main_problem:
+        status = replace(status, problem=main_problem)
     if status.state in TERMINAL:
         return status
 
@@ -204,7 +206,7 @@ def read_status(run: RunFolder | Path | str, *, now: float | None = None) -> Sta
     if trainer is not None and trainer.state in TERMINAL:
         return _ended_by(status, trainer)
     # They may have recorded the end and gone between our two looks.
-    if (main, own) != (_load(folder.status)[0], _load(folder.trainer_status)[0]):
+    if (main, own) != (_load(folder, STATUS)[0], _load(folder, TRAINER_STATUS)[0]):
         return read_status(folder, now=now)
     reason = status.reason
     if status.writer == "launcher":
@@ -262,12 +264,12 @@ def _merge(status: Status, trainer: Status) -> Status:
     return merged
 
 
-def _beats(folder: RunFolder, status: Status, now: float | None) -> bool:
+def _beats(folder: str, status: Status, now: float | None) -> bool:
     """Tell whether a run that cannot be checked by pid has given a sign of life lately."""
     stamps = [status.heartbeat] if status.heartbeat is not None else []
-    for path in (folder.status, folder.trainer_status):
+    for name in (STATUS, TRAINER_STATUS):
         try:
-            stamps.append(path.stat().st_mtime)
+            stamps.append(Path(folder, name).stat().st_mtime)
         except OSError:
             continue
     clock = time.time() if now is None else now
@@ -275,7 +277,7 @@ def _beats(folder: RunFolder, status: Status, now: float | None) -> bool:
         return True
     if now is None:
         # Our clock may be the one that is wrong: ask the file system for its own.
-        clock = _file_system_time(folder.path, clock)
+        clock = _file_system_time(Path(folder), clock)
     return any(-SKEW_SECONDS <= clock - stamp <= STALE_SECONDS for stamp in stamps)
 
 
@@ -296,17 +298,17 @@ def _file_system_time(folder: Path, fallback: float) -> float:
             pass
 
 
-def _load(path: Path) -> tuple[dict[str, Any], str]:
+def _load(folder: str, name: str) -> tuple[dict[str, Any], str]:
     """Read one status file: its content, and what is wrong with it."""
     try:
-        raw = read_json(path)
-        return (raw, "") if known_state(raw.get("state")) else ({}, f"{path.name} is garbled")
+        raw = read_json(f"{folder}/{name}")
     except FileNotFoundError:
         return {}, ""
     except OSError as error:
-        return {}, f"{path.name} cannot be read: {error.strerror or error}"
+        return {}, f"{name} cannot be read: {error.strerror or error}"
     except ValueError:
-        return {}, f"{path.name} is garbled"
+        return {}, f"{name} is garbled"
+    return (raw, "") if known_state(raw.get("state")) else ({}, f"{name} is garbled")
 
 
 def parse(raw: dict[str, Any]) -> Status:
