@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
     from trainer.runs.layout import RunFolder
 
-# Ranks compare notes about this often, in seconds.
+# Ranks compare notes about this often, in seconds, and after so many steps at most: steps may
+# become slower than they were.
 _EXCHANGE_SECONDS = 1.0
+_EXCHANGE_STEPS = 100
 
 
 class ControlReader:
@@ -129,7 +131,8 @@ class ScriptAnswers:
             # Every rank must come to the next exchange at the same step, so that is agreed here.
             pace = (step - before) / max(now - then, 1e-6)
             self._exchanged = (step, now)
-            ahead = max(1, min(10_000, int(pace * _EXCHANGE_SECONDS)))
+            most = min(_EXCHANGE_STEPS, 2 * (step - before))
+            ahead = max(1, min(most, int(pace * _EXCHANGE_SECONDS)))
             message = (
                 self._requests.stop_asked,
                 self._requests.take_checkpoint(),

@@ -406,12 +406,7 @@ class TraindeckCallback(pl.Callback):
             return  # `fit` alone knows the exit code
         if not self._started and trainer is not None:
             say_started(trainer, session, self._threshold or 1.0)
-        session.events.emit(
-            "run_finished", status=end.state, reason=end.reason, exit_code=end.exit_code
-        )
-        session.events.close()
-        if session.beat is not None:
-            session.beat.end(end.state, end.reason, end.exit_code)
+        script.close_session(session, end.state, end.reason, end.exit_code)
         atexit.unregister(self._at_exit)
 
     def _save(self, trainer: pl.Trainer, reason: str) -> None:

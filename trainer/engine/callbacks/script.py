@@ -143,6 +143,19 @@ def open_session(run: RunFolder, flush_interval: float) -> Session:
     )
 
 
+def close_session(session: Session, state: str, reason: str, exit_code: int | None) -> None:
+    """Record the end and let the folder go, so that a later fit of this process may go on in it."""
+    session.events.emit("run_finished", status=state, reason=reason, exit_code=exit_code)
+    session.events.close()
+    beat: Any = session.beat
+    beat.end(state, reason, exit_code)
+    # A lock that the beat still holds would keep this very process from taking it again.
+    held = getattr(beat, "_lock", None)
+    if isinstance(held, int):
+        beat._lock = None
+        os.close(held)
+
+
 def write_config(run: RunFolder, trainer: pl.Trainer, module: pl.LightningModule) -> None:
     """Write `config.yaml`: what can be known of a script's settings from the objects it made.
 

@@ -36,6 +36,7 @@ class PyStdlib:
         val_fraction: Share of the files that is kept for validation.
         max_items: Use only so many files, of both sides, at least 2; None uses all.
         stride: Bytes from one training window's start to the next; None means `context`.
+        val_windows: Validate on so many windows, spread evenly over all files; None takes all.
 
     Raises:
         ConfigError: A value is out of bounds.
@@ -49,6 +50,7 @@ class PyStdlib:
         val_fraction: float = 0.1,
         max_items: int | None = None,
         stride: int | None = None,
+        val_windows: int | None = None,
     ) -> None:
         problems = []
         if context < 1:
@@ -67,6 +69,8 @@ class PyStdlib:
             )
         if stride is not None and stride < 1:
             problems.append(Problem("`stride` must be at least 1.", key="data.stride"))
+        if val_windows is not None and val_windows < 1:
+            problems.append(Problem("`val_windows` must be at least 1.", key="data.val_windows"))
         if problems:
             raise ConfigError(*problems)
         self.root = Path(root).expanduser() if root else Path(sysconfig.get_path("stdlib"))
@@ -74,6 +78,7 @@ class PyStdlib:
         self.val_fraction = val_fraction
         self.max_items = max_items
         self.stride = stride or context
+        self.val_windows = val_windows
         self._sides: tuple[list[Path], list[Path]] | None = None
 
     def files(self) -> tuple[list[Path], list[Path]]:
@@ -92,7 +97,8 @@ class PyStdlib:
 
     def val_dataset(self) -> Windows:
         """Give the validation windows, which do not overlap: each byte is predicted once."""
-        return self._windows(self.files()[1], self.context)
+        windows = self._windows(self.files()[1], self.context)
+        return windows if self.val_windows is None else windows.spread(self.val_windows)
 
     def collate(self, samples: Tensor | Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Give (inputs, targets), each int64 of shape (batch, context); targets are one further."""
@@ -156,6 +162,13 @@ class Windows(Dataset[Tensor]):
     def __init__(self, data: Tensor, context: int, stride: int) -> None:
         self.data = data
         self._windows = data.unfold(0, context + 1, stride)
+
+    def spread(self, count: int) -> Windows:
+        """Keep at most `count` windows, evenly spaced over all."""
+        if count < len(self):
+            chosen = torch.linspace(0, len(self) - 1, count, dtype=torch.float64).long()
+            self._windows = self._windows[chosen]
+        return self
 
     def __len__(self) -> int:
         """Give the number of windows."""

@@ -14,6 +14,7 @@ class NextByteLoss(nn.Module):
 
     Args:
         label_smoothing: Share of the probability that is spread over all tokens, in training.
+        name: What profiles call it.
     """
 
     metric_info: ClassVar[dict[str, dict[str, Any]]] = {
@@ -22,8 +23,9 @@ class NextByteLoss(nn.Module):
         "val/bits_per_byte": {"unit": "bits/byte", "goal": "min"},
     }
 
-    def __init__(self, label_smoothing: float = 0.0) -> None:
+    def __init__(self, label_smoothing: float = 0.0, name: str = "next_token") -> None:
         super().__init__()
+        self.name = name
         self.label_smoothing = label_smoothing
 
     def forward(
