@@ -13,7 +13,8 @@ Importing this package loads neither numpy nor watchdog; the parts that want the
 
 from __future__ import annotations
 
-from trainer.events.reader import Batch, EventReader, StreamReader
+from trainer.events.foreign import StreamReader
+from trainer.events.reader import Batch, EventReader
 from trainer.events.schema import SCHEMA_VERSION
 from trainer.events.text import clean
 from trainer.events.writer import EventWriter

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib import resources
 from typing import Any
 
 SCHEMA_VERSION = 1
@@ -40,6 +39,8 @@ def is_important(event: str, level: object = None) -> bool:
 
 def json_schema() -> dict[str, Any]:
     """Load the JSON Schema (draft 2020-12) of one line of an events file."""
+    from importlib import resources  # slow to import, and only schema users need it
+
     text = resources.files("trainer.events").joinpath("schema.json").read_text("utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema

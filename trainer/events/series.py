@@ -197,11 +197,10 @@ class RunSeries:
                 continue
             start, end = block.start + part.start, block.start + part.end
             self.lines += len(part.steps)
-            if self._restarted and self._metrics:
+            if self._restarted:
                 self._add_restart(part, block, start, end)
             else:
                 self._add(part, start, end)
-            self._restarted = False
         self.version += 1
 
     def envelope(self, name: str) -> Envelope:
@@ -278,6 +277,7 @@ class RunSeries:
         if place is not None:
             step = StepCounter().resolve(rows.steps[:1])[0]
             self._cut_all(step, middle)
+            self._restarted = False
         self._add(rows, middle, end)
 
     def _add(self, rows: Rows, start: int, end: int) -> None:

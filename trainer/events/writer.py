@@ -18,8 +18,12 @@ from trainer.events.encode import encode_event, encode_metrics, plain_metrics
 from trainer.events.schema import ALERT, LOG, is_important
 from trainer.events.sink import FileSink
 
-#: Rows waiting for the background thread beyond this are dropped and counted.
-MAX_PENDING = 200_000
+#: At most so many rows wait for the background thread. A flood waits for room for a moment; while
+#: the disk hangs, what finds none is dropped and counted.
+MAX_PENDING = 50_000
+
+_ROOM_WAIT = 0.5
+_HUNG_FOR = 30.0
 
 _Row = tuple[float, int, float | None, dict[str, Any]]
 _writers: weakref.WeakSet[EventWriter] = weakref.WeakSet()
@@ -57,7 +61,6 @@ class EventWriter:
         self.path = Path(path)
         self.flush_interval = flush_interval
         self._sink = FileSink(self.path, sync=sync)
-        self._overflow = 0
         self._closed = False
         self._reset_after_fork()
         _writers.add(self)
@@ -177,12 +180,14 @@ class EventWriter:
         self._pending: deque[_Row | tuple[bytes, bool]] = deque()
         self._wake: SimpleQueue[Any] = SimpleQueue()
         self._idle = True
+        self._overflow = 0  # dropped here and not yet passed on to the sink's count
+        self._hung_until = 0.0
         self._thread: threading.Thread | None = None
         self._start_lock = threading.Lock()
         self._drain_lock = threading.Lock()
 
     def _put(self, item: _Row | tuple[bytes, bool]) -> None:
-        if self._closed or len(self._pending) >= MAX_PENDING:
+        if self._closed or (len(self._pending) >= MAX_PENDING and not self._make_room()):
             self._overflow += 1
             return
         self._pending.append(item)
@@ -192,6 +197,16 @@ class EventWriter:
                 self._wake.put(None)
             else:
                 self._drain()
+
+    def _make_room(self) -> bool:
+        now = time.monotonic()
+        if now < self._hung_until:
+            return False
+        self.flush(_ROOM_WAIT)
+        if len(self._pending) < MAX_PENDING:
+            return True
+        self._hung_until = now + _HUNG_FOR
+        return False
 
     def _ensure_thread(self) -> bool:
         if self._thread is not None and self._thread.is_alive():
@@ -240,6 +255,9 @@ class EventWriter:
             for _ in range(len(pending)):
                 item = pending.popleft()
                 lines.append(item if len(item) == 2 else (encode_metrics(*item), False))
+            if self._overflow:
+                self._sink.dropped += self._overflow
+                self._overflow = 0
             self._sink.write(lines)
 
 

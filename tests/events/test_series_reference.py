@@ -1,0 +1,194 @@
+"""The series against a slow and obvious reading of the same lines."""
+
+import itertools
+import json
+import math
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from unittest import mock
+
+import numpy  # noqa: F401 - both ways of adding points are chosen below
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from trainer.events.series import RunSeries
+
+NAMES = ("train/loss", "val/loss", 'odd "name"', "näme")
+FIELDS = ("first", "low", "high", "last", "count", "nans", "infs", "minus_infs")
+
+values = st.one_of(
+    st.floats(-1e6, 1e6, allow_nan=False),
+    st.integers(-1000, 1000),
+    st.sampled_from(["NaN", "Infinity", "-Infinity"]),
+    st.sampled_from([None, "text", True, {"deep": 1}, 10**400]),
+)
+plain_values = st.floats(-1e6, 1e6, allow_nan=False)
+moves = st.one_of(
+    st.integers(1, 5), st.integers(1, 5), st.integers(-40, 40), st.just(0), st.just(None)
+)
+metrics_lines = st.tuples(
+    st.just("metrics"),
+    moves,
+    st.one_of(
+        st.fixed_dictionaries({NAMES[0]: plain_values, NAMES[1]: plain_values}),
+        st.dictionaries(st.sampled_from(NAMES), values, max_size=4),
+    ),
+)
+runs_of_lines = st.tuples(
+    st.just("many"), st.integers(1, 60), st.lists(plain_values, min_size=60, max_size=60)
+)
+others = st.sampled_from(
+    [
+        ("line", b'{"event":"run_started","ts":1.0}'),
+        ("line", b'{"event":"log","level":"info","message":"hello"}'),
+        ("line", b"garbage \xff\x00"),
+        ("line", b'{"event":"metrics","step":'),
+        ("line", b'{"event":"metrics","step":1e300,"metrics":{"train/loss":3}}'),
+        ("line", b'{"event":"metrics","step":"x","metrics":{"val/loss":NaN}}'),
+        ("line", b""),
+        ("line", b"[1]"),
+    ]
+)
+scripts = st.lists(st.one_of(metrics_lines, metrics_lines, runs_of_lines, others), max_size=40)
+
+
+def as_lines(script):
+    step = 0
+    lines = []
+    for n, item in enumerate(script):
+        if item[0] == "line":
+            lines.append(item[1])
+        elif item[0] == "many":
+            for value in item[2][: item[1]]:
+                step += 1
+                event = {"v": 1, "ts": 1.5 * n, "event": "metrics", "step": step, "epoch": n}
+                event["metrics"] = {NAMES[0]: value, NAMES[1]: -value}
+                lines.append(json.dumps(event, separators=(",", ":")).encode())
+        else:
+            event = {"v": 1, "ts": 1.5 * n, "event": "metrics", "epoch": n}
+            if item[1] is not None:
+                step += item[1]
+                event["step"] = step
+            event["metrics"] = item[2]
+            lines.append(json.dumps(event).encode())
+    return lines
+
+
+def reference(lines):
+    """Give alive points by metric as [(step, value)], garbage, and the number of events."""
+    alive = {}
+    current, named, restarted = 0, False, False
+    garbage = events = 0
+    for line in lines:
+        if not line.strip():
+            continue
+        try:
+            event = json.loads(line)
+        except ValueError:
+            garbage += 1
+            continue
+        if not isinstance(event, dict):
+            garbage += 1
+            continue
+        events += 1
+        if event["event"] != "metrics":
+            restarted |= event["event"] == "run_started"
+            continue
+        step = event.get("step")
+        if isinstance(step, (int, float)) and abs(step) < 2**53:
+            current, named = int(step), True
+            if restarted:
+                restarted = False
+                for points in alive.values():
+                    points[:] = [point for point in points if point[0] <= current]
+        for name, raw in event["metrics"].items():
+            if isinstance(raw, str) and raw not in ("NaN", "Infinity", "-Infinity"):
+                continue
+            if raw is None or isinstance(raw, dict):
+                continue
+            value = math.inf if raw == 10**400 else float(raw)
+            points = alive.setdefault(name, [])
+            points[:] = [point for point in points if point[0] < current]
+            points.append((current, value))
+        if not named:
+            current += 1
+    return alive, garbage, events
+
+
+def check_envelope(found, points, start, stop):
+    for b in range(len(found)):
+        low = found.start + b * found.width
+        high = min(low + found.width, stop)
+        here = [v for s, v in points if max(low, start) <= s < high]
+        finite = [v for v in here if math.isfinite(v)]
+        assert found.count[b] == len(finite)
+        if finite:
+            expected = (finite[0], min(finite), max(finite), finite[-1])
+            assert (found.first[b], found.low[b], found.high[b], found.last[b]) == expected
+        else:
+            assert math.isnan(found.low[b])
+            assert math.isnan(found.last[b])
+        for marks, is_one in (
+            (found.nans, math.isnan),
+            (found.infs, lambda v: v == math.inf),
+            (found.minus_infs, lambda v: v == -math.inf),
+        ):
+            assert (marks[b] if marks else 0) == sum(map(is_one, here))
+    if len(found):
+        end = found.start + len(found) * found.width
+        covered = [s for s, _ in points if start <= s < stop]
+        assert all(found.start <= s < end for s in covered)
+    else:
+        assert not [s for s, _ in points if start <= s < stop]
+
+
+def same(a, b):
+    return a == b or (math.isnan(a) and math.isnan(b))
+
+
+@pytest.mark.parametrize("with_numpy", [False, True])
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    script=scripts,
+    cuts=st.lists(st.floats(0, 1), max_size=6),
+    entry_bytes=st.sampled_from([1, 300, 1 << 18]),
+    zooms=st.lists(
+        st.tuples(st.integers(-60, 400), st.integers(1, 120), st.integers(2, 40)), max_size=4
+    ),
+)
+def test_the_series_equals_the_obvious_reading(with_numpy, script, cuts, entry_bytes, zooms):
+    lines = as_lines(script)
+    data = b"".join(line + b"\n" for line in lines)
+    alive, garbage, events = reference(lines)
+    bounds = sorted({0, len(data), *(int(cut * len(data)) for cut in cuts)})
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        stack.enter_context(mock.patch("trainer.events.index.ENTRY_BYTES", entry_bytes))
+        stack.enter_context(mock.patch("trainer.events.index.MAX_ENTRIES", 8))
+        many = 1 if with_numpy else 10**9
+        stack.enter_context(mock.patch("trainer.events.envelope._SOME", many))
+        path = Path(folder, "events.jsonl")
+        series = RunSeries(path, bins=8)
+        stack.callback(series.close)
+        for begin, end in itertools.pairwise(bounds):
+            with path.open("ab") as file:
+                file.write(data[begin:end])
+            assert not series.poll().reset
+        assert series.garbage == garbage
+        assert series.lines == events
+        assert {name for name in series.names if series.latest(name)} <= set(alive)
+        assert set(alive) <= set(series.names)
+        for name, points in alive.items():
+            check_envelope(series.envelope(name), points, -(10**9), 10**9)
+            found = [(p.step, p.value) for p in series.points(name, -(10**9), 10**9)]
+            assert len(found) == len(points)
+            assert all(a == c and same(b, d) for (a, b), (c, d) in zip(found, points, strict=True))
+            for start, length, bins in zooms:
+                picture = series.zoom(name, start, start + length, bins)
+                stop = start + length
+                if picture.width == series.grid.width and picture.width >= -(-length // bins):
+                    stop = picture.start + len(picture) * picture.width  # whole kept bins
+                check_envelope(picture, points, picture.start, stop)
+        assert series.exact
