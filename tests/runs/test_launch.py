@@ -52,6 +52,8 @@ def test_a_folder_holds_everything(tmp_path: Path, composed: Callable[..., Any])
     assert identity["argv"] == [sys.executable, "-m", "trainer.engine", str(run.path)]
     assert identity["cwd"] == str(tmp_path)
     assert run.path.name.endswith(identity["id"])
+    assert run.id == identity["id"]
+    assert RunFolder(tmp_path).id == tmp_path.name
     assert run.hash_summary.name == "run_hash_summary_v50.json"
     summary = read_json(run.hash_summary)
     assert summary["config"]["hash"] == identity["config_hash"]
@@ -186,6 +188,24 @@ def test_a_run_that_nobody_started_is_lost(tmp_path: Path) -> None:
     write_json_atomic(run.status, {**record, "supervisor_start": "1"})
     status = read_status(run)
     assert (status.state, status.reason) == ("lost", "it was never started")
+
+
+def test_a_supervisor_that_does_not_come_up(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho cannot run >&2\nexit 1\n")
+    broken.chmod(0o755)
+    run = make_run()
+    monkeypatch.setattr(sys, "executable", str(broken))
+    with pytest.raises(RunError, match="did not come up: cannot run"):
+        launch.start(run)
+    assert read_status(run).state == "failed"
+    run = make_run()
+    monkeypatch.setattr(sys, "executable", "/nonexistent")
+    with pytest.raises(RunError, match="could not be started"):
+        launch.start(run)
+    assert read_status(run).state == "failed"
 
 
 class TestResume:

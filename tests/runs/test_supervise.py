@@ -14,8 +14,11 @@ import pytest
 
 from trainer.errors import RunError
 from trainer.runs import control, launch, manage, proc
+from trainer.runs import supervisor as supervisor_module
+from trainer.runs.ending import End
 from trainer.runs.layout import RunFolder, read_json
 from trainer.runs.status import State, Status
+from trainer.runs.supervisor import Supervisor
 
 MakeRun = Callable[..., RunFolder]
 Until = Callable[..., Status]
@@ -267,3 +270,54 @@ def test_the_supervisor_stays_light(make_run: MakeRun, until: Until) -> None:
     rss = next(int(line.split()[1]) for line in text.splitlines() if line.startswith("VmRSS"))
     assert rss < 30_000, "kB"
     manage.kill_now(run)
+
+
+def test_the_wall_clock_does_not_follow_the_clock_on_the_wall(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(wall_clock=100, grace=10)
+    before = {each: signal.getsignal(each) for each in (1, 2, 15, 17)}
+    wakeup = signal.set_wakeup_fd(-1)
+    supervisor = Supervisor(run)
+    try:
+        monotonic, wall = time.monotonic(), time.time()
+        supervisor._began = monotonic
+        for jump in (-86_400, 86_400):
+            monkeypatch.setattr(time, "time", lambda jump=jump: wall + jump)
+            supervisor._mind_wall_clock()
+            assert not control.pending(run)
+        monkeypatch.setattr(time, "monotonic", lambda: monotonic + 91)
+        supervisor._mind_wall_clock()
+        supervisor._mind_wall_clock()
+        assert [each.reason for each in control.pending(run)] == ["timeout"]
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def test_a_hole_in_the_disk_is_waited_out(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run()
+    before = {each: signal.getsignal(each) for each in (1, 2, 15, 17)}
+    wakeup = signal.set_wakeup_fd(-1)
+    supervisor = Supervisor(run)
+    real, refused = supervisor_module.write_json_atomic, []
+
+    def full_at_first(path: Path, record: object, *, sync: bool) -> None:
+        if len(refused) < 3:
+            refused.append(path)
+            raise OSError(28, "No space left on device")
+        real(path, record, sync=sync)
+
+    try:
+        monkeypatch.setattr(supervisor_module, "write_json_atomic", full_at_first)
+        monkeypatch.setattr(time, "sleep", lambda _: None)
+        supervisor._finish(End(State.COMPLETED, 0, None, "done"))
+    finally:
+        signal.set_wakeup_fd(wakeup)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert len(refused) == 3
+    assert read_json(run.status)["state"] == "completed"

@@ -200,6 +200,10 @@ class TrainerBeat:
             time.sleep(0.2)
         if thread is not None:
             atexit.unregister(self._at_exit)
+        if not self.supervised and self._lock is not None:
+            # The process may go on, and may train in this folder again.
+            os.close(self._lock)
+            self._lock = None
 
     def _claim(self) -> None:
         """Take the folder for this process, as a supervisor would have."""

@@ -22,7 +22,14 @@ from trainer.runs import devices as device_names
 from trainer.runs import provenance
 from trainer.runs.ending import last_lines
 from trainer.runs.folders import make_folder, shown_name
-from trainer.runs.layout import DEBUG_LOG, HASH_SUMMARY, RunFolder, dumps
+from trainer.runs.layout import (
+    DEBUG_LOG,
+    HASH_SUMMARY,
+    RunFolder,
+    dumps,
+    read_json_or_empty,
+    write_json_atomic,
+)
 from trainer.runs.status import State, printable
 
 if TYPE_CHECKING:
@@ -163,6 +170,7 @@ def start(run: RunFolder, *, queue: str | Sequence[str] | None = None) -> None:
             )
     except OSError as error:
         os.close(reader)
+        _mark_failed(run, f"the supervisor could not be started: {error}")
         raise RunError(f"the supervisor could not be started: {error}") from error
     finally:
         os.close(writer)
@@ -176,6 +184,7 @@ def start(run: RunFolder, *, queue: str | Sequence[str] | None = None) -> None:
     if not answer:
         lines = last_lines(run.output, since=since)
         answer = "the supervisor did not come up" + (f": {lines[-1]}" if lines else "")
+        _mark_failed(run, answer)
     raise RunError(Problem(printable(answer), remedy="See `traindeck show` for its state."))
 
 
@@ -192,6 +201,16 @@ def _wait_for_answer(reader: int) -> str:
             break
         said += chunk
     return said.decode("utf-8", "replace")
+
+
+def _mark_failed(run: RunFolder, reason: str) -> None:
+    """Record that nothing was started, unless a supervisor has taken over after all."""
+    record = read_json_or_empty(run.status)
+    if record.get("writer") == "launcher":
+        try:
+            write_json_atomic(run.status, {**record, "state": State.FAILED, "reason": reason})
+        except OSError:
+            return
 
 
 def _queue_devices(run: RunFolder, queue: str | Sequence[str] | None) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ def kill_now(run: RunFolder, *, patience: float = 5.0) -> Status:
     Raises:
         RunError: The run is over already, or it runs elsewhere and does not answer.
     """
-    ask(run, "kill", reason="killed on request")
+    asked = ask(run, "kill", reason="killed on request")
     status = read_status(run)
     supervised = proc.is_alive(status.supervisor_pid, status.supervisor_start)
     if status.writer != "launcher" and (supervised or not status.local):
@@ -73,6 +73,7 @@ def kill_now(run: RunFolder, *, patience: float = 5.0) -> Status:
         after = wait(run, timeout=patience + 10.0)
         if after.terminal or not status.local:
             return after
+    asked.unlink(missing_ok=True)
     if not proc.is_alive(status.pid, status.pid_start):
         return read_status(run)
     pid = status.pid

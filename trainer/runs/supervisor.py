@@ -157,11 +157,9 @@ class Supervisor:
         """Wait for the devices; False if the run was cancelled while it waited."""
         devices = self._identity.get("devices")
         names = self._wait_for or tuple(devices if isinstance(devices, list) else ())
-        runs_dir = self._identity.get("runs_dir")
-        if not names or not isinstance(runs_dir, str):
+        if not names:
             return True
-        run_id = str(self._identity.get("id", self.run.path.name))
-        self._queue = DeviceQueue(Path(runs_dir), [str(name) for name in names], run_id)
+        self._queue = DeviceQueue(self._runs_dir(), [str(name) for name in names], self.run.id)
         if not self._wait_for:
             try:
                 self._queue.occupy()
@@ -184,6 +182,13 @@ class Supervisor:
         self._record.update(state=State.STARTING, reason="")
         self._publish(sync=True)
         return True
+
+    def _runs_dir(self) -> Path:
+        """Give the folder of runs, unless the run was moved out of the one it was made in."""
+        recorded = self._identity.get("runs_dir")
+        if isinstance(recorded, str) and self.run.path.is_relative_to(recorded):
+            return Path(recorded)
+        return self.run.path.parent
 
     def _cancelled(self) -> bool:
         assert self._inbox is not None
