@@ -11,6 +11,7 @@ from typing import Any
 from trainer.config import merge as merging
 from trainer.config.interpolate import has_interpolation, missing, resolve
 from trainer.config.overrides import parse_all
+from trainer.config.primary import built_in_primary
 from trainer.config.primary import primary as find_primary
 from trainer.config.provenance import Origin, flatten
 from trainer.config.rules import SchemaRules
@@ -18,7 +19,7 @@ from trainer.config.sources import Sources, search_path
 from trainer.config.tree import build
 from trainer.errors import ConfigError, Problem
 
-__all__ = ["Composed", "Origin", "compose", "defaults_of", "load_run"]
+__all__ = ["Composed", "Origin", "compose", "defaults_of", "load_run", "side"]
 
 
 @dataclass(frozen=True)
@@ -92,16 +93,23 @@ def compose(
     """
     here = Path.cwd() if cwd is None else Path(cwd)
     sources = search_path(profiles_dir, here)
-    return _compose(tuple(overrides), sources, config_file, here, check)
+    return _compose(tuple(overrides), sources, config_file, here, check=check)
 
 
 def _compose(
-    overrides: tuple[str, ...], sources: Sources, config_file: Path | None, cwd: Path, check: bool
+    overrides: tuple[str, ...],
+    sources: Sources,
+    config_file: Path | None,
+    cwd: Path,
+    *,
+    check: bool,
+    own: bool = True,
 ) -> Composed:
+    """Compose; without `own` as if the person had no primary file."""
     from trainer.config import finalize, validate
 
     parsed, problems = parse_all(overrides)
-    first = find_primary(sources, config_file, cwd)
+    first = find_primary(sources, config_file, cwd) if own else built_in_primary(sources)
     tree = build(sources, parsed, SchemaRules(), first.path, first.extra)
     problems += tree.problems
     config: dict[str, Any] = tree.config
@@ -144,7 +152,7 @@ def _compose(
     )
 
 
-RECIPE_GROUPS = ("data", "model", "loss")
+RECIPE_GROUPS = ("data", "model", "loss", "callbacks")
 """The groups that make a recipe: a diff against the defaults keeps their options."""
 
 
@@ -157,13 +165,49 @@ def defaults_of(composed: Composed) -> Composed:
     how = composed._how
     sources: Sources = how["sources"] if how else search_path()
     cwd: Path = how["cwd"] if how else Path.cwd()
-    plain = _compose((), sources, None, cwd, check=False)
+    plain = _compose((), sources, None, cwd, check=False, own=False)
     kept = tuple(
         f"{group}={option}"
         for group, option in composed.choices.items()
         if group in RECIPE_GROUPS and plain.choices.get(group) != option
     )
-    return _compose(kept, sources, None, cwd, check=False) if kept else plain
+    return _compose(kept, sources, None, cwd, check=False, own=False) if kept else plain
+
+
+def side(
+    words: Sequence[str], *, profiles_dir: Path | None = None, cwd: Path | None = None
+) -> Composed:
+    """Compose one side of a comparison from what a person typed.
+
+    Args:
+        words: A run's folder or its `config.yaml`; or profiles (`trainer/kaggle_safe`), a preset's
+            name and overrides, in any number.
+        profiles_dir: As for `compose`.
+        cwd: As for `compose`.
+
+    Raises:
+        ConfigError: A word means nothing, or the config cannot be read.
+    """
+    here = Path.cwd() if cwd is None else Path(cwd)
+    if len(words) == 1 and "=" not in words[0]:
+        path = here / Path(words[0]).expanduser()
+        if path.is_file() or (path / "config.yaml").is_file():
+            return load_run(path)
+    sources = search_path(profiles_dir, here)
+    return compose(
+        [_as_choice(word, sources) for word in words],
+        profiles_dir=profiles_dir,
+        cwd=here,
+        check=False,
+    )
+
+
+def _as_choice(word: str, sources: Sources) -> str:
+    """Read `trainer/kaggle_safe`, `trainer/kaggle_safe.yaml` as `trainer=kaggle_safe`."""
+    group, slash, option = word.removesuffix(".yaml").rpartition("/")
+    if slash and "=" not in word and sources.is_group(group) and sources.find(f"{group}/{option}"):
+        return f"{group}={option}"
+    return word
 
 
 def load_run(path: Path) -> Composed:

@@ -196,6 +196,7 @@ class _Expansion:
         self.deleted: set[str] = set()
         self.appended: list[_Node] = []
         self.known: dict[str, str | None] = {}
+        self.placed: dict[str, _Node] = {}
         self.keys_of_group: dict[str, set[str]] = {}
         self.result_keys: set[str] = set()
         self.lists: dict[str, str | None] = {}
@@ -376,13 +377,17 @@ class _Expansion:
             return
         key, name = node.override_key(), node.name()
         if key in self.known and self.known[key] != name:
+            other = self.placed[key]
+            # Lists are walked from their end: what an override appended was seen first.
+            asker = other if other.appended else node
             self.problem(
                 f"The group '{key}' gets two options: '{self.known[key]}' and '{name}'.",
-                node.where,
-                f"To change the first, write {key}={name}, or 'override {key}: {name}' in a file.",
+                asker.where,
+                f"To replace one, write {key}={asker.name()}, or 'override {key}: …' in a file.",
                 key,
             )
         self.known.setdefault(key, name)
+        self.placed.setdefault(key, node)
         self.keys_of_group.setdefault(node.group_path(), set()).add(key)
 
     def _is_deleted(self, node: _Node) -> bool:

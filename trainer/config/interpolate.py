@@ -131,6 +131,22 @@ def _resolve_by_omegaconf(
 
     problems: list[Problem] = []
 
+    for key, value in _strings(config, ""):
+        if "${" in value:
+            try:
+                OmegaConf.create({"value": value})
+            except OmegaConfBaseException as error:
+                reason = clean(str(error).splitlines()[0])
+                problems.append(
+                    Problem(
+                        f"'{clean(value)}' is no valid interpolation: {reason}.",
+                        place(key),
+                        "",
+                        key,
+                    )
+                )
+    if problems:
+        return config, problems
     _guard_environment()
     _running.active = True
     try:
@@ -148,8 +164,6 @@ def _resolve_by_omegaconf(
                 break
             else:
                 return resolved, problems
-    except (OmegaConfBaseException, ValueError, TypeError) as error:
-        problems.append(Problem(clean(str(error).splitlines()[0])))
     finally:
         _running.active = False
     return config, problems

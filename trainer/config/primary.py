@@ -53,7 +53,7 @@ def primary(sources: Sources, config_file: Path | None, cwd: Path) -> Primary:
     built_in = _built_in(sources)
     own = _asked_for(config_file, cwd) if config_file is not None else _found(sources, cwd)
     if own is None:
-        return Primary(BUILT_IN, {BUILT_IN: built_in})
+        return built_in_primary(sources)
     entries = _combined(built_in, own)
     combined = Profile({}, {}, entries, None, own.shown, own.path, own.kind)
     content = Profile(own.values, own.origins, None, own.package, own.shown, own.path, own.kind)
@@ -62,6 +62,11 @@ def primary(sources: Sources, config_file: Path | None, cwd: Path) -> Primary:
         built_in.kind,
     )  # fmt: skip
     return Primary(COMBINED, {COMBINED: combined, OWN: content, BUILT_IN: base}, own.shown)
+
+
+def built_in_primary(sources: Sources) -> Primary:
+    """Give the built-in primary file alone."""
+    return Primary(BUILT_IN, {BUILT_IN: _built_in(sources)})
 
 
 def _built_in(sources: Sources) -> Profile:
