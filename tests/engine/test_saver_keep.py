@@ -213,3 +213,28 @@ def test_another_batch_size_goes_on_at_the_same_share_of_the_epoch(lab, events):
 
     # 20 of 44 samples lie behind; 12 batches of 2 are left.
     assert max(e["step"] for e in events(second, "metrics")) == 5 + 12
+
+
+def test_no_checkpoints_when_told_so_but_for_a_stop(lab):
+    run = lab(**{"trainer.enable_checkpointing": False})
+    assert fit(run) == 0
+    assert not (run / "checkpoints").exists()
+
+    told = {"_target_": "enginelab.tiny.Diary", "path": str(run / "diary"), "stop_after": 5}
+    lab(**{"trainer.enable_checkpointing": False, "callbacks.diary": told})
+    assert fit(run) == 0
+    assert names(run) == ["last-epoch00001.ckpt"]
+
+
+def test_a_resume_may_validate_first_and_change_the_rate(lab, events):
+    run = lab(**{"trainer.max_epochs": 1})
+    assert fit(run) == 0
+    more = {"trainer.validate_before_resume": True, "trainer.resume_lr": 0.5}
+    lab(**more, **{"run.resume": "auto", "trainer.max_epochs": 2})
+    assert fit(run) == 0
+
+    rates = {e["step"]: e["metrics"]["lr"] for e in events(run, "metrics") if "lr" in e["metrics"]}
+    assert rates[11] == pytest.approx(0.01)
+    assert rates[12] == pytest.approx(0.5)
+    validated = [e["step"] for e in events(run, "metrics") if "val/loss" in e["metrics"]]
+    assert validated.count(11) >= 2

@@ -64,6 +64,7 @@ def data_of(config: Mapping[str, Any]) -> EngineData:
         config["dataloader"],
         seed=config.get("seed") or 0,
         shuffle=not config["trainer"].get("overfit_batches"),
+        share=config["trainer"].get("use_distributed_sampler", True),
     )
 
 

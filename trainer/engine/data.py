@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.data import has_len
+from pytorch_lightning.utilities import rank_zero_warn
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
@@ -42,17 +43,25 @@ class EngineData(pl.LightningDataModule):
             where it is a stock one.
         dataloader: The config's `dataloader` section.
         seed: The run's seed.
-        shuffle: Whether training data are shuffled, where the engine makes the loader.
+        shuffle: Whether training data are shuffled, where the order is the engine's.
+        share: Whether each rank gets its own part of the data; False gives all to each.
     """
 
     def __init__(
-        self, source: Any, dataloader: Mapping[str, Any], *, seed: int, shuffle: bool = True
+        self,
+        source: Any,
+        dataloader: Mapping[str, Any],
+        *,
+        seed: int,
+        shuffle: bool = True,
+        share: bool = True,
     ) -> None:
         super().__init__()
         self.source = source
         self._section = dict(dataloader)
         self._seed = seed
         self._shuffle = shuffle
+        self._share = share
         self._start: tuple[int, int, Mapping[str, Any] | None] = (0, 0, None)
         self._train: Any = None
         self._fresh = False
@@ -121,6 +130,7 @@ class EngineData(pl.LightningDataModule):
         self.build_train()
         self._fresh = False
         epoch, batches, mark = self._start
+        self._start = (0, 0, None)  # a loader made anew in a later epoch begins at its start
         if isinstance(self._train, Replayed):
             self._train.seek(epoch, batches, mark)
         elif (sampler := self._sampler()) is not None:
@@ -138,6 +148,11 @@ class EngineData(pl.LightningDataModule):
             loader = self._adopt(self.source.train_dataloader())
         self._train = loader
         if self._sampler() is None:
+            if self._ranks()["world_size"] > 1:
+                rank_zero_warn(
+                    "The training loader's order is its own: it has to give each rank its part of "
+                    "the data by itself."
+                )
             kind = SizedReplayed if has_len(loader) else Replayed
             self._train = kind(loader, rng.mix(self._seed, self._ranks()["rank"]))
 
@@ -189,10 +204,9 @@ class EngineData(pl.LightningDataModule):
 
     def _ranks(self) -> dict[str, int]:
         trainer = self.trainer
-        return {
-            "rank": trainer.global_rank if trainer else 0,
-            "world_size": trainer.world_size if trainer else 1,
-        }
+        if trainer is None or not self._share:
+            return {"rank": 0, "world_size": 1}
+        return {"rank": trainer.global_rank, "world_size": trainer.world_size}
 
     def _make(self, dataset: Any, name: str) -> DataLoader[Any]:
         """Make a loader from the config's `dataloader` section."""

@@ -99,6 +99,8 @@ class EpochLoop(_TrainingEpochLoop):
     def on_run_start(self, data_fetcher: _DataFetcher) -> None:
         """Start fetching; make up for a validation that a stop cut short."""
         super().on_run_start(data_fetcher)
+        if self.saver.take_first_validation():
+            self.validate()
         if self.saver.take_pending_validation():
             self.on_advance_end(data_fetcher)
 

@@ -117,7 +117,9 @@ class Means:
     def add(self, values: Mapping[str, Tensor], samples: int) -> None:
         """Add one batch's values (scalars), each counting for `samples`."""
         for name, value in values.items():
-            weighted = value.detach().double() * samples
+            # Doubles keep a long epoch's mean exact; Apple's GPUs have none.
+            exact = torch.float32 if value.device.type == "mps" else torch.float64
+            weighted = value.detach().to(exact) * samples
             known = self._sums.get(name)
             self._sums[name] = weighted if known is None else known + weighted
             self._counts[name] = self._counts.get(name, 0) + samples

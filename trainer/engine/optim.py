@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
@@ -149,6 +150,49 @@ class MuonWithAdamW(Optimizer):
         for name, part in self.parts.items():
             part.load_state_dict(saved[name])
         self._share_groups()
+
+
+def override(trainer: Any, *, lr: float | None, weight_decay: float | None) -> None:
+    """Go on with another learning rate or weight decay than the checkpoint's.
+
+    Schedulers take the new learning rate as their base and go on where they are. Groups that were
+    spared the weight decay stay without.
+
+    Args:
+        trainer: A Lightning trainer whose optimisers and schedulers have been restored.
+        lr: The new base learning rate; None keeps the old.
+        weight_decay: The new weight decay; None keeps the old.
+    """
+    for optimizer in trainer.optimizers:
+        for group in optimizer.param_groups:
+            if lr is not None:
+                group["lr"] = group["initial_lr"] = lr
+            if weight_decay is not None and group.get("weight_decay"):
+                group["weight_decay"] = weight_decay
+    if lr is None:
+        return
+    for config in trainer.lr_scheduler_configs:
+        _rebase(config.scheduler, lr)
+
+
+def _rebase(scheduler: Any, lr: float) -> None:
+    """Give a scheduler, and those that it is made of, a new base; set the lr of where it stands."""
+    parts = getattr(scheduler, "_schedulers", [])
+    if hasattr(scheduler, "base_lrs"):
+        scheduler.base_lrs = [lr] * len(scheduler.base_lrs)
+    for part in parts:
+        _rebase(part, lr)
+    if parts and hasattr(scheduler, "_milestones"):
+        # Of a sequence only the part whose turn it is may have the last word.
+        _rebase(parts[bisect_right(scheduler._milestones, scheduler.last_epoch)], lr)
+    if hasattr(scheduler, "lr_lambdas"):
+        now = [lr * factor(scheduler.last_epoch) for factor in scheduler.lr_lambdas]
+    elif hasattr(scheduler, "_get_closed_form_lr"):
+        now = scheduler._get_closed_form_lr()
+    else:
+        return
+    for group, value in zip(scheduler.optimizer.param_groups, now, strict=True):
+        group["lr"] = value
 
 
 def _muon(

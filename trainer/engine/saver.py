@@ -17,6 +17,7 @@ from pytorch_lightning.trainer import call
 from trainer.engine import rng
 from trainer.engine.files import CheckpointWriter, Job
 from trainer.engine.loops import ValidationCut
+from trainer.engine.optim import override
 from trainer.engine.ranks import Ranks
 from trainer.engine.requests import Stop
 from trainer.engine.snapshot import to_host
@@ -43,6 +44,7 @@ class SavePlan:
         top_k: How many of the best are kept, at most one an epoch; 0 none, −1 all.
         monitor: The metric that says which is best; None for none.
         mode: `min` or `max`.
+        at_end: One is saved when training ends by itself; a stop saves one in any case.
     """
 
     folder: Path
@@ -51,13 +53,17 @@ class SavePlan:
     top_k: int = 1
     monitor: str | None = "val/loss"
     mode: str = "min"
+    at_end: bool = True
 
     @staticmethod
     def of(section: Mapping[str, Any], folder: Path) -> SavePlan:
         """Read the plan from the config's `trainer` section; `folder` is the run's default."""
         chosen = section.get("ckpt_dir")
+        place = Path(chosen) if chosen else folder
+        if section.get("enable_checkpointing") is False:
+            return SavePlan(place, every_n_epochs=None, top_k=0, at_end=False)
         return SavePlan(
-            folder=Path(chosen) if chosen else folder,
+            folder=place,
             every_n_epochs=section.get("checkpoint_cadence_epochs")
             or section.get("save_every_n_epochs", 1),
             every_n_steps=section.get("save_every_n_steps"),
@@ -114,6 +120,7 @@ class Saver(Checkpoint):
         self._candidate: float | None = None
         self._before_validation: dict[str, Any] | None = None
         self._resume = _Resume()
+        self._settings = dict(session.config["trainer"])
         self.resumed = False
         self.stopped: Stop | None = None
         self.failure: str | None = None
@@ -156,6 +163,12 @@ class Saver(Checkpoint):
         """Tell, once, whether the checkpoint was made in front of a validation that is due."""
         pending, self._resume.validation = self._resume.validation, False
         return pending
+
+    def take_first_validation(self) -> bool:
+        """Tell, once, whether a validation was asked for before a resumed training goes on."""
+        wanted = self.resumed and bool(self._settings.get("validate_before_resume"))
+        self._settings["validate_before_resume"] = False
+        return wanted
 
     def before_validation(self, *, due: bool, boundary: bool) -> None:
         """Note what a stop inside the coming validation would have to save.
@@ -210,7 +223,7 @@ class Saver(Checkpoint):
             return False
         epoch = trainer.current_epoch
         due = bool(self._plan.every_n_epochs) and epoch % (self._plan.every_n_epochs or 1) == 0
-        due = due or self._step_is_due() or trainer.fit_loop.done
+        due = due or self._step_is_due() or (self._plan.at_end and trainer.fit_loop.done)
         self._watch_monitor(in_validation=False)
         stop, checkpoint, validate, code = self._agree(int(due) | (self._candidate is not None) * 2)
         if validate:
@@ -236,6 +249,15 @@ class Saver(Checkpoint):
         self._ranks = Ranks.of(trainer)
         if trainer.is_global_zero and self._plan.folder == self._session.folder / "checkpoints":
             self._writer.clean()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Change learning rate and weight decay if that is asked for on resuming."""
+        if trainer.ckpt_path is not None:
+            override(
+                trainer,
+                lr=self._settings.get("resume_lr"),
+                weight_decay=self._settings.get("resume_weight_decay"),
+            )
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
         """Leave a validation under way if a stop was asked for and nothing would be lost."""
@@ -328,7 +350,8 @@ class Saver(Checkpoint):
         return bool(every) and step % (every or 1) == 0 and step != self._saved_at
 
     def _steps_due(self, over: bool) -> int:
-        due = self._step_is_due() or (over and self._live().global_step != self._saved_at)
+        ends = over and self._plan.at_end and self._live().global_step != self._saved_at
+        due = self._step_is_due() or ends
         return int(due) | (self._candidate is not None) * 2
 
     def _agree(self, due: int) -> tuple[str | None, str | None, bool, int]:
