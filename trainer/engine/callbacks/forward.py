@@ -18,8 +18,9 @@ _FORKS = ("_step", "_epoch")
 class Forwarder:
     """Finds the metrics that Lightning holds and that are new since the last look.
 
-    Lightning makes a new tensor for each new value, so that identity tells what is new without
-    reading any number.
+    Lightning keeps each new value in memory of its own, and gives out views of it. As long as the
+    last one is held here its address is not used again, so that the address tells what is new
+    without reading any number.
     """
 
     def __init__(self) -> None:
@@ -41,7 +42,10 @@ class Forwarder:
         seen = self._seen
         found: list[tuple[str, Tensor | float]] = []
         for name, value in metrics.items():
-            if seen.get(name) is value or not isinstance(value, Tensor):
+            if not isinstance(value, Tensor):
+                continue
+            known = seen.get(name)
+            if known is not None and known.data_ptr() == value.data_ptr():
                 continue
             seen[name] = value
             if name.endswith(_FORKS) and per_step and metrics.get(name.rpartition("_")[0]) is value:

@@ -129,7 +129,8 @@ class PyStdlib:
         if not train:
             train = [val.pop()]
         if self.max_items is not None and self.max_items < len(paths):
-            count = min(len(val), max(1, round(self.max_items * self.val_fraction)))
+            share = round(self.max_items * self.val_fraction)
+            count = max(1, min(share, len(val), self.max_items - 1))
             val, train = val[:count], train[: self.max_items - count]
         return train, val
 
