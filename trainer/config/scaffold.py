@@ -139,7 +139,9 @@ def _lines(tree: dict[str, Any], prefix: str, depth: int) -> Iterator[str]:
         key = f"{prefix}.{name}" if prefix else name
         known = fields().get(key)
         value = tree.get(name)
-        if known is not None and known.section:
+        if known is not None and known.section and not any(_children(key)):
+            yield f"# {indent}{name}: {{}}  # {known.doc}\n"
+        elif known is not None and known.section:
             yield f"# {indent}{name}:\n"
             yield from _lines(value if isinstance(value, dict) else {}, key, depth + 1)
         elif known is not None:

@@ -146,7 +146,7 @@ class Key:
 
 
 def walk(model: type[BaseModel], prefix: str = "", inherited: bool = True) -> Iterator[Key]:
-    """Give every key of a model, sections before their keys."""
+    """Give every key of a model, sections before their keys; `*` stands for a list's index."""
     for name, info in model.model_fields.items():
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
         dotted = f"{prefix}.{name}" if prefix else name
@@ -170,6 +170,9 @@ def walk(model: type[BaseModel], prefix: str = "", inherited: bool = True) -> It
         )
         if below is not None:
             yield from walk(below, dotted, acted_on)
+        item = list_item(info.annotation)
+        if item is not None:
+            yield from walk(item, f"{dotted}.*", acted_on)
 
 
 def submodel(annotation: Any) -> type[BaseModel] | None:
@@ -177,6 +180,14 @@ def submodel(annotation: Any) -> type[BaseModel] | None:
     for part in _parts(annotation):
         if isinstance(part, type) and issubclass(part, BaseModel):
             return part
+    return None
+
+
+def list_item(annotation: Any) -> type[BaseModel] | None:
+    """Give the section that a list's items are, `None` if it is no such list."""
+    for part in _parts(annotation):
+        if get_origin(part) is list:
+            return submodel(get_args(part)[0])
     return None
 
 

@@ -146,7 +146,7 @@ class Data(OpenSection):
     sequence_length: int | None = key(
         None, "Longest sequence of a sample.", source="004", unit="tokens", ge=1, absent=True
     )
-    splitter: dict[str, Any] = key(
+    splitter: dict[str, Any] | None = key(
         None,
         "How recordings are split into training and validation.",
         source="003",
@@ -165,14 +165,14 @@ class Loss(OpenSection):
     """The `loss` section: a class by `_target_` with its keywords, or composed terms."""
 
     name: str | None = key(None, "Name of the loss.", source="003", absent=True)
-    composite: dict[str, Any] = key(
+    composite: dict[str, Any] | None = key(
         None,
         "Terms of a composite loss, each with `enabled` and `weight`.",
         source="001",
         absent=True,
         acted_on=False,
     )
-    groups: dict[str, Any] = key(
+    groups: dict[str, Any] | None = key(
         None,
         "Groups of named loss modules with `config` and `weights`.",
         source="002",

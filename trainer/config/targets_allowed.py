@@ -73,7 +73,9 @@ def _own_prefixes(path: str, mtime_ns: int, size: int) -> tuple[str, ...]:
         raise ConfigError(
             Problem(f"Your settings cannot be read: {_first_line(error)}.", path)
         ) from None
-    prefixes = settings.get("allowed_prefixes") if isinstance(settings, dict) else settings
+    if not isinstance(settings, dict):
+        raise ConfigError(Problem("Your settings are no mapping of keys.", path))
+    prefixes = settings.get("allowed_prefixes")
     if prefixes is None:
         return ()
     if not isinstance(prefixes, list) or not all(

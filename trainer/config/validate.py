@@ -6,6 +6,7 @@ Nothing that a config names is imported or run here.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeGuard
 
@@ -31,6 +32,7 @@ _AT_LEAST_ONE = frozenset(
     | {"steps_per_epoch", "max_iter", "ns_steps"}
 )
 _NOT_NEGATIVE = frozenset({"lr", "weight_decay", "eps", "momentum", "min_lr", "eta_min", "max_lr"})
+_INDEX = re.compile(r"\.\d+(?=\.|$)")
 _KINDS = {
     "float": "a number",
     "int": "a whole number",
@@ -135,6 +137,8 @@ def _config_path(loc: tuple[int | str, ...], config: Any) -> list[int | str]:
         else:
             continue
         path.append(part)
+    while path and isinstance(path[-1], int):  # the list as a whole is what the schema knows
+        path.pop()
     return path
 
 
@@ -161,29 +165,36 @@ def _unknown(key: str, where: Mapping[str, Any]) -> Problem:
         for known in fields()
         if known.startswith(prefix) and "." not in known.removeprefix(prefix)
     ]
-    remedy = nearest(name, beside).replace("mean '", f"mean '{prefix}")
-    if not remedy:
-        remedy = _elsewhere(key, name)
+    remedy = _same_name(name)
     if not remedy and not section:
-        remedy = f"There are {', '.join(sections())}."
+        remedy = _nearest_at_top(name, beside) or f"There are {', '.join(sections())}."
+    if not remedy:
+        remedy = nearest(name, beside).replace("mean '", f"mean '{prefix}")
+    if not remedy:
+        remedy = nearest(name, [known for known in fields() if "." in known])
     return Problem(f"there is no key '{key}'.", place, remedy, key)
 
 
-def _elsewhere(key: str, name: str) -> str:
-    """Find a key of that name in another section, or an alias much like it."""
-    for known in fields():
-        if known.rpartition(".")[2] == name and not fields()[known].section:
+def _same_name(name: str) -> str:
+    """Find a key of that very name in another section."""
+    for known, about in fields().items():
+        if known.rpartition(".")[2] == name and not about.section:
             return f"Did you mean '{known}'?"
-    written = [row.old for row in ALIASES if not row.old.endswith("*")]
-    close = nearest(key, written)
-    if close:
-        meant = canonical_key(close.split("'")[1])
-        return f"{close[:-1]} (which is '{meant}')?"
-    return nearest(name, [k for k in fields() if "." in k])
+    return ""
+
+
+def _nearest_at_top(name: str, beside: Iterable[str]) -> str:
+    """Find a section, or another spelling that stands at the top, much like a name."""
+    spellings = [row.old for row in ALIASES if "." not in row.old]
+    close = nearest(name, [*beside, *spellings])
+    written = close.split("'")[1] if close else ""
+    if written in spellings:
+        return f"Did you mean '{written}', which is '{canonical_key(written)}'?"
+    return close
 
 
 def _wrong_value(key: str, value: Any, where: Mapping[str, Any]) -> Problem:
-    known = fields().get(key)
+    known = fields().get(_INDEX.sub(".*", key))
     shown = text_of(value)
     if known is None:
         return Problem(f"'{key}' cannot be {shown}.", origin(key, where), "", key)
@@ -415,7 +426,7 @@ def _together(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[P
         )
     limits = _section(config, "limits")
     wall, grace = limits.get("wall_clock"), limits.get("grace")
-    if _is_number(wall) and _is_number(grace) and grace >= wall:
+    if _is_number(wall) and _is_number(grace) and 0 < wall <= grace:
         yield Problem(
             f"'limits.grace' ({grace:g} s) leaves nothing of 'limits.wall_clock' ({wall:g} s).",
             origin("limits.wall_clock", where),

@@ -1,0 +1,344 @@
+"""Everything wrong is found at once, with its place and the nearest right name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainer.config.schema import defaults, fields
+from trainer.config.validate import validate
+from trainer.errors import Problem
+
+
+def config_with(**values: Any) -> dict[str, Any]:
+    """Give the defaults with values at dotted keys, dots written as two underscores."""
+    config = defaults()
+    for key, value in values.items():
+        node = config
+        *above, last = key.split("__")
+        for part in above:
+            node = node.setdefault(part, {})
+        node[last] = value
+    return config
+
+
+def problem(key: str, **values: Any) -> Problem:
+    found = validate(config_with(**values), {})
+    assert [p.key for p in found] == [key], [str(p) for p in found]
+    return found[0]
+
+
+def test_a_slip_in_a_name_gets_the_right_one() -> None:
+    found = problem("trainer.max_epoch", trainer__max_epoch=3)
+    assert found.remedy == "Did you mean 'trainer.max_epochs'?"
+    assert problem("optimiser", optimiser={}).remedy == "Did you mean 'optimizer'?"
+
+
+def test_a_key_of_another_section_is_found_there() -> None:
+    assert "dataloader.batch_size" in problem("trainer.batch_size", trainer__batch_size=8).remedy
+    assert "scheduler.warmup" in problem("optimizer.warmup", optimizer__warmup=8).remedy
+
+
+def test_a_slip_in_another_spelling_gets_its_meaning() -> None:
+    found = problem("dataloader_clas", dataloader_clas="DataLoader")
+    assert "dataloader.type" in found.remedy
+
+
+def test_an_unknown_section_lists_those_there_are() -> None:
+    assert "hardware" in problem("zzz", zzz=1).remedy
+
+
+@pytest.mark.parametrize("name", ["logger", "plugins", "max_time"])
+def test_lightning_arguments_that_no_yaml_can_hold_are_explained(name: str) -> None:
+    found = problem(f"trainer.{name}", **{f"trainer__{name}": "x"})
+    assert "cannot be given" in found.what
+    assert found.remedy
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("trainer.max_epochs", "many"),
+        ("trainer.max_epochs", 1.5),
+        ("trainer.max_epochs", True),
+        ("trainer.max_epochs", -2),
+        ("trainer.devices", 1.5),
+        ("trainer.devices", [0, "1"]),
+        ("trainer.limit_val_batches", 1.5),
+        ("trainer.limit_val_batches", -1),
+        ("trainer.deterministic", "yes"),
+        ("trainer.precision", "16-mix"),
+        ("trainer.early_stopping", -1),
+        ("trainer.early_stopping", "yes"),
+        ("trainer.callbacks", {"a": 1}),
+        ("trainer.callbacks", ["a"]),
+        ("trainer.gradient_clip_val", float("nan")),
+        ("dataloader.batch_size", 0),
+        ("dataloader.type", "Dataloader"),
+        ("data.max_items", 0),
+        ("limits.wall_clock", "soon"),
+        ("limits.memory_gb", 0),
+        ("hardware.device", "tpu9"),
+        ("symbolic.rules", {"a": 1}),
+        ("run.tags", "one"),
+        ("seed", -1),
+        ("seed", 2**32),
+        ("optimizer", None),
+        ("trainer", 3),
+        ("scheduler.config", None),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_the_key_takes(key: str, value: Any) -> None:
+    found = problem(key, **{key.replace(".", "__"): value})
+    assert key in found.what
+    known = fields()[key]
+    assert known.section or "takes" in found.what
+
+
+def test_the_wrong_part_of_a_value_is_named_and_not_the_whole() -> None:
+    found = problem("trainer.early_stopping.patience", trainer__early_stopping={"patience": "x"})
+    assert "int" in found.what
+    found = problem("trainer.early_stopping.patienc", trainer__early_stopping={"patienc": 3})
+    assert found.remedy == "Did you mean 'trainer.early_stopping.patience'?"
+    problem("scheduler.warmup.steps", scheduler__warmup={"steps": -1})
+    found = problem("symbolic.rules.1.weight", symbolic__rules=[{"name": "a"}, {"weight": -1.0}])
+    assert "float, ≥ 0" in found.what
+
+
+@pytest.mark.parametrize("value", [0, 3, True, False, None, {"patience": 2, "mode": "max"}, {}])
+def test_early_stopping_in_all_its_shapes(value: Any) -> None:
+    assert validate(config_with(trainer__early_stopping=value)) == []
+
+
+@pytest.mark.parametrize("value", [0, 5, None, {"steps": 3}, {"steps": 3, "interval": "epoch"}])
+def test_warmup_in_all_its_shapes(value: Any) -> None:
+    assert validate(config_with(scheduler__type="StepLR", scheduler__config={"step_size": 1},
+                                scheduler__warmup=value)) == []  # fmt: skip
+
+
+def test_a_nearly_right_choice_gets_the_right_one() -> None:
+    assert "16-mixed" in problem("trainer.precision", trainer__precision="16-mixd").remedy
+
+
+def test_all_problems_come_at_once_in_the_order_of_the_config() -> None:
+    found = validate(
+        config_with(
+            trainer__max_epochs="x",
+            trainer__nothing=1,
+            optimizer__type="Adamw",
+            scheduler__type="CosineAnnealingLR",
+            model___target_="os.system",
+            limits__grace=-1,
+            seed="a",
+        ),
+        {},
+    )
+    assert [p.key for p in found] == [
+        "seed",
+        "trainer.max_epochs",
+        "trainer.nothing",
+        "optimizer.type",
+        "scheduler.config.T_max",
+        "model._target_",
+        "limits.grace",
+    ]
+
+
+def test_each_problem_says_what_set_the_key() -> None:
+    where = {
+        "trainer.max_epochs": "kaggle_safe.yaml:4",
+        "trainer.early_stopping": "override trainer.early_stopping={patience: x}",
+        "optimizer.config.lr": "adamw.yaml:3",
+    }
+    found = validate(
+        config_with(
+            trainer__max_epochs="x",
+            trainer__early_stopping={"patience": "x"},
+            optimizer__config={"lr": "fast"},
+        ),
+        where,
+    )
+    assert {p.key: p.where for p in found} == {
+        "trainer.max_epochs": "kaggle_safe.yaml:4",
+        "trainer.early_stopping.patience": "override trainer.early_stopping={patience: x}",
+        "optimizer.config.lr": "adamw.yaml:3",
+    }
+
+
+# Optimisers and schedulers
+
+
+def test_a_wrong_keyword_of_an_optimizer_names_the_allowed_ones() -> None:
+    found = problem("optimizer.config.beta", optimizer__config={"lr": 1e-3, "beta": 0.9})
+    assert "AdamW takes no 'beta'" in found.what
+    assert "Did you mean 'betas'?" in found.remedy
+    assert "weight_decay" in found.remedy
+
+
+def test_an_unknown_optimizer_gets_the_nearest() -> None:
+    assert "AdamW" in problem("optimizer.type", optimizer__type="AdmW").remedy
+
+
+@pytest.mark.parametrize("name", ["params", "optimizer", "self"])
+def test_what_the_engine_gives_itself_cannot_be_given(name: str) -> None:
+    problem(f"optimizer.config.{name}", optimizer__config={name: 1})
+
+
+@pytest.mark.parametrize(
+    ("kind", "keywords"),
+    [
+        ("AdamW", {"lr": "fast"}),
+        ("AdamW", {"lr": True}),
+        ("AdamW", {"lr": -1e-3}),
+        ("AdamW", {"lr": None}),
+        ("AdamW", {"betas": [0.9]}),
+        ("AdamW", {"betas": 0.9}),
+        ("AdamW", {"betas": [0.9, "x"]}),
+        ("AdamW", {"amsgrad": 1}),
+        ("LBFGS", {"max_iter": 1.5}),
+        ("LBFGS", {"line_search_fn": 3}),
+        ("Muon", {"ns_coefficients": [1, 2]}),
+        ("Adafactor", {"eps": [1]}),
+    ],
+)
+def test_values_of_keywords_are_checked(kind: str, keywords: dict[str, Any]) -> None:
+    (name,) = keywords
+    problem(f"optimizer.config.{name}", optimizer__type=kind, optimizer__config=keywords)
+
+
+@pytest.mark.parametrize(
+    ("kind", "keywords"),
+    [
+        ("AdamW", {"lr": 1, "betas": [0, 0.99], "fused": None, "foreach": True}),
+        ("Adafactor", {"eps": [None, 1e-3]}),
+        ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+        ("Muon", {"lr": 0.02, "adamw": {"lr": 1e-3, "betas": [0.9, 0.95]}}),
+        ("LBFGS", {"line_search_fn": "strong_wolfe"}),
+    ],
+)
+def test_right_keywords_are_right(kind: str, keywords: dict[str, Any]) -> None:
+    assert validate(config_with(optimizer__type=kind, optimizer__config=keywords)) == []
+
+
+def test_the_adamw_beside_muon_is_checked_too() -> None:
+    problem(
+        "optimizer.config.adamw.beta",
+        optimizer__type="Muon",
+        optimizer__config={"adamw": {"beta": 1}},
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "section"),
+    [
+        ("type", {"type": "Cosine"}),
+        ("type", {"type": "LambdaLR"}),
+        ("type", {"type": "SequentialLR"}),
+        ("config.T_max", {"type": "CosineAnnealingLR"}),
+        ("config.T_max", {"type": "CosineAnnealingLR", "config": {"T_max": -1}}),
+        ("config.T_max", {"type": "CosineAnnealingLR", "config": {"T_max": None}}),
+        ("config.gama", {"type": "ExponentialLR", "config": {"gamma": 0.9, "gama": 1}}),
+        ("config.milestones", {"type": "MultiStepLR", "config": {"milestones": 3}}),
+        ("config.scale_fn", {"type": "CyclicLR",
+                             "config": {"base_lr": 0.1, "max_lr": [1], "scale_fn": "x"}}),
+        ("config.total_steps", {"type": "OneCycleLR", "config": {"max_lr": 0.1}}),
+        ("config.warmup", {"type": "InverseLR", "config": {"warmup": 1.0}}),
+        ("config.inv_gamma", {"type": "InverseLR", "config": {"inv_gamma": 0}}),
+        ("warmup", {"type": "ReduceLROnPlateau", "warmup": 5}),
+        ("warmup", {"type": "OneCycleLR", "warmup": {"steps": 5},
+                    "config": {"max_lr": 0.1, "total_steps": 9}}),
+        ("warmup.interval", {"type": "InverseLR", "interval": "step",
+                             "warmup": {"steps": 5, "interval": "epoch"}}),
+    ],
+)  # fmt: skip
+def test_wrong_schedulers(key: str, section: dict[str, Any]) -> None:
+    found = problem(f"scheduler.{key}", scheduler=defaults()["scheduler"] | section)
+    assert found.what
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"type": "InverseLR", "config": {"inv_gamma": 1.0, "power": 1.0, "warmup": 0}},
+        {"type": "OneCycleLR", "config": {"max_lr": 1, "epochs": 3, "steps_per_epoch": 5}},
+        {"type": "ReduceLROnPlateau", "warmup": 0, "monitor": "val/loss"},
+        {"type": "InverseLR", "interval": "step", "warmup": {"steps": 5, "interval": None}},
+        {"type": "LambdaLR", "enabled": False},
+        {"type": None, "warmup": 100},
+        {"type": "MultiStepLR", "config": {"milestones": [3, 5]}},
+    ],
+)
+def test_right_schedulers(section: dict[str, Any]) -> None:
+    assert validate(config_with(scheduler=defaults()["scheduler"] | section)) == []
+
+
+# Keys taken together
+
+
+def test_unsupported_hardware_says_why_and_what_would_work() -> None:
+    found = problem(
+        "hardware.status",
+        hardware__status="unsupported",
+        hardware__name="RTX 5060 Ti",
+        hardware__notes="CUDA capability sm_120 not supported by PyTorch",
+    )
+    assert "is unsupported: CUDA capability sm_120 not supported by PyTorch." in found.what
+    assert "hardware=" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("precision", "flag"), [("bf16-mixed", "supports_bf16"), ("16-true", "supports_fp16")]
+)
+def test_a_precision_that_the_hardware_lacks_is_refused(precision: str, flag: str) -> None:
+    values = {
+        "trainer__precision": precision,
+        "trainer__accelerator": "gpu",
+        "hardware__device": "cuda",
+    }
+    assert validate(config_with(**values)) == []
+    problem("trainer.precision", **values, **{f"hardware__{flag}": False})
+    # Of another device the profile knows nothing.
+    values["trainer__accelerator"] = "tpu"
+    assert validate(config_with(**values, **{f"hardware__{flag}": False})) == []
+
+
+def test_persistent_workers_need_workers() -> None:
+    problem("dataloader.persistent_workers", dataloader__persistent_workers=True)
+
+
+def test_the_grace_leaves_something_of_the_wall_clock() -> None:
+    problem("limits.grace", limits__wall_clock=30.0)
+    assert validate(config_with(limits__wall_clock=61.0)) == []
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", "", ".", "..", "a\x1b[31mb", "x" * 300, "a\\b"])
+def test_file_names_stay_in_their_folder(name: str) -> None:
+    problem("run.hash_file", run__hash_file=name)
+    problem("run.debug_log", run__debug_log=name)
+
+
+NAMES = ["a", "_target_", "type", "config", "name", "steps", "warmup", "max_epochs", "patience"]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(NAMES), inner, max_size=3),
+        max_leaves=8,
+    ),
+    st.sampled_from(sorted(fields())),
+)  # fmt: skip
+def test_no_value_whatever_breaks_the_check(value: Any, key: str) -> None:
+    config = config_with()
+    node: Any = config
+    *above, last = key.split(".")
+    for part in above:
+        node = node.setdefault(part, {}) if isinstance(node.get(part), dict) else {}
+    node[last] = value
+    for found in validate(config, {}):
+        assert found.what
+        assert "\x1b" not in str(found)
