@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from trainer.events import Batch, StreamReader
 from trainer.events.fast import RowDecoder
 from trainer.events.index import MAX_CUTS, ByteIndex, Cut
 from trainer.events.lines import Block
@@ -279,3 +280,33 @@ def test_importing_events_loads_neither_numpy_nor_watchdog():
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == "[]"
+
+
+def test_steps_that_jump_all_the_time_end_in_a_coarse_picture_not_in_endless_reading(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("trainer.events.series._MEND_BYTES", 0)
+    path = tmp_path / "e.jsonl"
+    series = RunSeries(path, bins=4)
+    with path.open("ab", buffering=0) as file:
+        for n in range(300):
+            for step in (n + 1, 1000, 1001):
+                file.write(metrics_line(step, a=float(step)))
+                series.poll()
+    assert not series.exact
+    assert not series.envelope("a").exact
+    assert series._mended_bytes > 2 * path.stat().st_size
+    assert [p.step for p in series.points("a", 290, 5000)] == [*range(290, 301), 1000, 1001]
+
+
+def test_a_pipe_feeds_a_series():
+    read, write = os.pipe()
+    os.write(write, b"".join(metrics_line(s, a=float(s)) for s in range(100)) + b'{"torn')
+    os.close(write)
+    reader, batch, series = StreamReader(read), Batch(), RunSeries()
+    for block in reader.blocks(batch, timeout=5):
+        series.feed(block)
+    os.close(read)
+    assert batch.closed
+    assert sum(series.envelope("a").count) == 100
+    assert series.garbage == 1

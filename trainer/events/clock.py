@@ -76,19 +76,21 @@ class Clock:
         return array("d", [_NAN]) * size
 
 
-def group_by_bin(grid: Grid, steps: Sequence[int]) -> list[tuple[int, int, int]]:
-    """Cut lines into groups of neighbours that fall into one bin: (bin, begin, end)."""
+def group_by_bin(
+    grid: Grid, steps: Sequence[int], low: int, high: int
+) -> list[tuple[int, int, int]]:
+    """Cut lines into groups of neighbours that fall into one bin: (bin, begin, end).
+
+    Args:
+        grid: The bins.
+        steps: Step of each line; not empty.
+        low: The least of them.
+        high: The greatest of them.
+    """
     groups: list[tuple[int, int, int]] = []
-    if not steps:
-        return groups
     start, width = grid.start, grid.width
     begin, current = 0, (steps[0] - start) // width
-    if (
-        current
-        == (steps[-1] - start) // width
-        == (max(steps) - start) // width
-        == (min(steps) - start) // width
-    ):
+    if grid.bin(low) == grid.bin(high):
         return [(current, 0, len(steps))]
     for i, step in enumerate(steps):
         b = (step - start) // width

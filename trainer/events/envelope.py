@@ -19,14 +19,16 @@ BINS = 1024
 _NAN = float("nan")
 _INF = float("inf")
 
-#: From this many points at once numpy is worth its import; once loaded, from far fewer.
+#: numpy is worth its import from so many points, at once or altogether; once it is loaded, or the
+#: history is that long, from `_SOME` at once.
 _MANY = 2048
-_SOME = 64
+_LONG = 20_000
+_SOME = 512
 
 
-def use_numpy(points: int) -> bool:
-    """Say whether so many points are better handled with numpy."""
-    return points >= (_SOME if "numpy" in sys.modules else _MANY)
+def use_numpy(points: int, history: int = 0) -> bool:
+    """Say whether so many points, of a history of so many lines, are better handled with numpy."""
+    return points >= (_SOME if "numpy" in sys.modules or history >= _LONG else _MANY)
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,7 +241,10 @@ class RowDecoder:
             return rows
         for i, key in enumerate(self._keys):
             if only is None or key in only:
-                rows.columns[key] = (None, list(map(attrgetter(f"f{i}"), metrics)))
+                column = list(map(attrgetter(f"f{i}"), metrics))
+                # Identity is compared first, and no other NaN equals this one.
+                if column.count(MISSING) < len(column):
+                    rows.columns[key] = (None, column)
         return rows
 
     def _extract_wide(

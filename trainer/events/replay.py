@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trainer.events.fast import RowDecoder, Rows, finite_or_mark
-from trainer.events.index import ByteIndex, Cut, Entry
+from trainer.events.index import ByteIndex, Cut
 from trainer.events.lines import MAX_STEP, number
 from trainer.events.source import FileSource
 from trainer.events.steps import StepCounter, rising, survivors
@@ -226,6 +226,3 @@ class _Range:
 def _known(value: object) -> float | None:
     found = number(value)
     return found if found is not None and found == found else None  # noqa: PLR0124 - NaN
-
-
-__all__ = ["Entry", "Point", "Replay"]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.events.clock import Clock, group_by_bin
 from trainer.events.envelope import BINS, Bins, Envelope, Grid, use_numpy
-from trainer.events.fast import MAX_METRICS, Other, RowDecoder, Rows, finite_or_mark
+from trainer.events.fast import MAX_METRICS, MISSING, Other, RowDecoder, Rows, finite_or_mark
 from trainer.events.index import ByteIndex, Cut
 from trainer.events.lines import Block
 from trainer.events.replay import Point, Replay
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 #: One poll reads at most about this much, so that a long history comes in portions.
 POLL_BYTES = 8 << 20
+
+#: Rewinds may make us read again this much, in bytes, and twice the size of the file.
+_MEND_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +115,7 @@ class RunSeries:
         self._begin()
 
     def _begin(self) -> None:
+        self._mended_bytes = 0
         self.view = RunView()
         self.grid = Grid(size=self._size)
         self.clock = Clock(self._size)
@@ -282,7 +286,7 @@ class RunSeries:
 
     def _add(self, rows: Rows, start: int, end: int) -> None:
         carry = self._steps.state
-        many = use_numpy(len(rows.steps))
+        many = use_numpy(len(rows.steps), self.lines)
         steps: Any
         if many:
             steps = self._steps.resolve_array(rows.steps)
@@ -293,8 +297,9 @@ class RunSeries:
         self._cover(low, high)
         in_order = rising(steps)
         shared = _Shared(self.grid, steps) if many and in_order else None
+        listed: list[int] | None = None
         ready: list[tuple[Metric, Any, Any]] = []
-        odd: list[tuple[Metric, list[int], list[float]]] = []
+        odd: list[tuple[Metric, Any, Any]] = []
         for name, (places, values) in rows.columns.items():
             metric = self._metric(name)
             if metric is None:
@@ -309,11 +314,19 @@ class RunSeries:
                 elif _all_finite(values):
                     ready.append((metric, steps, values))
                     continue
-            own, kept = _without_holes(steps, places, values)
-            if own:
-                if not rising(own):
+            own: Any
+            kept: Any
+            arrays = _own_arrays(steps, values) if many and in_order and places is None else None
+            if arrays is not None:
+                own, kept = arrays
+            else:
+                if listed is None:
+                    listed = steps.tolist() if many else steps
+                own, kept = _own_points(listed, places, values)
+                if own and not rising(own):
                     alive = survivors(own)
                     own, kept = [own[i] for i in alive], [kept[i] for i in alive]
+            if len(own) > 0:
                 odd.append((metric, own, kept))
         self._rewind(odd, start)
         for metric, own, kept in ready + odd:
@@ -323,9 +336,9 @@ class RunSeries:
                 newest = (high, float(kept[-1]))
             else:
                 _merge(metric.bins, self.grid, own[:-1], kept[:-1])
-                newest = (own[-1], kept[-1])
+                newest = (int(own[-1]), float(kept[-1]))
                 if len(own) > 1:
-                    metric.merged = own[-2]
+                    metric.merged = int(own[-2])
             if isinstance(own, _Shared) and len(kept) > 1:
                 metric.merged = int(steps[-2])
             metric.newest = newest
@@ -333,7 +346,9 @@ class RunSeries:
         if shared is not None:
             groups = shared.groups
         else:
-            groups = group_by_bin(self.grid, steps.tolist() if many else steps)
+            if listed is None:
+                listed = steps.tolist() if many else steps
+            groups = group_by_bin(self.grid, listed, low, high)
         self.clock.add(groups, rows.ts, rows.epochs)
         self._note_last(int(steps[-1]), rows)
         self.index.add(start, end, low, high, carry)
@@ -379,18 +394,19 @@ class RunSeries:
         self.clock.fold()
         self.grid.width *= 2
 
-    def _rewind(self, points: list[tuple[Metric, list[int], list[float]]], start: int) -> None:
+    def _rewind(self, points: list[tuple[Metric, Any, Any]], start: int) -> None:
         """End what new points go back behind, each for its own metric."""
         hit: dict[int, list[Metric]] = {}
         for metric, steps, _ in points:
-            if metric.last_step is not None and steps[0] <= metric.last_step:
-                if steps[0] < metric.last_step:
-                    self.index.cut(Cut(start, steps[0], metric.name))
-                hit.setdefault(steps[0], []).append(metric)
+            step = int(steps[0])
+            if metric.last_step is not None and step <= metric.last_step:
+                if step < metric.last_step:
+                    self.index.cut(Cut(start, step, metric.name))
+                hit.setdefault(step, []).append(metric)
         for step, metrics in hit.items():
             self._end_at(metrics, step, start)
         if hit:
-            self._lower_highest([steps[-1] for _, steps, _ in points])
+            self._lower_highest([int(steps[-1]) for _, steps, _ in points])
 
     def _cut_all(self, step: int, start: int) -> None:
         """End every point behind a step, in all metrics."""
@@ -453,8 +469,14 @@ class RunSeries:
             self.exact = False
             return
         grid = self.grid
+        begin = grid.start + b * grid.width
+        self._mended_bytes += sum(
+            entry.end - entry.start for entry in self.index.overlapping(begin, step, before)
+        )
+        if self._mended_bytes > _MEND_BYTES + 2 * before:
+            self.exact = False  # steps jump to and fro all the time: better coarse than never done
+            return
         try:
-            begin = grid.start + b * grid.width
             found = self._replay(before).several({m.name for m in metrics}, begin, step)
         except OSError:
             self.exact = False
@@ -496,16 +518,17 @@ class _Shared:
             bins.point_arrays(self._bins, self._starts, values[:-1])
 
 
-def _merge(bins: Bins, grid: Grid, steps: list[int], values: list[float]) -> None:
-    """Add points of one metric in rising order of steps."""
-    if not use_numpy(len(steps)):
-        if steps:
-            bins.points(grid, steps, values)
+def _merge(bins: Bins, grid: Grid, steps: Any, values: Any) -> None:
+    """Add points of one metric (lists or arrays) in rising order of steps."""
+    if not len(steps):
+        return
+    if isinstance(steps, list) and not use_numpy(len(steps)):
+        bins.points(grid, steps, values)
         return
     import numpy as np
 
-    numbers = (np.array(steps, dtype=np.int64) - grid.start) // grid.width
-    found = np.array(values, dtype=np.float64)
+    numbers = (np.asarray(steps, dtype=np.int64) - grid.start) // grid.width
+    found = np.asarray(values, dtype=np.float64)
     finite = np.isfinite(found)
     if not finite.all():
         bins.marks(numbers[~finite].tolist(), found[~finite].tolist())
@@ -523,15 +546,32 @@ def _all_finite(values: list[Any]) -> bool:
         return False
 
 
-def _without_holes(
-    steps: Any, places: list[int] | None, values: list[Any]
+def _own_points(
+    steps: list[int], places: list[int] | None, values: list[Any]
 ) -> tuple[list[int], list[float]]:
     """Give the steps and values of a metric's own points."""
-    listed: list[int] = steps if isinstance(steps, list) else steps.tolist()
-    own, kept = [], []
-    for place, raw in zip(range(len(listed)) if places is None else places, values, strict=True):
-        value = finite_or_mark(raw)
-        if value is not None:
-            own.append(listed[place])
-            kept.append(value)
-    return own, kept
+    own = steps if places is None else [steps[place] for place in places]
+    if _all_finite(values):
+        return own, values
+    points = [
+        (step, value)
+        for step, value in zip(own, map(finite_or_mark, values), strict=True)
+        if value is not None
+    ]
+    return [step for step, _ in points], [value for _, value in points]
+
+
+def _own_arrays(
+    steps: NDArray[np.int64], values: list[Any]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    """Do the same for a column with holes; None if it has NaNs that are no holes, or odd values."""
+    import numpy as np
+
+    try:
+        found = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        return None
+    there = ~np.isnan(found)
+    if len(found) - int(there.sum()) != values.count(MISSING):
+        return None
+    return steps[there], found[there]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +33,7 @@ class Hints:
         enabled: False to never use the system's facility.
     """
 
-    def __init__(
-        self, paths: Iterator[str] | list[str] | tuple[str, ...] = (), *, enabled: bool = True
-    ) -> None:
+    def __init__(self, paths: Iterable[str] = (), *, enabled: bool = True) -> None:
         self._woken = threading.Event()
         self._lock = threading.Lock()
         self._hinted: set[str] = set()
