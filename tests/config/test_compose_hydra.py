@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
+import profiles
 from trainer.config.interpolate import has_interpolation, resolve
 from trainer.config.overrides import parse_all
 from trainer.config.sources import Source, Sources
@@ -189,6 +190,9 @@ def write(folder: Path, tree: dict[str, str]) -> Path:
     return folder
 
 
+UNHURRIED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+
+
 def exact(value: Any) -> Any:
     """Make values comparable with their types and the order of keys in view."""
     if isinstance(value, dict):
@@ -198,23 +202,64 @@ def exact(value: Any) -> Any:
     return type(value), repr(value)
 
 
-@settings(
-    max_examples=150,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-@given(tree=trees(), overrides=override_lists)
-@pytest.mark.filterwarnings("ignore")
-def test_random_trees_compose_as_hydra_composes_them(
-    tmp_path_factory: pytest.TempPathFactory, tree: dict[str, str], overrides: list[str]
-) -> None:
-    folder = write(tmp_path_factory.mktemp("tree"), tree)
+def compare(folder: Path, tree: dict[str, str], overrides: list[str]) -> None:
+    write(folder, tree)
     expected = by_hydra(folder, overrides)
     if isinstance(expected, BaseException):
         event("Hydra fails")
         return
     event("Hydra composes")
     result = by_us(folder, overrides)
+    assert isinstance(result, dict), [str(problem) for problem in result]
+    assert exact(result) == exact(expected)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=UNHURRIED)
+@given(tree=trees(), overrides=override_lists)
+@pytest.mark.filterwarnings("ignore")
+def test_random_trees_compose_as_hydra_composes_them(
+    tmp_path_factory: pytest.TempPathFactory, tree: dict[str, str], overrides: list[str]
+) -> None:
+    compare(tmp_path_factory.mktemp("tree"), tree, overrides)
+
+
+@pytest.mark.slow
+@settings(max_examples=250, deadline=None, suppress_health_check=UNHURRIED)
+@given(tree=trees(), overrides=override_lists)
+@pytest.mark.filterwarnings("ignore")
+def test_many_random_trees_compose_as_hydra_composes_them(
+    tmp_path_factory: pytest.TempPathFactory, tree: dict[str, str], overrides: list[str]
+) -> None:
+    compare(tmp_path_factory.mktemp("tree"), tree, overrides)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["preset=quickstart", "trainer.max_epochs=3"],
+        ["trainer=kaggle_safe", "optimizer=sgd", "model=gpt_small", "optimizer.config.lr=3e-4"],
+        ["trainer=ci_fast", "logger=csv", "scheduler=cosine", "data.name='a, b'", "~callbacks"],
+        [
+            "hardware=cloud-rtx-4090",
+            "limits=kaggle",
+            "+loss@eval_loss=next_token",
+            "model={dim: 8}",
+        ],
+        ["preset=minimal_brain_gen", "trainer.callbacks=[{_target_: x.Y, k: ${data.name}}]"],
+    ],
+)
+def test_the_built_in_profiles_compose_as_hydra_composes_them(overrides: list[str]) -> None:
+    groups = {path.name for path in profiles.FOLDER.iterdir() if path.is_dir()}
+    forced = [
+        text
+        if text[0] in "~+" or (text.split("=")[0] in groups and "={" not in text)
+        else f"++{text}"
+        for text in overrides
+    ]
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(str(profiles.FOLDER), version_base="1.3"):
+        expected = OmegaConf.to_container(hydra.compose("config", forced), resolve=True)
+    result = by_us(profiles.FOLDER, overrides)
     assert isinstance(result, dict), [str(problem) for problem in result]
     assert exact(result) == exact(expected)

@@ -82,6 +82,7 @@ s:
         ("defaults: {a: b}\n", "a.yaml:1: 'defaults' must be a list."),
         ("defaults:\n  - a: 1\n  - [x]\n", "a.yaml:2: The option of 'a' must be a name"),
         ("defaults:\n  - {a: x, b: y}\n", "a.yaml:2: An entry of a defaults list has one group"),
+        ('a: "\\ud800"\n', "half a character"),
         ("a: \x07\n", "is not allowed in YAML"),
     ],
 )
@@ -97,7 +98,10 @@ def test_bombs_are_refused() -> None:
     levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     assert "more than 200,000 values" in problems("\n".join(levels))[0]
-    assert "too deeply" in problems("a: " + "[" * 20_000 + "]" * 20_000)[0]
+    for text in ("a: " + "[" * 300_000, "{" * 3000, "- " * 200_000, "".join(
+        f"{' ' * n}a:\n" for n in range(1200)
+    )):  # fmt: skip
+        assert "too deeply" in problems(text)[0]
 
 
 def test_a_file_is_read_again_when_it_changed(tmp_path: Path) -> None:
@@ -126,7 +130,7 @@ def test_files_that_are_no_profiles(tmp_path: Path) -> None:
         return str(raised.value)
 
     assert "a.yaml:2: Byte 8 is no UTF-8" in said(b"a: 1\nb: \xff\n")
-    assert "larger than 4 MiB" in said(b"a: " + b"x" * (5 << 20))
+    assert "larger than 1 MiB" in said(b"a: " + b"x" * (5 << 20))
 
 
 def test_a_byte_order_mark_and_an_empty_file_do_no_harm(tmp_path: Path) -> None:

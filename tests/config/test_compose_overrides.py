@@ -31,13 +31,19 @@ def hydra(text: str) -> Any:
         return error
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@settings(max_examples=300, deadline=None, derandomize=True)
 @given(
     sign=st.sampled_from(["", "+", "++"]),
     key=st.sampled_from(
         ["a", "a.b", "a.0", "a.01", "_x.y2", "a-b", "a.b-c", "optimizer.config.lr"]
     ),
-    value=st.one_of(st.text(_ALPHABET, max_size=8), _NUMBERS),
+    value=st.one_of(
+        st.text(_ALPHABET, max_size=8),
+        st.text(st.sampled_from(list("ae1/.-_")), max_size=6),
+        st.from_regex(r"['\"][ -~\n]{0,6}['\"]", fullmatch=True),
+        st.from_regex(r"[0-9]{1,2}-[a-z]{1,4}[0-9]?", fullmatch=True),
+        _NUMBERS,
+    ),
 )
 def test_the_short_cut_reads_as_hydra_reads(sign: str, key: str, value: str) -> None:
     text = f"{sign}{key}={value}"
@@ -117,6 +123,7 @@ def test_a_bare_word_is_a_preset() -> None:
         ("a=b=c", "Column 4, at '=c'", "quote it"),
         ("a!b=c", "Column 2, at '!b=c'", "dotted words"),
         ("~", "needs a key", ""),
+        ("a='\udcff'", "not valid UTF-8", ""),
     ],
 )
 def test_what_is_wrong_is_told(text: str, what: str, remedy: str) -> None:
@@ -124,7 +131,7 @@ def test_what_is_wrong_is_told(text: str, what: str, remedy: str) -> None:
     assert isinstance(problem, Problem)
     assert what in problem.what
     assert remedy in problem.remedy
-    assert problem.where == f"override {text}"
+    assert problem.where.startswith("override ")
 
 
 def test_all_problems_come_at_once() -> None:

@@ -16,7 +16,7 @@ from trainer.config.primary import primary as find_primary
 from trainer.config.provenance import Origin, flatten
 from trainer.config.rules import SchemaRules
 from trainer.config.sources import Sources, search_path
-from trainer.config.tree import build
+from trainer.config.tree import Tree, build
 from trainer.errors import ConfigError, Problem
 
 __all__ = ["Composed", "Origin", "compose", "defaults_of", "load_run", "side"]
@@ -106,16 +106,34 @@ def _compose(
     own: bool = True,
 ) -> Composed:
     """Compose; without `own` as if the person had no primary file."""
-    from trainer.config import finalize, validate
-
-    parsed, problems = parse_all(overrides)
+    parsed, problems = parse_all([_as_choice(word, sources) for word in overrides])
     first = find_primary(sources, config_file, cwd) if own else built_in_primary(sources)
     tree = build(sources, parsed, SchemaRules(), first.path, first.extra)
-    problems += tree.problems
-    config: dict[str, Any] = tree.config
-    notes = list(dict.fromkeys(tree.notes))
+    tree.problems[:0] = problems
     if first.shown and config_file is None:
-        notes.insert(0, f"{first.shown} is used as the primary file")
+        tree.notes.insert(0, f"{first.shown} is used as the primary file")
+    how = {"sources": sources, "config_file": config_file, "cwd": cwd}
+    return settle(tree, overrides, how, check=check)
+
+
+def settle(
+    tree: Tree, overrides: tuple[str, ...], how: dict[str, Any], *, check: bool = True
+) -> Composed:
+    """Resolve, finish and check a merged config.
+
+    Args:
+        tree: The merged config; taken over.
+        overrides: What the person asked for, as typed.
+        how: How it was composed, for `defaults_of`.
+        check: Raise what is wrong; otherwise it is in the result's `problems`.
+
+    Raises:
+        ConfigError: The config is wrong; holds every problem found.
+    """
+    from trainer.config import finalize, validate
+
+    config: dict[str, Any] = tree.config
+    problems, notes = list(tree.problems), list(tree.notes)
     provenance = flatten(config, tree.origins)
 
     def place(key: str) -> str:
@@ -148,7 +166,7 @@ def _compose(
         notes=tuple(dict.fromkeys(notes)),
         problems=tuple(problems),
         files=tuple(tree.files),
-        _how={"sources": sources, "config_file": config_file, "cwd": cwd},
+        _how=how,
     )
 
 
@@ -193,13 +211,7 @@ def side(
         path = here / Path(words[0]).expanduser()
         if path.is_file() or (path / "config.yaml").is_file():
             return load_run(path)
-    sources = search_path(profiles_dir, here)
-    return compose(
-        [_as_choice(word, sources) for word in words],
-        profiles_dir=profiles_dir,
-        cwd=here,
-        check=False,
-    )
+    return _compose(tuple(words), search_path(profiles_dir, here), None, here, check=False)
 
 
 def _as_choice(word: str, sources: Sources) -> str:

@@ -19,11 +19,19 @@ class _Dumper(_Base):  # type: ignore[misc]  # the base is chosen at run time
         return True
 
 
+def _mapping(dumper: Any, data: dict[Any, Any]) -> Any:
+    """Write a section one key a line, however short it is: that is what people diff and grep."""
+    node = dumper.represent_mapping("tag:yaml.org,2002:map", data)
+    node.flow_style = not data
+    return node
+
+
+_Dumper.add_representer(dict, _mapping)
 _Dumper.add_implicit_resolver(_FLOAT_TAG, _FLOAT, list("-+0123456789."))
 
 
 def to_yaml(config: Any) -> str:
-    """Write plain values as YAML, keys in their order; short lists of plain values on one line."""
+    """Write plain values as YAML, keys in their order; lists of plain values on one line."""
     text = yaml.dump(
         config,
         Dumper=_Dumper,

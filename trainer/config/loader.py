@@ -18,7 +18,8 @@ from trainer.config.sources import Found
 from trainer.config.text import clean
 from trainer.errors import ConfigError, Problem
 
-MAX_BYTES = 4 << 20
+MAX_BYTES = 1 << 20
+MAX_DEPTH = 200
 MAX_VALUES = 200_000
 
 # OmegaConf's own expression: YAML 1.1 would read 1e-3 as text.
@@ -40,6 +41,10 @@ _PLAIN_TAGS = frozenset(
     f"tag:yaml.org,2002:{name}" for name in ("null", "bool", "int", "float", "str", "value")
 )
 _PACKAGE = re.compile(r"^\s*#\s*@package\b(.*)$")
+
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
+_BRACKETS = re.compile(r"[\[\]{}]")
+_BLOCKS = re.compile(rf"(?:[-?:][ \t]+){{{MAX_DEPTH}}}")
 
 _FastLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -154,7 +159,7 @@ def read(path: str, shown: str, kind: str) -> Profile:
     except OSError as error:
         raise ConfigError(_unreadable(shown, error)) from None
     if len(data) > MAX_BYTES:
-        raise ConfigError(Problem("The file is larger than 4 MiB; this is no profile.", shown))
+        raise ConfigError(Problem("The file is larger than 1 MiB; this is no profile.", shown))
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -208,6 +213,9 @@ class _Reader:
         return result
 
     def _compose(self, text: str) -> Any:
+        # The parsers' time grows with the square of the depth: such a file must not reach them.
+        if _BLOCKS.search(text) or _flow_depth(text) > MAX_DEPTH:
+            raise RecursionError
         for loader in (_Fast, _Pure):
             try:
                 return yaml.compose(text, Loader=loader)
@@ -258,6 +266,8 @@ class _Reader:
 
     def _scalar(self, node: Any) -> Any:
         if node.tag == _STR_TAG:
+            if not node.value.isascii() and _SURROGATES.search(node.value):
+                self._problem("The text holds half a character, which no file can hold.", node)
             return node.value
         if node.tag not in _PLAIN_TAGS:
             self._problem(
@@ -330,6 +340,18 @@ class _Reader:
     def _problem(self, what: str, node: Any) -> None:
         mark = node.start_mark
         self.problems.append(Problem(what, f"{self.shown}:{mark.line + 1}:{mark.column + 1}"))
+
+
+def _flow_depth(text: str) -> int:
+    """Give how deep brackets are open at most; those in texts count, which does no harm."""
+    depth = deepest = 0
+    for match in _BRACKETS.finditer(text):
+        if match[0] in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif depth:
+            depth -= 1
+    return deepest
 
 
 def _package(text: str, shown: str) -> str | None:

@@ -20,6 +20,7 @@ from trainer.errors import Problem
 Kind = Literal["change", "add", "force", "delete"]
 
 _BARE = re.compile(r"[\w][\w./-]*\Z")
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
 _INDEX = re.compile(r"\[([\w-]+)\]")
 # What Hydra reads as one plain token: an exact subset of its grammar, see the test.
 _SIMPLE = re.compile(
@@ -27,7 +28,9 @@ _SIMPLE = re.compile(
     r"(?P<key>[A-Za-z_][A-Za-z0-9_]*(?:\.(?:[A-Za-z_][A-Za-z0-9_]*|0|[1-9][0-9]*))*)="
     r"(?:(?P<int>[+-]?(?:0|[1-9][0-9]*))"
     r"|(?P<float>[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:[eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+))"
-    r"|(?P<word>[A-Za-z_][A-Za-z0-9_-]*))\Z",
+    r"|(?P<word>[A-Za-z_][A-Za-z0-9_-]*)"
+    r"|(?P<path>(?:[A-Za-z_/]|\.\.?/|[1-9][0-9]*-[a-z]{2})[A-Za-z0-9_/.-]*)"
+    r"|(?P<quoted>'[^'\\$]*'|\"[^\"\\$]*\"))\Z",
     re.ASCII,
 )
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None}
@@ -92,6 +95,9 @@ def parse_all(overrides: Sequence[str]) -> tuple[list[Override], list[Problem]]:
 def parse(text: str) -> Override | Problem:
     """Parse one override, or say what is wrong with it and at which column."""
     where = f"override {clean(text)}"
+    if not text.isascii() and _SURROGATES.search(text):
+        # Bytes of the command line that are no UTF-8 arrive so; no file could hold them.
+        return Problem("The override is not valid UTF-8.", where)
     simple = _SIMPLE.match(text)
     if simple:
         override = _simple(text, simple)
@@ -118,6 +124,10 @@ def _simple(text: str, match: re.Match[str]) -> Override | None:
         value = int(match["int"])
     elif match["float"] is not None:
         value = float(match["float"])
+    elif match["path"] is not None:
+        value = match["path"]
+    elif match["quoted"] is not None:
+        value = match["quoted"][1:-1]
     else:
         lower = word.lower()
         if lower in _NUMBER_WORDS:

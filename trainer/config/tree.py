@@ -13,7 +13,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from trainer.config import merge as merging
-from trainer.config.defaults_list import Layer, NeedsHydra, Repository, Result, expand
+from trainer.config.defaults_list import Layer, NeedsHydra, Repository, expand
 from trainer.config.loader import Profile, load
 from trainer.config.merge import NeedsOmegaConf
 from trainer.config.overrides import Override
@@ -135,7 +135,7 @@ def build(
     tree.problems += result.problems
     tree.whole = not result.problems
     _merge_layers(tree, result.layers, repository, rules)
-    _apply(tree, result, sources, rules)
+    apply(tree, result.values, sources, rules)
     return tree
 
 
@@ -230,10 +230,10 @@ def _here(origins: OriginTree) -> Any:
     return origins if isinstance(origins, Origin) else origins.get(HERE, "")
 
 
-def _apply(tree: Tree, result: Result, sources: Sources, rules: Rules) -> None:
-    """Apply the overrides that set values."""
+def apply(tree: Tree, overrides: Sequence[Override], sources: Sources, rules: Rules) -> None:
+    """Apply the overrides that set values, in order."""
     settings: list[Override] = []
-    for override in result.values:
+    for override in overrides:
         if override.package is not None or "/" in override.key:
             tree.problems.append(_no_group(override, sources))
         else:
