@@ -65,6 +65,7 @@ class FakeOrigin:
     where: str
     line: int | None
     text: str
+    kind: str = "built-in"
 
     def __str__(self) -> str:
         return f"{self.where}:{self.line}"

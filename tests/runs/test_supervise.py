@@ -16,7 +16,9 @@ from trainer.errors import RunError
 from trainer.runs import control, launch, manage, proc
 from trainer.runs import supervisor as supervisor_module
 from trainer.runs.ending import End
+from trainer.runs.enforce import Enforcer
 from trainer.runs.layout import RunFolder, read_json
+from trainer.runs.limits import Limits
 from trainer.runs.status import State, Status
 from trainer.runs.supervisor import Supervisor
 
@@ -275,25 +277,18 @@ def test_the_supervisor_stays_light(make_run: MakeRun, until: Until) -> None:
 def test_the_wall_clock_does_not_follow_the_clock_on_the_wall(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = make_run(wall_clock=100, grace=10)
-    before = {each: signal.getsignal(each) for each in (1, 2, 15, 17)}
-    wakeup = signal.set_wakeup_fd(-1)
-    supervisor = Supervisor(run)
-    try:
-        monotonic, wall = time.monotonic(), time.time()
-        supervisor._began = monotonic
-        for jump in (-86_400, 86_400):
-            monkeypatch.setattr(time, "time", lambda jump=jump: wall + jump)
-            supervisor._mind_wall_clock()
-            assert not control.pending(run)
-        monkeypatch.setattr(time, "monotonic", lambda: monotonic + 91)
-        supervisor._mind_wall_clock()
-        supervisor._mind_wall_clock()
-        assert [each.reason for each in control.pending(run)] == ["timeout"]
-    finally:
-        signal.set_wakeup_fd(wakeup)
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    run = make_run()
+    monotonic, wall = time.monotonic(), time.time()
+    force = Enforcer(run, Limits(wall_clock_s=100, grace_s=10), 2**22)
+    for jump in (-86_400, 86_400):
+        monkeypatch.setattr(time, "time", lambda jump=jump: wall + jump)
+        force.tick(listens=True)
+        assert not control.pending(run)
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic + 91)
+    force.tick(listens=True)
+    force.tick(listens=True)
+    assert [each.reason for each in control.pending(run)] == ["timeout"]
+    assert force.due > monotonic + 99
 
 
 def test_a_hole_in_the_disk_is_waited_out(

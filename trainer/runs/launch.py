@@ -112,6 +112,7 @@ def create(
     def files(run: RunFolder, run_id: str) -> dict[str, bytes | str]:
         # The identity is complete only now that the folder's name is known.
         identity["argv"] = _program(argv, run, place)
+        identity["runs_dir"] = str(root)
         return {
             "config.yaml": composed.yaml(),
             "overrides.yaml": _yaml_list(composed.overrides),
@@ -317,6 +318,7 @@ def _origins(composed: Composed) -> dict[str, dict[str, Any]]:
             "where": origin.where,
             "line": origin.line,
             "text": origin.text,
+            "kind": origin.kind,
         }
         for key, origin in composed.provenance.items()
     }
@@ -343,7 +345,8 @@ def _command_script(identity: Mapping[str, Any]) -> str:
         'here=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd) || exit\n'
         f"cd -- {shlex.quote(identity['cwd'])} || exit\n"
         f"{exports}"
-        f'exec {shlex.quote(sys.executable)} -P -m trainer.cli rerun "$here" "$@"\n'
+        f"exec {shlex.quote(sys.executable)} -P -m trainer.cli rerun"
+        f' --runs-dir {shlex.quote(identity["runs_dir"])} "$here" "$@"\n'
     )
 
 

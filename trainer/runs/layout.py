@@ -12,7 +12,7 @@ import stat
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 RUN_JSON = "run.json"
 STATUS = "status.json"
@@ -139,7 +139,7 @@ class RunFolder:
         return self._names.get(what, default)
 
 
-def _is_plain_name(value: object) -> bool:
+def _is_plain_name(value: object) -> TypeGuard[str]:
     """Tell whether a recorded name stays inside its folder."""
     return (
         isinstance(value, str)

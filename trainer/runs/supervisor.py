@@ -8,6 +8,7 @@ enforces wall clock and memory, and records the end. If it dies, training goes o
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
@@ -18,6 +19,7 @@ from typing import Any
 
 from trainer.runs import control, ending, lock, proc
 from trainer.runs.beat import ENV_ATTEMPT, ENV_RESUME, ENV_RUN, ENV_SUPERVISOR
+from trainer.runs.enforce import Enforcer
 from trainer.runs.layout import RunFolder, read_json_or_empty, write_json_atomic
 from trainer.runs.limits import Limits
 from trainer.runs.queue import DeviceQueue
@@ -25,10 +27,8 @@ from trainer.runs.status import TERMINAL, State, Status, known_state, parse, rea
 
 _TICK = 0.25
 _BEAT = 1.0
-_MEMORY_EVERY = 1.0
 # A full disk at the end: the last status is tried for this long before we give up.
 _LAST_WORD_PATIENCE = 600.0
-_KILL_PATIENCE = 5.0
 
 
 class Supervisor:
@@ -53,17 +53,12 @@ class Supervisor:
         self._queue: DeviceQueue | None = None
         self._pid = 0
         self._output_from = 0
-        self._began = 0.0
         self._trainer: Status | None = None
         self._trainer_stamp = 0
         self._inbox: control.Inbox | None = None
-        self._cause = self._why = ""
-        self._asked = False
-        self._term_at = self._kill_at = float("inf")
         self._terms = 0
         self._violent = False
         self._waited: tuple[int, Any] | None = None
-        self._memory_at = 0.0
         self._beat_at = 0.0
         self._published: dict[str, Any] = {}
         self._record: dict[str, Any] = {}
@@ -205,22 +200,23 @@ class Supervisor:
         except (OSError, ValueError) as error:
             self._finish(_failed(f"the training process could not be started: {error}"))
             return
+        force = Enforcer(self.run, self.limits, self._pid)
         while not self._exited():
             self._look_at_trainer()
-            self._answer_requests()
-            self._mind_wall_clock()
-            self._mind_memory()
-            self._end_by_force()
+            self._answer_requests(force)
+            force.tick(listens=self._engine or self._trainer is not None)
+            if force.cause:
+                self._record.update(state=State.STOPPING, reason=force.why)
             self._publish_if_due()
-            self._sleep()
-        returncode = self._reap()
+            self._sleep(force.due)
+        returncode = self._reap(force)
         self._look_at_trainer()
         own = self._trainer
         end = ending.conclude(
             returncode,
             own if own is not None and own.state in TERMINAL else None,
-            cause=self._cause,
-            why=self._why,
+            cause=force.cause,
+            why=force.why,
             kernel_evidence=lambda: evidence.about(self._pid),
             tail=lambda: ending.last_lines(self.run.output, since=self._output_from),
         )
@@ -261,7 +257,6 @@ class Supervisor:
         self._pid = process.pid
         # We wait for it ourselves; this only keeps Popen from doing so as well.
         process.returncode = 0
-        self._began = time.monotonic()
         self._record.update(
             state=State.STARTING if self._engine else State.RUNNING,
             pid=self._pid,
@@ -284,94 +279,24 @@ class Supervisor:
             return
         self._trainer = parse(raw)
         self._record["progress"] = raw.get("progress") or self._record["progress"]
-        if self._cause == "" and self._trainer.state in (State.RUNNING, State.STOPPING):
+        if self._trainer.state in (State.RUNNING, State.STOPPING):
             self._record.update(state=self._trainer.state, reason=self._trainer.reason)
 
-    def _answer_requests(self) -> None:
+    def _answer_requests(self, force: Enforcer) -> None:
         """Kill on request; stop programs that know nothing of control files by signal."""
         assert self._inbox is not None
         while self._terms > 0:
             self._terms -= 1
-            again = self._cause == ending.STOP
-            self._because(ending.STOP, "its supervisor was told to stop")
-            self._signal(signal.SIGTERM)
-            if again:
-                self._kill_at = min(self._kill_at, time.monotonic() + self.limits.kill_s)
+            if force.cause == ending.STOP:
+                force.insist()
+            force.stop("its supervisor was told to stop")
         for each in self._inbox.poll():
             if each.kind == "kill":
                 control.done(each)
-                self._because(ending.KILL, each.reason or "killed on request")
-                self._term_at = time.monotonic()
-                self._kill_at = min(self._kill_at, self._term_at + _KILL_PATIENCE)
+                force.kill(each.reason or "killed on request")
             elif each.kind == "stop" and not self._engine and self._trainer is None:
                 control.done(each)
-                self._because(ending.STOP, each.reason or "stopped on request")
-                self._term_at = time.monotonic()
-
-    def _mind_wall_clock(self) -> None:
-        """Ask for a stop in time, then insist; a step that hangs ends too."""
-        limits, ran = self.limits, time.monotonic() - self._began
-        if limits.wall_clock_s is None or ran < limits.ask_after_s:
-            return
-        if self._cause in ("", ending.STOP) and not self._asked:
-            self._because(ending.TIMEOUT, f"wall clock limit of {_duration(limits.wall_clock_s)}")
-            self._ask_to_stop("timeout", time.monotonic() + limits.wall_clock_s - ran)
-
-    def _mind_memory(self) -> None:
-        """Poll the memory of the process tree against the limit."""
-        now = time.monotonic()
-        limit = self.limits.memory_bytes
-        if limit is None or self._asked or now < self._memory_at:
-            return
-        self._memory_at = now + _MEMORY_EVERY
-        used = proc.memory_bytes(self._pid, above=limit)
-        if used > limit:
-            self._because(
-                ending.MEMORY, f"used {used / 2**30:.2f} GiB, more than {limit / 2**30:.2f} GiB"
-            )
-            self._ask_to_stop("memory", now + min(self.limits.grace_s, 30.0))
-
-    def _ask_to_stop(self, reason: str, term_at: float) -> None:
-        """Ask for a checkpoint and a stop, and set the time when asking is over."""
-        self._asked = True
-        self._term_at = term_at if self._beats() else time.monotonic()
-        self._kill_at = min(self._kill_at, term_at + self.limits.kill_s)
-        try:
-            control.request(self.run, "stop", after="step", reason=reason)
-        except OSError:
-            # A full disk: the signal means the same.
-            self._term_at = time.monotonic()
-
-    def _end_by_force(self) -> None:
-        now = time.monotonic()
-        if now >= self._term_at:
-            self._term_at = float("inf")
-            self._signal(signal.SIGTERM)
-        if now >= self._kill_at:
-            self._kill_at = now + _KILL_PATIENCE
-            self._signal_group(signal.SIGKILL)
-
-    def _beats(self) -> bool:
-        return self._engine or self._trainer is not None
-
-    def _because(self, cause: str, why: str) -> None:
-        """Note why the run is made to end; killing outranks whatever was asked before."""
-        if self._cause in ("", ending.STOP) or cause == ending.KILL:
-            self._cause, self._why = cause, why
-            self._record.update(state=State.STOPPING, reason=why)
-
-    def _signal(self, number: int) -> None:
-        """Signal the training process alone: its loader workers must not die first."""
-        try:
-            os.kill(self._pid, number)
-        except ProcessLookupError:
-            pass
-
-    def _signal_group(self, number: int) -> None:
-        try:
-            os.killpg(self._pid, number)
-        except (ProcessLookupError, PermissionError):
-            self._signal(number)
+                force.stop(each.reason or "stopped on request")
 
     def _exited(self) -> bool:
         """Tell whether the training process has ended, without giving up its pid yet."""
@@ -384,14 +309,14 @@ class Supervisor:
         self._violent = seen is not None and seen.si_code != os.CLD_EXITED
         return seen is not None
 
-    def _reap(self) -> int:
+    def _reap(self, force: Enforcer) -> int:
         """Clear away what is left of its session after a violent end, then reap it."""
         if self._waited is None:
             # Until it is reaped the pid, and so the group's number, cannot go to anybody else.
-            if self._cause in (ending.KILL, ending.TIMEOUT, ending.MEMORY):
-                self._signal_group(signal.SIGKILL)
+            if force.cause in (ending.KILL, ending.TIMEOUT, ending.MEMORY):
+                force.signal_group(signal.SIGKILL)
             elif self._violent:
-                self._signal_group(signal.SIGTERM)
+                force.signal_group(signal.SIGTERM)
             _, raw, usage = os.wait4(self._pid, 0)
         else:
             raw, usage = self._waited
@@ -436,10 +361,10 @@ class Supervisor:
         self._published = dict(self._record)
         return True
 
-    def _sleep(self) -> None:
-        """Sleep for a tick, or less if a signal or the end of the child comes."""
-        due = min(_TICK, max(0.0, min(self._term_at, self._kill_at) - time.monotonic()))
-        ready, _, _ = select.select([self._wakeup], [], [], due)
+    def _sleep(self, due: float = math.inf) -> None:
+        """Sleep for a tick, or less if something is due, a signal comes or the child ends."""
+        pause = min(_TICK, max(0.0, due - time.monotonic()))
+        ready, _, _ = select.select([self._wakeup], [], [], pause)
         if ready:
             os.read(self._wakeup, 4096)
 
@@ -462,12 +387,6 @@ class Supervisor:
 
 def _failed(reason: str) -> ending.End:
     return ending.End(State.FAILED, None, None, reason)
-
-
-def _duration(seconds: float) -> str:
-    hours, rest = divmod(round(seconds), 3600)
-    minutes, left = divmod(rest, 60)
-    return f"{hours}:{minutes:02d}:{left:02d}" if seconds >= 60 else f"{seconds:g} s"
 
 
 def _listen(on_stop: Any) -> int:
