@@ -316,14 +316,17 @@ class RunSeries:
                     continue
             own: Any
             kept: Any
-            arrays = _own_arrays(steps, values) if many and in_order and places is None else None
+            arrays = _own_arrays(steps, values) if many and places is None else None
             if arrays is not None:
                 own, kept = arrays
+                if not rising(own):
+                    alive = survivors(own)
+                    own, kept = own[alive], kept[alive]
             else:
                 if listed is None:
                     listed = steps.tolist() if many else steps
                 own, kept = _own_points(listed, places, values)
-                if own and not rising(own):
+                if not rising(own):
                     alive = survivors(own)
                     own, kept = [own[i] for i in alive], [kept[i] for i in alive]
             if len(own) > 0:

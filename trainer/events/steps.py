@@ -74,7 +74,7 @@ def rising(steps: Sequence[int] | NDArray[np.int64]) -> bool:
     return bool((steps[1:] > steps[:-1]).all())  # type: ignore[operator]  # an array
 
 
-def survivors(steps: Sequence[int]) -> list[int]:
+def survivors(steps: Sequence[int] | NDArray[np.int64]) -> list[int]:
     """Give the places of the points that no later one rewinds: a step ends all at or behind it."""
     if use_numpy(len(steps)):
         import numpy as np
@@ -87,7 +87,7 @@ def survivors(steps: Sequence[int]) -> list[int]:
     least: int | None = None
     for i in range(len(steps) - 1, -1, -1):
         if least is None or steps[i] < least:
-            least = steps[i]
+            least = int(steps[i])
             places.append(i)
     places.reverse()
     return places
