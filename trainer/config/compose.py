@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -44,7 +45,8 @@ class Composed:
     notes: tuple[str, ...]
     problems: tuple[Problem, ...] = ()
     files: tuple[str, ...] = ()
-    # How it was composed, so that its defaults can be composed the same way.
+    # How it was composed: for its history, and so that its defaults are composed the same way.
+    _tree: Tree | None = field(default=None, repr=False, compare=False)
     _how: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def yaml(self) -> str:
@@ -68,6 +70,21 @@ class Composed:
             for name, origin in self.provenance.items()
             if name == key or name.startswith(below)
         }
+
+    def history(self, key: str) -> list[tuple[Origin, Any]]:
+        """Tell what every layer said about a key, lowest first: the last one counts.
+
+        Args:
+            key: The canonical dotted key. A run's config has no layers: it gives its value alone.
+        """
+        found: list[tuple[Origin, Any]] = []
+        if self._tree is not None:
+            found = tree_history(self._tree, SchemaRules().base()[0], key)
+        with contextlib.suppress(KeyError):
+            value, origin = merging.get_value(self.config, key), self.provenance.get(key)
+            if origin is not None and (not found or origin.kind == "finalize"):
+                found.append((origin, value))
+        return found
 
 
 def compose(

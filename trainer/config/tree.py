@@ -17,7 +17,7 @@ from trainer.config.defaults_list import Layer, NeedsHydra, Repository, expand
 from trainer.config.loader import Profile, load
 from trainer.config.merge import NeedsOmegaConf
 from trainer.config.overrides import Override
-from trainer.config.provenance import HERE, Origin, OriginTree, override_origin
+from trainer.config.provenance import HERE, SCHEMA, Origin, OriginTree, of, override_origin
 from trainer.config.sources import PRIMARY, Sources, is_inside
 from trainer.config.text import clean
 from trainer.errors import Problem, nearest
@@ -94,6 +94,8 @@ class Tree:
         notes: What a person should know.
         problems: Everything that was wrong.
         whole: Whether every profile was found and read.
+        parts: The layers that were merged, in order.
+        steps: What the overrides set, in order.
     """
 
     config: dict[Any, Any] = field(default_factory=dict)
@@ -103,6 +105,8 @@ class Tree:
     notes: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     whole: bool = True
+    parts: list[Rewritten] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
 
 
 def build(
@@ -169,7 +173,7 @@ def _merge_layers(
     tree: Tree, layers: Sequence[Layer], repository: Repository, rules: Rules
 ) -> None:
     base, base_origins = rules.base()
-    parts: list[Rewritten] = []
+    parts = tree.parts
     for layer in layers:
         profile = repository.load(layer.path)
         if profile is None:
@@ -239,6 +243,7 @@ def apply(tree: Tree, overrides: Sequence[Override], sources: Sources, rules: Ru
         else:
             settings.append(override)
     steps, problems = rules.rewrite_overrides(settings)
+    tree.steps = steps
     tree.problems += problems
     # All overrides are one layer: what a person types together is meant together.
     asked: dict[Any, Any] = {}
@@ -254,6 +259,47 @@ def apply(tree: Tree, overrides: Sequence[Override], sources: Sources, rules: Ru
             problem = _set(tree, step.key, step.value, step.origin)
         if problem is not None:
             tree.problems.append(problem)
+
+
+def history(tree: Tree, base: dict[Any, Any], key: str) -> list[tuple[Origin, Any]]:
+    """Tell what each layer says about a key, lowest first; layers that say nothing are left out.
+
+    Args:
+        tree: The composition.
+        base: What lay below it.
+        key: The canonical dotted key of a value, or of a section.
+    """
+    found: list[tuple[Origin, Any]] = []
+    stack = [(base, SCHEMA), *((part.values, part.origins) for part in tree.parts)]
+    for values, origins in stack:
+        try:
+            value = merging.get_value(values, key)
+        except KeyError:
+            continue
+        found.append((_origin_at(origins, values, key), value))
+    for step in tree.steps:
+        if step.override.kind == "delete":
+            if key == step.key or key.startswith(f"{step.key}."):
+                found.append((step.origin, None))
+            continue
+        said: dict[Any, Any] = {}
+        merging.set_value(said, {}, step.key, step.value, step.origin, lenient=True)
+        with contextlib.suppress(KeyError):
+            found.append((step.origin, merging.get_value(said, key)))
+    return found
+
+
+def _origin_at(origins: OriginTree, values: Any, key: str) -> Origin:
+    best = of(origins, SCHEMA)
+    node: Any = origins
+    for part in key.split("."):
+        index = merging.find_key(values, part)
+        values = values[index]
+        node = node.get(str(index)) if isinstance(node, dict) else None
+        if node is None:
+            break
+        best = of(node, best)
+    return best
 
 
 def _set(tree: Tree, key: str, value: Any, origin: Origin) -> Problem | None:

@@ -1,0 +1,85 @@
+"""`make bench`: every measured figure in one table.
+
+Each benchmark runs in a process of its own, so that memory figures are its own. `--write` puts the
+table into docs/performance.md; names after it choose benchmarks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+BENCHMARKS = {
+    "events": "Events: a million steps",
+    "compose": "Composing configs",
+    "runs": "Runs and supervisor",
+    "callback": "Cost of the events callback",
+    "cli": "Command line",
+}
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+
+
+def run(name: str) -> list[tuple[str, str, str]]:
+    """Run one benchmark in a fresh process and give its rows."""
+    code = (
+        f"import json, sys; from benchmarks.{name} import main; rows = main(); "
+        "print('ROWS ' + json.dumps(rows))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=False
+    )
+    for text in reversed(done.stdout.splitlines()):
+        if text.startswith("ROWS "):
+            return [(row[0], row[1], row[2]) for row in json.loads(text[5:])]
+    return [(name, f"did not finish (exit code {done.returncode})", "")]
+
+
+def machine() -> str:
+    """Describe the machine in one line."""
+    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+def markdown(results: dict[str, list[tuple[str, str, str]]]) -> str:
+    """Write the results as Markdown tables."""
+    parts = [f"Measured on {machine()}.\n"]
+    for name, rows in results.items():
+        parts.append(f"### {BENCHMARKS[name]}\n")
+        parts.append(f"`python -m benchmarks {name}`\n")
+        parts.append("| what | measured | target |\n|---|---|---|")
+        parts.append("\n".join(f"| {what} | {got} | {want} |" for what, got, want in rows) + "\n")
+    return "\n".join(parts)
+
+
+def main() -> int:
+    """Run the chosen benchmarks and print their table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", help=", ".join(BENCHMARKS))
+    parser.add_argument(
+        "--write", action="store_true", help="keep the table in docs/performance.md"
+    )
+    options = parser.parse_args()
+    for name in options.names:
+        if name not in BENCHMARKS:
+            parser.error(f"no benchmark '{name}'; there are {', '.join(BENCHMARKS)}")
+    results = {}
+    for name in options.names or BENCHMARKS:
+        print(f"running {name} …", file=sys.stderr, flush=True)
+        results[name] = run(name)
+    text = markdown(results)
+    print(text)
+    if options.write:
+        page = PAGE.read_text(encoding="utf-8")
+        block = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
+        PAGE.write_text(block.sub(lambda _: f"{BEGIN}\n{text}{END}", page), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""Live runs: control, interruption, resume, limits; and that nothing but a kill hurts training."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trainer.runs.layout import RunFolder
+from trainer.runs.status import State, read_status
+
+pytestmark = pytest.mark.slow
+
+
+def events(run: RunFolder) -> list[dict[str, Any]]:
+    lines = run.events.read_text().splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def is_step(event: dict[str, Any]) -> bool:
+    return event["event"] == "metrics" and "train/loss" in event["metrics"]
+
+
+def train_steps(run: RunFolder) -> list[int]:
+    return [e["step"] for e in events(run) if is_step(e)]
+
+
+def test_stop_checkpoints_and_resume_goes_on_at_the_next_step(deck: Any) -> None:
+    run = deck.launch()
+    asked = deck("checkpoint", "last").stdout
+    assert "checkpoint" in asked
+    assert "val/loss" in deck("validate-now", "last").stdout
+    stopped = deck("stop", "last")
+    assert "stopped" in stopped.stdout
+    assert read_status(run).state == State.STOPPED
+    at = train_steps(run)[-1]
+    done = deck("resume", "last", "trainer.max_steps=" + str(at + 20), "--json")
+    new = RunFolder(Path(json.loads(done.stdout.splitlines()[-1])["path"]))
+    assert new.path != run.path
+    assert new.identity()["parent"] == {"resume": run.identity()["id"]}
+    assert train_steps(new) == list(range(at + 1, at + 21))
+
+
+def test_resume_without_overrides_goes_on_in_the_same_folder(deck: Any) -> None:
+    done = deck.launch(steps=400)
+    deck("stop", "last", "--after", "step")
+    at = train_steps(done)[-1]
+    assert at < 400
+    deck("resume", "last", "--json")
+    assert read_status(done).state == State.COMPLETED
+    assert train_steps(done) == list(range(1, 401))
+    assert [e["event"] for e in events(done)].count("run_started") == 2
+    refused = deck("resume", "last", code=2)
+    assert "completed" in refused.stderr
+
+
+def test_ctrl_c_stops_with_a_checkpoint_and_exits_130(deck: Any) -> None:
+    process, run = deck.follow()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == 130
+    assert "with a checkpoint" in err
+    assert read_status(run).state == State.STOPPED
+    assert (run.checkpoints / "last.ckpt").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGKILL])
+def test_losing_the_launcher_does_not_hurt_the_run(deck: Any, number: signal.Signals) -> None:
+    process, run = deck.follow()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    if number != signal.SIGKILL:
+        assert "the run goes on" in err
+    at = read_status(run).progress.step or 0
+    deck.until(lambda: (read_status(run).progress.step or 0) > at + 5, run)
+    assert read_status(run).state == State.RUNNING
+    deck("stop", "last")
+    assert read_status(run).state == State.STOPPED
+
+
+def test_a_closed_pipe_does_not_hurt_the_run(deck: Any) -> None:
+    process, run = deck.follow("--interval", "0.2")
+    process.stdout.close()
+    process.stdout = None
+    process.wait(timeout=30)
+    at = read_status(run).progress.step or 0
+    deck.until(lambda: (read_status(run).progress.step or 0) > at + 5, run)
+    deck("stop", "last", "--now")
+
+
+def test_leaving_a_watch_leaves_the_run_running(deck: Any) -> None:
+    run = deck.launch()
+    process = deck.start("watch", "last", "--interval", "0.2")
+    assert "started" in process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "the run goes on" in err
+    assert read_status(run).state == State.RUNNING
+    deck("stop", "last", "--now")
+    assert read_status(run).state == State.KILLED
+
+
+def test_the_wall_clock_ends_a_run_as_timeout_with_a_checkpoint(deck: Any) -> None:
+    run = deck.train("limits.wall_clock=14", "limits.grace=6", steps=1_000_000, code=3)
+    status = read_status(run)
+    assert status.state == State.TIMEOUT
+    assert (run.checkpoints / "last.ckpt").exists()
+    steps = train_steps(run)
+    assert steps == list(range(1, steps[-1] + 1))
+
+
+def test_a_killed_supervisor_leaves_a_run_that_records_its_own_end(deck: Any) -> None:
+    run = deck.launch()
+    supervisor = read_status(run).supervisor_pid
+    assert supervisor is not None
+    os.kill(supervisor, signal.SIGKILL)
+    time.sleep(1)
+    assert read_status(run).state == State.RUNNING
+    at = read_status(run).progress.step or 0
+    deck.until(lambda: (read_status(run).progress.step or 0) > at + 5, run)
+    deck("stop", "last")
+    assert read_status(run).state == State.STOPPED
+
+
+def test_usr1_to_the_trainer_checkpoints_and_stops(deck: Any) -> None:
+    run = deck.launch()
+    pid = read_status(run).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGUSR1)
+    status = deck.ended(run)
+    assert status.state == State.STOPPED
+    assert (run.checkpoints / "last.ckpt").exists()
+
+
+def test_a_killed_trainer_is_known_as_killed_and_resumes(deck: Any) -> None:
+    run = deck.launch("trainer.save_every_n_steps=5", steps=2000)
+    deck.until((run.checkpoints / "last.ckpt").exists, run)
+    pid = read_status(run).pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    assert deck.ended(run, seconds=5).state == State.KILLED
+    before = len(train_steps(run))
+    done = deck.start("resume", "last", "--json")
+    deck.until(lambda: len(train_steps(run)) > before, run)
+    first = train_steps(run)[before]
+    assert first % 5 == 1
+    assert first <= train_steps(run)[before - 1] + 1
+    deck("stop", "last")
+    done.communicate(timeout=30)
+
+
+def test_a_failing_training_exits_1_with_its_reason(deck: Any) -> None:
+    done = deck("train", "quickstart", "data.root=/nonexistent/folder", code=1)
+    assert "failed" in done.stdout
+    assert "/nonexistent/folder" in done.stdout

@@ -1,0 +1,477 @@
+"""The command line: parse, then hand over to `trainer.commands`.
+
+Nothing heavier than click is imported until a command runs, so that `--help` and completion are
+instant.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from trainer import __version__
+from trainer.errors import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_OUT_OF_MEMORY,
+    EXIT_TIMEOUT,
+    EXIT_WRONG_INPUT,
+    Problem,
+    TraindeckError,
+    nearest,
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+EXIT_CODES = f"""\b
+Exit codes:
+  {EXIT_OK}    completed, or stopped on request
+  {EXIT_FAILED}    failed, killed or lost
+  {EXIT_WRONG_INPUT}    wrong input, and nothing was started
+  {EXIT_TIMEOUT}    ended at its wall-clock limit
+  {EXIT_OUT_OF_MEMORY}    out of memory
+  {EXIT_INTERRUPTED}  interrupted with Ctrl-C here
+"""
+
+RUNS_DIR = click.option(
+    "--runs-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=lambda: Path(os.environ.get("TRAINDECK_RUNS_DIR", "runs")),
+    show_default="$TRAINDECK_RUNS_DIR or ./runs",
+    help="Folder that holds the runs.",
+)
+PROFILES_DIR = click.option(
+    "--profiles-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder with this project's profiles, in place of ./profiles.",
+)
+CONFIG_FILE = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="A YAML file of your own that overlays the built-in config.",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
+
+
+def _complete(kind: str) -> Any:
+    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+        from trainer.commands.complete import candidates
+
+        return candidates(kind, incomplete, ctx.params)
+
+    return complete
+
+
+def overrides_argument(name: str = "overrides") -> Callable[[F], F]:
+    """Make the argument that takes a preset and overrides."""
+    return click.argument(name, nargs=-1, metavar="[OVERRIDES]...", shell_complete=_complete(name))
+
+
+def run_argument(name: str = "run", **options: Any) -> Callable[[F], F]:
+    """Make the argument that names a run."""
+    return click.argument(name, metavar="RUN", shell_complete=_complete("run"), **options)
+
+
+class _Group(click.Group):
+    """A group that names the nearest command when it does not know one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        if name and self.get_command(ctx, name) is None:
+            hint = nearest(name, self.commands) or f"See '{ctx.command_path} --help'."
+            raise click.UsageError(f"No such command '{name}'. {hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_Group, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES
+)
+@click.version_option(__version__, prog_name="traindeck")
+def cli() -> None:
+    """The terminal flight deck for PyTorch training.
+
+    Profiles compose into a config, a config becomes a run folder, a process trains in it, and
+    everything else watches the folder.
+
+    \b
+      traindeck train quickstart              train a small GPT on Python's own sources
+      traindeck runs                          what is going on?
+      traindeck watch last                    follow a run, also one started elsewhere
+      traindeck config diff trainer=ci_fast   what would run, and how does it differ?
+    """
+
+
+# ── training ─────────────────────────────────────────────────────────────────────────────────
+
+
+@cli.command(epilog=EXIT_CODES, short_help="Compose a config, launch it and follow the run.")
+@overrides_argument()
+@CONFIG_FILE
+@PROFILES_DIR
+@RUNS_DIR
+@click.option("--name", help="Name of the run.  [default: the preset's name]")
+@click.option("--tag", "tags", multiple=True, help="Tag of the run; may be given several times.")
+@click.option("--no-tui", is_flag=True, help="Plain lines, also on a terminal.")
+@JSON
+@click.option("--detach", "-d", is_flag=True, help="Start, print the run's id and return.")
+@click.option("--dry-run", is_flag=True, help="Show config, diff and command; start nothing.")
+@click.option("--queue", is_flag=True, help="Wait until the device is free of other queued runs.")
+@click.option("--interval", type=click.FloatRange(min=0.1), help="Seconds between progress lines.")
+@click.option("-m", "--multirun", is_flag=True, help="Sweep (comes with sweeps).")
+def train(**options: Any) -> int:
+    """Compose a config, launch it in a process of its own and follow it.
+
+    A bare word is a preset (quickstart is preset=quickstart). Overrides follow Hydra's grammar:
+    trainer=ci_fast picks an option of a group, trainer.max_epochs=3 sets a value, ~key restores
+    the default. Training outlives this command: closing the terminal does not hurt it.
+
+    \b
+      traindeck train quickstart
+      traindeck train trainer=ci_fast optimizer.config.lr=1e-3
+      traindeck train quickstart --detach --name night --tag baseline
+    """
+    from trainer.commands import train as command
+
+    return command.train(**options)
+
+
+@cli.command(epilog=EXIT_CODES)
+@run_argument()
+@overrides_argument()
+@RUNS_DIR
+@click.option("--no-tui", is_flag=True, help="Plain lines, also on a terminal.")
+@JSON
+@click.option("--detach", "-d", is_flag=True, help="Start, print the run's id and return.")
+@click.option("--interval", type=click.FloatRange(min=0.1), help="Seconds between progress lines.")
+def resume(**options: Any) -> int:
+    """Go on with a run from its last checkpoint.
+
+    Without overrides the run goes on in its own folder. With overrides a new run starts from the
+    old one's checkpoint, with the old one as its parent.
+    """
+    from trainer.commands import train as command
+
+    return command.resume(**options)
+
+
+@cli.command(epilog=EXIT_CODES, short_help="Repeat a run from its folder alone.")
+@run_argument()
+@RUNS_DIR
+@click.option("--name", help="Name of the new run.  [default: the old one's]")
+@click.option("--tag", "tags", multiple=True, help="Tag of the new run.")
+@click.option("--no-tui", is_flag=True, help="Plain lines, also on a terminal.")
+@JSON
+@click.option("--detach", "-d", is_flag=True, help="Start, print the run's id and return.")
+@click.option("--interval", type=click.FloatRange(min=0.1), help="Seconds between progress lines.")
+def rerun(**options: Any) -> int:
+    """Repeat a run from its folder alone: the same config, the same hash, a new folder."""
+    from trainer.commands import train as command
+
+    return command.rerun(**options)
+
+
+# ── watching ─────────────────────────────────────────────────────────────────────────────────
+
+
+@cli.command(epilog=EXIT_CODES, short_help="Follow a run, also one started elsewhere.")
+@click.argument("source", metavar="RUN|PATH|-", shell_complete=_complete("run"))
+@RUNS_DIR
+@click.option("--no-tui", is_flag=True, help="Plain lines, also on a terminal.")
+@JSON
+@click.option("--interval", type=click.FloatRange(min=0.1), help="Seconds between progress lines.")
+def watch(**options: Any) -> int:
+    """Follow a run: by id, name, 'last', its folder, an events file, or '-' for standard input.
+
+    Leaving with Ctrl-C leaves the run running. The exit code is the run's.
+    """
+    from trainer.commands import watch as command
+
+    return command.watch(**options)
+
+
+@cli.command()
+@run_argument()
+@RUNS_DIR
+@click.option("-f", "--follow", is_flag=True, help="Go on until the run ends.")
+@click.option("-n", "--lines", type=click.IntRange(min=0), default=50, help="Last lines to show.")
+def logs(**options: Any) -> int:
+    """Show what a run's process printed."""
+    from trainer.commands import runs as command
+
+    return command.logs(**options)
+
+
+class _RunsGroup(_Group):
+    """`traindeck runs` alone lists."""
+
+
+@cli.group(cls=_RunsGroup, invoke_without_command=True)
+@RUNS_DIR
+@click.option("--state", "states", multiple=True, help="Only runs in this state.")
+@click.option("--tag", "tags", multiple=True, help="Only runs with this tag.")
+@click.option("--name", help="Only runs whose name holds this text.")
+@click.option("-n", "--limit", type=click.IntRange(min=1), help="At most this many, newest first.")
+@JSON
+@click.pass_context
+def runs(ctx: click.Context, /, **options: Any) -> int:
+    """List the runs, newest first."""
+    if ctx.invoked_subcommand is not None:
+        ctx.obj = options["runs_dir"]
+        return EXIT_OK
+    from trainer.commands import runs as command
+
+    return command.list_runs(**options)
+
+
+@runs.command("rm")
+@run_argument("names", nargs=-1, required=True)
+@RUNS_DIR
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
+@click.pass_context
+def runs_rm(ctx: click.Context, /, **options: Any) -> int:
+    """Delete runs that have ended, with their checkpoints."""
+    from trainer.commands import runs as command
+
+    if ctx.get_parameter_source("runs_dir") is click.core.ParameterSource.DEFAULT:
+        options["runs_dir"] = ctx.obj
+    return command.remove(**options)
+
+
+@cli.command()
+@run_argument()
+@RUNS_DIR
+@JSON
+def show(**options: Any) -> int:
+    """Show one run: state, progress, how it ended, its files."""
+    from trainer.commands import runs as command
+
+    return command.show(**options)
+
+
+@cli.command()
+@run_argument("a")
+@run_argument("b")
+@RUNS_DIR
+@JSON
+def diff(**options: Any) -> int:
+    """Show in which config keys two runs differ."""
+    from trainer.commands import config as command
+
+    return command.diff_runs(**options)
+
+
+@cli.command(short_help="Write a run's metrics as CSV or JSON lines.")
+@run_argument()
+@RUNS_DIR
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["csv", "jsonl"]),
+    default="csv",
+    show_default=True,
+    help="How rows are written.",
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File.")
+@click.option("--metric", "metrics", multiple=True, help="Only this metric; may be repeated.")
+def export(**options: Any) -> int:
+    """Write a run's metrics to a file or to stdout, one row a step.
+
+    After a resume the later value of a step counts.
+    """
+    from trainer.commands import export as command
+
+    return command.export(**options)
+
+
+# ── control ──────────────────────────────────────────────────────────────────────────────────
+
+
+@cli.command()
+@run_argument()
+@RUNS_DIR
+@click.option(
+    "--after",
+    type=click.Choice(["step", "epoch"]),
+    default="step",
+    show_default=True,
+    help="When to stop; a checkpoint is written first.",
+)
+@click.option("--now", is_flag=True, help="Kill the training process, without a checkpoint.")
+@click.option("--no-wait", is_flag=True, help="Return at once.")
+def stop(**options: Any) -> int:
+    """Stop a run, with a checkpoint."""
+    from trainer.commands import control as command
+
+    return command.stop(**options)
+
+
+@cli.command()
+@run_argument()
+@RUNS_DIR
+@click.option("--no-wait", is_flag=True, help="Return at once.")
+def checkpoint(**options: Any) -> int:
+    """Write a checkpoint of a live run now."""
+    from trainer.commands import control as command
+
+    return command.ask(kind="checkpoint", **options)
+
+
+@cli.command("validate-now")
+@run_argument()
+@RUNS_DIR
+@click.option("--no-wait", is_flag=True, help="Return at once.")
+def validate_now(**options: Any) -> int:
+    """Run validation in a live run now."""
+    from trainer.commands import control as command
+
+    return command.ask(kind="validate", **options)
+
+
+# ── config and profiles ──────────────────────────────────────────────────────────────────────
+
+
+@cli.group(cls=_Group)
+def config() -> None:
+    """Compose, compare and check configs; nothing is started."""
+
+
+@config.command("show")
+@overrides_argument()
+@CONFIG_FILE
+@PROFILES_DIR
+@JSON
+def config_show(**options: Any) -> int:
+    """Print the composed config as YAML."""
+    from trainer.commands import config as command
+
+    return command.show(**options)
+
+
+@config.command("diff")
+@overrides_argument()
+@click.option("--against", help="A preset, GROUP=OPTION, a run, or a config.yaml to compare with.")
+@CONFIG_FILE
+@PROFILES_DIR
+@RUNS_DIR
+@JSON
+def config_diff(**options: Any) -> int:
+    """Show what differs from the defaults, and which file or override each value came from."""
+    from trainer.commands import config as command
+
+    return command.diff(**options)
+
+
+@config.command("validate")
+@overrides_argument()
+@CONFIG_FILE
+@PROFILES_DIR
+@JSON
+def config_validate(**options: Any) -> int:
+    """Check a config; every problem is listed, and the exit code is 2 if there is one."""
+    from trainer.commands import config as command
+
+    return command.validate(**options)
+
+
+@config.command("where")
+@click.argument("key", shell_complete=_complete("key"))
+@overrides_argument()
+@CONFIG_FILE
+@PROFILES_DIR
+@JSON
+def config_where(**options: Any) -> int:
+    """Tell where the value of KEY comes from, and what the key means."""
+    from trainer.commands import config as command
+
+    return command.where(**options)
+
+
+@config.command("aliases")
+@JSON
+def config_aliases(**options: Any) -> int:
+    """List other spellings of keys, and the canonical key of each."""
+    from trainer.commands import config as command
+
+    return command.aliases(**options)
+
+
+@cli.group(cls=_Group)
+def profiles() -> None:
+    """Browse profiles and make new ones."""
+
+
+@profiles.command("list")
+@click.argument("group", required=False, shell_complete=_complete("group"))
+@PROFILES_DIR
+@JSON
+def profiles_list(**options: Any) -> int:
+    """List the groups, or the options of one group, and where each file comes from."""
+    from trainer.commands import profiles as command
+
+    return command.list_profiles(**options)
+
+
+@profiles.command("new")
+@click.argument("name", metavar="GROUP/NAME")
+@click.option("--from", "copy_from", metavar="OPTION", help="Copy this option of the group.")
+@PROFILES_DIR
+def profiles_new(**options: Any) -> int:
+    """Make a new profile: the YAML file, its line in the group's README, and a test."""
+    from trainer.commands import profiles as command
+
+    return command.new(**options)
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> int:
+    """Print the completion script for a shell.
+
+    \b
+      eval "$(traindeck completion bash)"       in ~/.bashrc
+      eval "$(traindeck completion zsh)"        in ~/.zshrc
+      traindeck completion fish | source        in ~/.config/fish/config.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise TraindeckError(Problem(f"no completion for {shell}"))
+    click.echo(kind(cli, {}, "traindeck", "_TRAINDECK_COMPLETE").source())
+    return EXIT_OK
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    try:
+        code = cli.main(args=args, prog_name="traindeck", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        code = stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = EXIT_WRONG_INPUT
+    except TraindeckError as error:
+        from trainer.commands.output import print_error
+
+        print_error(error)
+        code = error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        code = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output has gone (`traindeck runs | head`): that is no fault of ours.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_OK
+    sys.exit(code if isinstance(code, int) else EXIT_OK)
+
+
+if __name__ == "__main__":
+    main()

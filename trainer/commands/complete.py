@@ -1,0 +1,77 @@
+"""Shell completion: runs, groups, options, keys. It never fails aloud and never imports much."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def candidates(kind: str, incomplete: str, params: Mapping[str, Any]) -> list[str]:
+    """Give what may stand at this place of the command line.
+
+    Args:
+        kind: "overrides", "run", "group" or "key".
+        incomplete: What has been typed of the word.
+        params: The options typed so far.
+    """
+    try:
+        if kind == "run":
+            words = _runs(params)
+        elif kind == "group":
+            from trainer.config.sources import list_groups
+
+            words = list_groups(params.get("profiles_dir"))
+        elif kind == "key":
+            words = _keys()
+        else:
+            words = _overrides(incomplete, params)
+    except Exception:
+        # Completion runs while somebody types: a broken profile must not print a traceback there.
+        return []
+    return sorted(word for word in words if word.startswith(incomplete))
+
+
+def _keys() -> list[str]:
+    from trainer.config.schema import fields
+
+    return list(fields())
+
+
+def _runs(params: Mapping[str, Any]) -> list[str]:
+    from trainer.runs.index import RunIndex
+
+    folder = params.get("runs_dir") or Path("runs")
+    return ["last", *(summary.id for summary in RunIndex(folder).list())]
+
+
+def _overrides(incomplete: str, params: Mapping[str, Any]) -> list[str]:
+    from trainer.config.sources import list_groups, list_options
+
+    folder = params.get("profiles_dir")
+    groups = list_groups(folder)
+    prefix = incomplete[: len(incomplete) - len(incomplete.lstrip("+~"))]
+    typed = incomplete[len(prefix) :]
+    if "=" in typed:
+        key = typed.split("=", 1)[0]
+        if key in groups:
+            return [f"{prefix}{key}={option.name}" for option in list_options(key, folder)]
+        return [f"{prefix}{key}={choice}" for choice in _choices(key)]
+    words = [f"{prefix}{group}=" for group in groups]
+    words += [f"{prefix}{key}=" for key in _keys()]
+    if not prefix:
+        words += [option.name for option in list_options("preset", folder)]
+    return words
+
+
+def _choices(key: str) -> list[str]:
+    from trainer.config.schema import fields
+
+    about = fields().get(key)
+    if about is None:
+        return []
+    if about.choices:
+        return [str(choice) for choice in about.choices]
+    return ["true", "false"] if about.type.startswith("bool") else []

@@ -1,0 +1,216 @@
+"""Follow a run folder, an events file or a stream, and tell it in lines until it ends."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from trainer.commands.narrator import Narrator
+from trainer.commands.output import duration, json_line, line, note, number
+from trainer.errors import EXIT_INTERRUPTED, EXIT_OK
+from trainer.events.text import clean
+from trainer.runs.status import TERMINAL, State, exit_code_for, read_status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from types import FrameType
+
+    from trainer.runs.layout import RunFolder
+    from trainer.runs.status import Status
+
+POLL = 0.2
+"""Seconds between looks at the events file; the files are the truth, so no wake-up is needed."""
+INTERVAL_TERMINAL = 2.0
+INTERVAL_FILE = 10.0
+
+
+class Telling(Protocol):
+    """How events reach the person: lines for reading, or JSON lines."""
+
+    def events(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Tell these events."""
+
+    def tick(self, now: float) -> None:
+        """Tell the progress if it is due."""
+
+
+@dataclass
+class Lines:
+    """Tells a run in plain lines.
+
+    Args:
+        interval: Seconds between progress lines; by default longer where no terminal is.
+    """
+
+    interval: float | None = None
+    narrator: Narrator = field(init=False)
+
+    def __post_init__(self) -> None:
+        default = INTERVAL_TERMINAL if sys.stdout.isatty() else INTERVAL_FILE
+        self.narrator = Narrator(interval=self.interval or default)
+
+    def events(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Tell these events."""
+        for event in events:
+            for text in self.narrator.feed(event):
+                line(text)
+
+    def tick(self, now: float) -> None:
+        """Tell the progress if it is due."""
+        text = self.narrator.progress(now)
+        if text:
+            line(text)
+
+
+@dataclass
+class JsonLines:
+    """Hands the events on as they are, one JSON document a line."""
+
+    def events(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Hand these events on."""
+        for event in events:
+            json_line(event)
+
+    def tick(self, now: float) -> None:
+        """Add nothing: a program that reads JSON has its own clock."""
+
+
+class Interrupts:
+    """Counts Ctrl-C and notices HUP and TERM, so that the loop decides what they mean."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.leave: str | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        self._before[signal.SIGINT] = signal.signal(signal.SIGINT, self._interrupt)
+        for sig in (signal.SIGHUP, signal.SIGTERM):
+            self._before[sig] = signal.signal(sig, self._leave)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for sig, handler in self._before.items():
+            signal.signal(sig, handler)
+
+    def _interrupt(self, signum: int, frame: FrameType | None) -> None:
+        self.count += 1
+
+    def _leave(self, signum: int, frame: FrameType | None) -> None:
+        self.leave = signal.Signals(signum).name
+
+
+def telling(as_json: bool, interval: float | None) -> Lines | JsonLines:
+    """Choose how to tell a run."""
+    return JsonLines() if as_json else Lines(interval)
+
+
+def follow_run(run: RunFolder, told: Lines | JsonLines, *, own: bool) -> int:
+    """Tell a run until it ends, and give the exit code that its end means.
+
+    Args:
+        run: The run's folder.
+        told: How to tell it.
+        own: Whether Ctrl-C here means the run (it was launched here) or only the watching.
+
+    Returns:
+        The exit code; 130 after a Ctrl-C that stopped the run, 0 after leaving a running one.
+    """
+    from trainer.events import EventReader
+
+    reader = EventReader(run.events)
+    asked = 0
+    with Interrupts() as interrupts:
+        try:
+            while True:
+                status = read_status(run)
+                batch = reader.poll()
+                told.events(batch.events)
+                told.tick(time.monotonic())
+                if status.state in TERMINAL and not batch.events:
+                    break
+                if interrupts.leave:
+                    note(f"{interrupts.leave}: leaving; the run goes on: traindeck watch {run.id}")
+                    return EXIT_OK
+                if interrupts.count > asked:
+                    asked = interrupts.count
+                    if not own:
+                        note(f"left; the run goes on: traindeck watch {run.id}")
+                        return EXIT_INTERRUPTED
+                    _stop(run, asked)
+                if not batch.events:
+                    time.sleep(POLL)
+        except BrokenPipeError:
+            # Whoever read our lines has gone; the run does not depend on that.
+            note(f"output closed; the run goes on: traindeck watch {run.id}")
+            raise
+    _tell_end(run, status, told)
+    return EXIT_INTERRUPTED if asked else exit_code_for(status.state)
+
+
+def _stop(run: RunFolder, presses: int) -> None:
+    from trainer.errors import RunError
+    from trainer.runs.manage import ask, kill_now
+
+    try:
+        if presses == 1:
+            note("stopping after this step, with a checkpoint; Ctrl-C again kills")
+            ask(run, "stop", after="step", reason="interrupted with Ctrl-C")
+        else:
+            note("killing")
+            kill_now(run, patience=1.0)
+    except RunError:
+        # It has ended meanwhile, which is what was asked for.
+        return
+
+
+def _tell_end(run: RunFolder, status: Status, told: Lines | JsonLines) -> None:
+    """Say how it ended first, then what to do."""
+    if isinstance(told, JsonLines):
+        json_line(
+            {
+                "v": 1,
+                "ts": time.time(),
+                "event": "ended",
+                "run_id": run.id,
+                "state": str(status.state),
+                "reason": status.reason,
+                "exit_code": status.exit_code,
+                "path": str(run.path),
+            }
+        )
+        return
+    from trainer.runs.ending import last_lines
+
+    narrator = told.narrator
+    took = ""
+    if status.started and status.ended:
+        took = f" after {duration(status.ended - status.started)}"
+    reason = f": {clean(status.reason)}" if status.reason else ""
+    line("")
+    line(f"{status.state}{took}{reason}")
+    if narrator.step is not None:
+        line("  " + narrator.progress_text())
+    for name in ("val/loss", "val/bits_per_byte"):
+        if name in narrator.best:
+            value, step = narrator.best[name]
+            line(f"  best {name} {number(value)} at step {step}")
+    if status.state in (State.FAILED, State.LOST, State.KILLED, State.OUT_OF_MEMORY):
+        for text in last_lines(run.output)[-8:]:
+            line(f"  | {text}")
+    line(f"  folder  {run.path}")
+    line(f"  next    {_advice(run, status.state)}")
+
+
+def _advice(run: RunFolder, state: State) -> str:
+    from trainer.runs.manage import find_checkpoint
+
+    has_checkpoint = find_checkpoint(run) is not None
+    if state == State.COMPLETED:
+        return f"traindeck show {run.id}"
+    if has_checkpoint:
+        return f"traindeck resume {run.id}"
+    return f"traindeck logs {run.id}"
