@@ -220,6 +220,8 @@ class TraindeckCallback(pl.Callback):
             return
         self._reset_clocks()
         session = Session.of(trainer)
+        if session is self._session:  # from an earlier fit of the same trainer
+            session = None
         self._launched = session is not None
         if session is None:
             session = self._open(trainer) if trainer.is_global_zero else None
@@ -240,7 +242,9 @@ class TraindeckCallback(pl.Callback):
         run = self.run if again or not self._own_folder else script.launched_folder()
         if run is None:
             run = script.new_folder(self._runs_dir, self._name, self._tags)
-        return script.open_session(run, self._interval)
+        session = script.open_session(run, self._interval)
+        trainer.traindeck = session  # type: ignore[attr-defined]  # where Session.of looks
+        return session
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Say that training starts, how long it will be and which metrics it will give."""
@@ -402,10 +406,10 @@ class TraindeckCallback(pl.Callback):
         recorder, self._recorder = self._recorder, None
         if recorder is not None:
             self._counts = (recorder.steps_with_norm, recorder.steps_clipped)
-        if self._launched:
-            return  # `fit` alone knows the exit code
         if not self._started and trainer is not None:
             say_started(trainer, session, self._threshold or 1.0)
+        if self._launched:
+            return  # `fit` alone knows the exit code
         script.close_session(session, end.state, end.reason, end.exit_code)
         atexit.unregister(self._at_exit)
 
