@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from trainer.runs import proc
 from trainer.runs.layout import RunFolder, read_json, write_json_atomic
@@ -161,6 +163,29 @@ def test_garbage_never_raises(run: RunFolder, content: bytes) -> None:
     run.status.write_bytes(content)
     write_json_atomic(run.trainer_status, _record())
     assert read_status(run).state == "running"
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=5,
+)
+_FIELDS = st.dictionaries(st.sampled_from([*_record(), "progress", "signal", "ended"]), _JSON)
+
+
+@settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(main=_FIELDS, own=_FIELDS, state=st.sampled_from([*State, "flying"]))
+def test_any_fields_make_a_status(
+    run: RunFolder, main: dict[str, Any], own: dict[str, Any], state: str
+) -> None:
+    run.status.write_text(json.dumps({"state": state, **main}))
+    run.trainer_status.write_text(json.dumps({"state": state, **own}))
+    status = read_status(run)
+    assert status.state in State
+    assert status.attempt >= 1
+    assert (status.host + status.reason + status.queue).isprintable()
 
 
 def test_odd_files_never_raise_or_hang(run: RunFolder) -> None:

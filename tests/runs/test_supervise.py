@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -215,6 +216,24 @@ def test_two_launches_into_one_folder(make_run: MakeRun, until: Until) -> None:
     with pytest.raises(RunError, match="in use"):
         launch.start(run)
     assert until(run, _running).alive
+    manage.kill_now(run)
+
+
+def test_many_launches_into_one_folder_at_once(make_run: MakeRun, until: Until) -> None:
+    run = make_run()
+
+    def launched(_: int) -> bool:
+        try:
+            launch.start(run)
+        except RunError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(5) as pool:
+        assert sorted(pool.map(launched, range(5))) == [False] * 4 + [True]
+    status = until(run, _running)
+    assert run.output.read_text().count("attempt 1") == 1
+    assert status.alive
     manage.kill_now(run)
 
 
