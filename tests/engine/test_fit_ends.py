@@ -196,3 +196,42 @@ def test_a_second_term_does_not_wait(lab, events, tmp_path):
     assert ended(run, events)[0] == "stopped"
     for file in (run / "checkpoints").glob("*.ckpt"):
         torch.load(file, weights_only=True)
+
+
+@pytest.mark.slow
+def test_a_term_to_the_whole_group_stops_well_with_workers(lab, events, tmp_path):
+    more = {
+        "trainer.max_epochs": 100000,
+        "dataloader.num_workers": 2,
+        "dataloader.persistent_workers": True,
+        "run.resume": "auto",
+    }
+    run = lab(**more)
+    lab(**more, **{"callbacks.diary": told(run)})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "trainer.engine", str(run)],
+        cwd=tmp_path,
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+    )
+    deadline = time.monotonic() + 60
+    while not (run / "diary").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGTERM)
+
+    assert process.wait(timeout=60) == 0
+    assert b"killed" not in process.stderr.read()
+    assert ended(run, events) == ("stopped", "SIGTERM")
+    assert (run / "checkpoints" / "last.ckpt").exists()
+    deadline = time.monotonic() + 20
+    while alive(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not alive(process.pid), "a worker stays behind"
+
+
+def alive(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -207,6 +207,7 @@ def quiet() -> None:
         ".*Please call `lr_scheduler.step\\(\\)` before.*",
         ".*lr_scheduler.step\\(\\)` before `optimizer.step\\(\\).*",
         ".*GPU available but not used.*",
+        ".*Total length of `list` across ranks is zero.*",
     ):
         warnings.filterwarnings("ignore", message=message)
 

@@ -22,6 +22,7 @@ from torch.utils.data import (
 from trainer.engine import rng
 from trainer.engine.replay import Replayed, SizedReplayed
 from trainer.engine.sampler import ResumableBatches, SeededBatches, collated
+from trainer.engine.workers import WorkerStart
 from trainer.errors import ConfigError, Problem
 
 
@@ -243,18 +244,11 @@ class EngineData(pl.LightningDataModule):
 
     def _adopt(self, loader: Any, *, train: bool = True) -> Any:
         """Make a loader of one's own resumable if its order is a stock one; else leave it."""
-        if type(loader) is not DataLoader or isinstance(loader.dataset, IterableDataset):
+        if type(loader) is not DataLoader:
             return loader
-        samples = len(cast("Sized", loader.dataset))
-        stock = type(loader.batch_sampler) is BatchSampler and (
-            type(loader.sampler) is SequentialSampler
-            or (
-                type(loader.sampler) is RandomSampler
-                and not loader.sampler.replacement
-                and loader.sampler.num_samples == samples
-            )
-        )
-        if not stock or samples == 0:
+        if loader.num_workers:
+            loader.worker_init_fn = WorkerStart(loader.worker_init_fn)
+        if not (samples := _stock_samples(loader)):
             return loader
         assert loader.batch_size is not None
         batches = ResumableBatches(
@@ -270,10 +264,10 @@ class EngineData(pl.LightningDataModule):
             "num_workers": loader.num_workers,
             "pin_memory": loader.pin_memory,
             "timeout": loader.timeout,
-            "worker_init_fn": loader.worker_init_fn,
             "multiprocessing_context": loader.multiprocessing_context,
         }
         if loader.num_workers:
+            settings["worker_init_fn"] = loader.worker_init_fn
             settings["prefetch_factor"] = loader.prefetch_factor
             settings["persistent_workers"] = loader.persistent_workers
         return self._loader(loader.dataset, batches, loader.collate_fn, settings)
@@ -302,9 +296,24 @@ class EngineData(pl.LightningDataModule):
             "pin_memory": bool(self._section.get("pin_memory")) and torch.cuda.is_available(),
         }
         if workers:
+            settings["worker_init_fn"] = WorkerStart()
             settings["prefetch_factor"] = self._section.get("prefetch_factor") or 2
             settings["persistent_workers"] = bool(self._section.get("persistent_workers"))
         return settings
+
+
+def _stock_samples(loader: DataLoader[Any]) -> int:
+    """Give the data set's size if the loader's order is torch's own, else 0."""
+    if (
+        isinstance(loader.dataset, IterableDataset)
+        or type(loader.batch_sampler) is not BatchSampler
+    ):
+        return 0
+    samples = len(cast("Sized", loader.dataset))
+    sampler = loader.sampler
+    if type(sampler) is RandomSampler:
+        return 0 if sampler.replacement or sampler.num_samples != samples else samples
+    return samples if type(sampler) is SequentialSampler else 0
 
 
 def _overrides(source: Any, name: str) -> bool:

@@ -59,7 +59,7 @@ class Replayed:
         """Give the batches from the position on."""
         # A generator: nothing happens before the first `next`, and Lightning may ask twice.
         skip, state, self._skip, self._state = self._skip, self._state, 0, None
-        stream = Stream(rng.mix(self._seed, self._epoch))
+        stream = rng.Stream(rng.mix(self._seed, self._epoch))
         self._marks.clear()
         count = skip
         with stream:
@@ -90,24 +90,3 @@ class SizedReplayed(Replayed):
     def __len__(self) -> int:
         """Give the batches of a whole epoch."""
         return len(self.loader)
-
-
-class Stream:
-    """A stream of random numbers to be drawn from inside a `with`, and otherwise left in peace."""
-
-    def __init__(self, seed: int) -> None:
-        self._inside: rng.Held | None = None
-        self._seed = seed
-        self._outside: rng.Held | None = None
-
-    def __enter__(self) -> None:
-        self._outside = rng.hold()
-        if self._inside is None:
-            rng.seed_cpu(self._seed)
-        else:
-            rng.put_back(self._inside)
-
-    def __exit__(self, *_: object) -> None:
-        self._inside = rng.hold()
-        assert self._outside is not None
-        rng.put_back(self._outside)
