@@ -101,6 +101,20 @@ class TestBuiltIn:
         schedule = compose(["scheduler=cosine", "scheduler={type: StepLR, config: {step_size: 2}}"])
         assert set(schedule.config["scheduler"]["config"]) == {"step_size"}
 
+    def test_the_history_of_a_key_tells_every_layer(self) -> None:
+        composed = compose(["trainer=ci_fast", "trainer.trainer.max_epochs=9", "seed=3", "~seed"])
+        history = composed.history("trainer.max_epochs")
+        assert [str(origin).split(":")[0] for origin, _ in history] == [
+            "schema default", "trainer/ci_fast.yaml", "override trainer.trainer.max_epochs=9",
+        ]  # fmt: skip
+        assert history[-1][1] == 9
+        assert [str(o) for o, _ in composed.history("seed")][-2:] == [
+            "override seed=3", "override ~seed",
+        ]  # fmt: skip
+        assert composed.history("trainer.accelerator")[-1][0].kind == "finalize"
+        assert composed.history("nothing.of.it") == []
+        assert set(composed.where("optimizer.config")) >= {"optimizer.config.lr"}
+
     def test_all_problems_come_at_once_each_with_its_place_and_remedy(self) -> None:
         text = said(
             "trainer=ci_fats", "trainer.max_epoch=3", "seed=x", "optimzer.type=SGD", "lr=1,2",

@@ -18,6 +18,7 @@ from trainer.config.provenance import Origin, flatten
 from trainer.config.rules import SchemaRules
 from trainer.config.sources import Sources, search_path
 from trainer.config.tree import Tree, build
+from trainer.config.tree import history as tree_history
 from trainer.errors import ConfigError, Problem
 
 __all__ = ["Composed", "Origin", "compose", "defaults_of", "load_run", "side"]
@@ -82,7 +83,7 @@ class Composed:
             found = tree_history(self._tree, SchemaRules().base()[0], key)
         with contextlib.suppress(KeyError):
             value, origin = merging.get_value(self.config, key), self.provenance.get(key)
-            if origin is not None and (not found or origin.kind == "finalize"):
+            if origin is not None and (not found or found[-1][0] != origin):
                 found.append((origin, value))
         return found
 
@@ -183,6 +184,7 @@ def settle(
         notes=tuple(dict.fromkeys(notes)),
         problems=tuple(problems),
         files=tuple(tree.files),
+        _tree=tree,
         _how=how,
     )
 

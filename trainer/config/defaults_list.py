@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from trainer.config.loader import Entry, Profile
+from trainer.config.defaults_node import Node
+from trainer.config.entries import Entry
+from trainer.config.loader import Profile
 from trainer.config.overrides import Override
 from trainer.config.sources import is_inside
 from trainer.config.text import clean
@@ -91,89 +93,6 @@ class Repository:
         return known
 
 
-class _Node:
-    """An entry of a defaults list in its place in the tree."""
-
-    __slots__ = (
-        "appended", "base", "deleted", "entry", "group", "header", "optional", "package", "parent_package",
-        "path", "value", "where",
-    )  # fmt: skip
-
-    def __init__(self, entry: Entry, where: str, appended: bool = False) -> None:
-        self.entry = entry
-        self.group = entry.group
-        self.value = entry.value
-        self.path = entry.value if entry.group is None and isinstance(entry.value, str) else ""
-        self.optional = entry.optional
-        self.package = "" if entry.package == "_here_" else entry.package
-        self.header: str | None = None
-        self.base = ""
-        self.parent_package = ""
-        self.appended = appended
-        self.deleted = False
-        self.where = where
-
-    def place(self, base: str, parent_package: str) -> None:
-        """Tell the entry where its list stands."""
-        self.base, self.parent_package = base, parent_package
-        if self.package is not None and "_group_" in self.package:
-            self.package = "_global_." + self.package.replace("_group_", self.default_package())
-
-    def _full(self) -> str:
-        name = self.path if self.group is None else self.group
-        if name.startswith("/"):
-            return name[1:]
-        return f"{self.base}/{name}" if self.base else name
-
-    def group_path(self) -> str:
-        full = self._full()
-        return full.rpartition("/")[0] if self.group is None else full
-
-    def config_path(self) -> str:
-        full = self._full()
-        return full if self.group is None else f"{full}/{self.value}"
-
-    def name(self) -> str | None:
-        if self.group is None:
-            return self.path.rpartition("/")[2]
-        return self.value if isinstance(self.value, str) else None
-
-    def is_missing(self) -> bool:
-        return self.name() == "???"
-
-    def is_interpolated(self) -> bool:
-        name = self.path if self.group is None else self.value
-        return isinstance(name, str) and "${" in name
-
-    def default_package(self) -> str:
-        return self.group_path().replace("/", ".")
-
-    def final_package(self, use_header: bool = True) -> str:
-        package = self.package
-        if package is None and use_header:
-            package = self.header
-        if package is None:
-            own = (self.path if self.group is None else self.group).removeprefix("/")
-            package = (own.rpartition("/")[0] if self.group is None else own).replace("/", ".")
-        both = ".".join(part for part in (self.parent_package, package) if part)
-        at = both.rfind("_global_")
-        return both if at < 0 else both[at + len("_global_.") :]
-
-    def override_key(self) -> str:
-        key = self.group_path()
-        package = self.final_package(use_header=False)
-        if package != self.default_package():
-            key = f"{key}@{package or '_global_'}"
-        return key
-
-    def set_header(self, package: str | None) -> None:
-        if package is None:
-            return
-        if package != "_global_" and not package.startswith("_global_."):
-            package = f"_global_.{package}"
-        self.header = package
-
-
 _SELF = Entry(None, "_self_", None, False, False, 0)
 
 
@@ -194,9 +113,9 @@ class _Expansion:
         self.choices: dict[str, _Choice] = {}
         self.deletions: dict[str, tuple[str | None, str]] = {}
         self.deleted: set[str] = set()
-        self.appended: list[_Node] = []
+        self.appended: list[Node] = []
         self.known: dict[str, str | None] = {}
-        self.placed: dict[str, _Node] = {}
+        self.placed: dict[str, Node] = {}
         self.keys_of_group: dict[str, set[str]] = {}
         self.result_keys: set[str] = set()
         self.lists: dict[str, str | None] = {}
@@ -243,11 +162,11 @@ class _Expansion:
                 )
             elif override.kind == "add":
                 entry = Entry(override.key, override.value, override.package, False, False, 0)
-                self.appended.append(_Node(entry, where, appended=True))
+                self.appended.append(Node(entry, where, appended=True))
             else:
                 self.choices[override.element] = _Choice(override.value, where, True)
 
-    def expand(self, node: _Node, chain: tuple[str, ...], root: bool) -> list[Layer]:
+    def expand(self, node: Node, chain: tuple[str, ...], root: bool) -> list[Layer]:
         """Give the layers of one entry and all below it, last entries looked at first."""
         if node.name() is None:
             # A null option: the group is known, and nothing is loaded.
@@ -282,12 +201,11 @@ class _Expansion:
         return self._expand_list(node, profile, (*chain, path), root)
 
     def _expand_list(
-        self, node: _Node, profile: Profile, chain: tuple[str, ...], root: bool
+        self, node: Node, profile: Profile, chain: tuple[str, ...], root: bool
     ) -> list[Layer]:
         path, package = node.config_path(), node.final_package()
         nodes = [
-            _Node(entry, f"{profile.shown}:{entry.line}")
-            for entry in self._with_self(profile, root)
+            Node(entry, f"{profile.shown}:{entry.line}") for entry in self._with_self(profile, root)
         ]
         if root:
             nodes += self.appended
@@ -323,13 +241,13 @@ class _Expansion:
         return [layer for part in reversed(parts) for layer in part]
 
     def _expand_option(
-        self, child: _Node, option: str, base: str, package: str, chain: tuple[str, ...]
+        self, child: Node, option: str, base: str, package: str, chain: tuple[str, ...]
     ) -> list[Layer]:
         if "${" in option:
             self.problem("A list of options cannot hold an interpolation.", child.where)
             return []
         entry = Entry(None, f"{child.group}/{option}", child.package, child.optional, False, 0)
-        node = _Node(entry, child.where)
+        node = Node(entry, child.where)
         node.place(base, package)
         return self.expand(node, chain, root=False)
 
@@ -348,9 +266,9 @@ class _Expansion:
             entries.append(_SELF)
         return entries
 
-    def _note_overrides(self, nodes: list[_Node], parent: _Node, profile: Profile) -> None:
+    def _note_overrides(self, nodes: list[Node], parent: Node, profile: Profile) -> None:
         base, package = parent.group_path(), parent.final_package()
-        seen: _Node | None = None
+        seen: Node | None = None
         for node in nodes:
             if node.entry.is_self:
                 continue
@@ -367,12 +285,12 @@ class _Expansion:
                 if key not in self.choices:
                     self.choices[key] = _Choice(node.value, node.where, False)
 
-    def _profile(self, node: _Node, path: str) -> Profile | None:
+    def _profile(self, node: Node, path: str) -> Profile | None:
         if not is_inside(path):
             return None
         return self.repository.load(path)
 
-    def _know(self, node: _Node) -> None:
+    def _know(self, node: Node) -> None:
         if node.group is None:
             return
         key, name = node.override_key(), node.name()
@@ -390,7 +308,7 @@ class _Expansion:
         self.placed.setdefault(key, node)
         self.keys_of_group.setdefault(node.group_path(), set()).add(key)
 
-    def _is_deleted(self, node: _Node) -> bool:
+    def _is_deleted(self, node: Node) -> bool:
         if node.group is None or isinstance(node.value, list):
             return False
         found = self.deletions.get(node.override_key())
@@ -399,7 +317,7 @@ class _Expansion:
         self.deleted.add(node.override_key())
         return True
 
-    def _note_result(self, node: _Node) -> None:
+    def _note_result(self, node: Node) -> None:
         if node.group is None:
             return
         key = node.override_key()
@@ -407,7 +325,7 @@ class _Expansion:
             self.problem(f"The group '{key}' stands more than once in the defaults.", node.where)
         self.result_keys.add(key)
 
-    def _not_found(self, node: _Node, path: str) -> None:
+    def _not_found(self, node: Node, path: str) -> None:
         group, name = node.group_path(), node.name() or ""
         options = self.repository.options(group) if is_inside(group) else []
         if group and options:
@@ -453,7 +371,7 @@ def expand(repository: Repository, primary: str, overrides: Sequence[Override]) 
     """
     run = _Expansion(repository)
     run.take_overrides(overrides)
-    root = _Node(Entry(None, primary, None, False, False, 0), "")
+    root = Node(Entry(None, primary, None, False, False, 0), "")
     root.place("", "")
     run.result.layers = run.expand(root, (), root=True)
     if not run.result.problems and not repository.problems:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from trainer.config.defaults_list import Layer, Repository, Result
-from trainer.config.loader import Entry
+from trainer.config.entries import Entry
 from trainer.config.overrides import Override
 from trainer.config.text import clean
 from trainer.errors import Problem

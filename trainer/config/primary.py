@@ -17,7 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.config.loader import Entry, Profile, load, read
+from trainer.config.entries import Entry
+from trainer.config.loader import Profile, load, read
 from trainer.config.sources import PRIMARY, Found, Source, Sources
 from trainer.config.text import clean
 from trainer.errors import ConfigError, Problem
