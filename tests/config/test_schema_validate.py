@@ -305,6 +305,11 @@ def test_a_precision_that_the_hardware_lacks_is_refused(precision: str, flag: st
     assert validate(config_with(**values, **{f"hardware__{flag}": False})) == []
 
 
+@pytest.mark.parametrize("kind", ["MixupDataLoader", "TextDataLoader"])
+def test_loaders_that_this_version_lacks_are_refused_before_launch(kind: str) -> None:
+    assert "plain loaders" in problem("dataloader.type", dataloader__type=kind).what
+
+
 def test_persistent_workers_need_workers() -> None:
     problem("dataloader.persistent_workers", dataloader__persistent_workers=True)
 

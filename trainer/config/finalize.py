@@ -5,8 +5,8 @@ What is decided here for the person is told, with its reason.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from trainer.config.durations import seconds as parse_duration
@@ -30,18 +30,23 @@ def finalize(
 
     Args:
         config: The composed, resolved config in canonical keys; it is not changed.
-        provenance: For each dotted key what set it.
+        provenance: For each dotted key what set it; for later rules, none looks at it yet.
 
     Returns:
         The final config, notes for the person, and for each key set here the reason.
     """
-    final: dict[str, Any] = copy.deepcopy(dict(config))
+    # Only these sections are changed, and only at their top: the rest may be shared.
+    final = {
+        name: dict(section) if isinstance(section, dict) else section
+        for name, section in config.items()
+    }
     notes: list[str] = []
     reasons: dict[str, str] = {}
     _numbers(final)
     _device(final, reasons)
     _precision(final, notes, reasons)
-    notes += _not_acted_on(final, provenance or {})
+    notes += _not_acted_on(final)
+    del provenance
     return final, notes, reasons
 
 
@@ -57,12 +62,32 @@ def _numbers(config: dict[str, Any]) -> None:
             continue
         if section[name] is None and key == "limits.grace":
             section[name] = 0.0
-    for known in fields().values():
-        if "int" in known.type.split(" | ") and "float" not in known.type.split(" | "):
-            section, name = _place(config, known.key)
-            value = section.get(name) if section is not None else None
-            if isinstance(value, float) and value.is_integer() and section is not None:
-                section[name] = int(value)
+    for path in _integer_keys():
+        node: Any = config
+        for part in path[:-1]:
+            node = node.get(part) if isinstance(node, dict) else None
+        value = node.get(path[-1]) if isinstance(node, dict) else None
+        if isinstance(value, float) and value.is_integer():
+            _set(config, path, int(value))
+
+
+@cache
+def _integer_keys() -> tuple[tuple[str, ...], ...]:
+    """Give the keys that take integers and no other numbers."""
+    return tuple(
+        tuple(known.key.split("."))
+        for known in fields().values()
+        if "int" in known.type.split(" | ") and "float" not in known.type.split(" | ")
+    )
+
+
+def _set(config: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    """Set a value below; the sections on the way, which may be shared, are copied."""
+    node = config
+    for part in path[:-1]:
+        node[part] = dict(node[part])
+        node = node[part]
+    node[path[-1]] = value
 
 
 def _device(config: dict[str, Any], reasons: dict[str, str]) -> None:
@@ -120,24 +145,46 @@ def _mixed(hardware: Mapping[str, Any], accelerator: str) -> tuple[str, str]:
     return "16-mixed", f"nothing more is known of the accelerator '{accelerator}'"
 
 
-def _not_acted_on(config: Mapping[str, Any], provenance: Mapping[str, Any]) -> Iterator[str]:
+def _not_acted_on(config: Mapping[str, Any]) -> Iterator[str]:
     """Name keys that were set and that this version does nothing about."""
-    base = defaults()
     reported: list[str] = []
-    for known in fields().values():
-        if known.acted_on or any(known.key.startswith(f"{key}.") for key in reported):
-            continue
+    for known, usual in _idle_keys():
         section, name = _place(config, known.key)
         if section is None or name not in section:
             continue
-        usual_section, _ = _place(base, known.key)
-        usual = (usual_section or {}).get(name)
         if section[name] == usual or (_empty(section[name]) and _empty(usual)):
+            continue
+        if any(known.key.startswith(f"{key}.") for key in reported):
             continue
         if known.section and _known_below(known) and not _extras(section[name], known.key):
             continue  # its keys are named one by one
         reported.append(known.key)
-        yield f"{known.key}: recognised, not acted on by this version"
+        yield _idle(known.key)
+    loggers = config.get("logger")
+    for logger in ("tensorboard", "csv"):
+        section = loggers.get(logger) if isinstance(loggers, Mapping) else None
+        if isinstance(section, Mapping):
+            yield from (
+                _idle(f"logger.{logger}.{name}")
+                for name in section
+                if f"logger.{logger}.{name}" not in fields()
+            )
+
+
+def _idle(key: str) -> str:
+    return f"{key}: recognised, not acted on by this version"
+
+
+@cache
+def _idle_keys() -> tuple[tuple[Key, Any], ...]:
+    """Give the keys that this version does nothing about, with their defaults."""
+    base = defaults()
+    return tuple(
+        (known, (_place(base, known.key)[0] or {}).get(known.key.rpartition(".")[2]))
+        for known in fields().values()
+        # A hardware profile tells facts; nobody asks for anything by them.
+        if not known.acted_on and not known.key.startswith("hardware.")
+    )
 
 
 def _known_below(section: Key) -> list[str]:

@@ -213,13 +213,13 @@ class Symbolic(Section):
 
 
 class TensorBoard(OpenSection):
-    """Keys of `logger.tensorboard`; others are keywords of Lightning's TensorBoardLogger."""
+    """Keys of `logger.tensorboard`; others are kept, and told as not acted on."""
 
     enabled: bool = key(True, "Write TensorBoard's files under `logs/`.", source="002 003")
 
 
 class Csv(OpenSection):
-    """Keys of `logger.csv`; others are keywords of Lightning's CSVLogger."""
+    """Keys of `logger.csv`; others are kept, and told as not acted on."""
 
     enabled: bool = key(False, "Write `metrics.csv` under `logs/`.")
 

@@ -18,29 +18,36 @@ class Hardware(OpenSection):
     )
     devices: int | None = key(None, "How many of them there are.", ge=1)
     available_memory_gb: float | None = key(
-        None, "Memory of each device.", source="004", unit="GB", gt=0.0
+        None, "Memory of each device.", source="004", unit="GB", gt=0.0, acted_on=False
     )
     max_batch_size: int | None = key(
-        None, "Largest batch that fits.", source="004", unit="samples", ge=1
+        None, "Largest batch that fits.", source="004", unit="samples", ge=1, acted_on=False
     )
     max_sequence_length: int | None = key(
-        None, "Longest sequence that fits.", source="004", unit="tokens", ge=1
+        None, "Longest sequence that fits.", source="004", unit="tokens", ge=1, acted_on=False
     )
     supports_fp16: bool | None = key(None, "Whether it computes in fp16.", source="004")
     supports_bf16: bool | None = key(None, "Whether it computes in bf16.", source="004")
     supports_gradient_checkpointing: bool | None = key(
-        None, "Whether gradient checkpointing works on it.", source="004"
+        None, "Whether gradient checkpointing works on it.", source="004", acted_on=False
     )
-    max_lora_rank: int | None = key(None, "Largest LoRA rank that fits.", source="004", ge=1)
+    max_lora_rank: int | None = key(
+        None, "Largest LoRA rank that fits.", source="004", ge=1, acted_on=False
+    )
     recommended_gradient_accumulation: int | None = key(
-        None, "Gradient accumulation that suits it.", source="004", unit="batches", ge=1
+        None,
+        "Gradient accumulation that suits it.",
+        source="004",
+        unit="batches",
+        ge=1,
+        acted_on=False,
     )
     status: Literal["supported", "unsupported"] = key(
         "supported", "Whether PyTorch runs on it; `unsupported` refuses the launch.", source="004"
     )
     notes: str | None = key(None, "What else there is to know about it.", source="004")
     cost_per_hour: float | None = key(
-        None, "What an hour on it costs.", source="004", unit="$/h", ge=0.0
+        None, "What an hour on it costs.", source="004", unit="$/h", ge=0.0, acted_on=False
     )
 
 

@@ -273,7 +273,7 @@ class Trainer(LightningArgs):
         path=True,
     )
     validate_before_resume: bool = key(
-        False, "Validate once before going on from a checkpoint.", source="003", acted_on=False
+        False, "Validate once before going on from a checkpoint.", source="003"
     )
     log_model_structure: bool = key(
         False, "Print the model's structure at the start.", source="002"
@@ -285,7 +285,9 @@ class Trainer(LightningArgs):
         source="002",
         path=True,
     )
-    compile: bool = key(False, "Compile the model with `torch.compile`.", source="003")
+    compile: bool = key(
+        False, "Compile the model with `torch.compile`.", source="003", acted_on=False
+    )
     benchmark_train_step: bool = key(
         False,
         "Measure each step as `perf/train_step_ms`; waits for the GPU.",
@@ -299,10 +301,10 @@ class Trainer(LightningArgs):
         gt=0.0,
     )
     resume_lr: float | None = key(
-        None, "Learning rate to go on with after resuming.", source="003", ge=0.0, acted_on=False
+        None, "Learning rate to go on with after resuming.", source="003", ge=0.0
     )
     resume_weight_decay: float | None = key(
-        None, "Weight decay to go on with after resuming.", source="003", ge=0.0, acted_on=False
+        None, "Weight decay to go on with after resuming.", source="003", ge=0.0
     )
     resume_context: ResumeContext | None = key(
         None, "Resize the model's context when resuming.", source="003", acted_on=False

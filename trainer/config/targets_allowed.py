@@ -102,7 +102,8 @@ def problem_with_target(target: Any) -> tuple[str, str] | None:
             f"{TARGET} {target!r} is no dotted path of a class.",
             "Write package.module.ClassName.",
         )
-    prefixes = allowed_prefixes()
+    # The settings file is only looked at for a class of somebody's own.
+    prefixes = BUILT_IN_PREFIXES if target.startswith(BUILT_IN_PREFIXES) else allowed_prefixes()
     if not target.startswith(prefixes):
         shown = ", ".join(prefix.rstrip(".") for prefix in prefixes)
         return (

@@ -1,0 +1,233 @@
+"""Are an optimiser and a scheduler classes of torch, with keywords that these classes take?
+
+Judged by the generated tables, without importing torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeGuard
+
+from trainer.config.torch_args import NEED_CODE, OPTIMIZERS, SCHEDULERS, Keyword
+from trainer.errors import Problem, nearest
+
+# Their learning rate depends on more than a count of steps: a warmup cannot hand over to them.
+_NOT_AFTER_WARMUP = {
+    "OneCycleLR": "it brings a warmup of its own (`pct_start`)",
+    "CyclicLR": "it sets learning rate and momentum between bounds of its own",
+    "ReduceLROnPlateau": "it follows a metric and not a count of steps",
+}
+# Keywords that torch takes as any number, though nothing works with less than one.
+_AT_LEAST_ONE = frozenset(
+    {"T_max", "T_0", "total_iters", "step_size", "step_size_up", "total_steps", "epochs"}
+    | {"steps_per_epoch", "max_iter", "ns_steps"}
+)
+_NOT_NEGATIVE = frozenset({"lr", "weight_decay", "eps", "momentum", "min_lr", "eta_min", "max_lr"})
+_KINDS = {
+    "float": "a number",
+    "int": "a whole number",
+    "bool": "true or false",
+    "str": "a text",
+    "list": "a list",
+    "float or list": "a number or a list of numbers",
+}
+
+
+def origin(key: str, where: Mapping[str, Any]) -> str:
+    """Say what set a key: itself, something in it, or the nearest section above it."""
+    if key in where:
+        return str(where[key])
+    below = key + "."
+    for name in where:
+        if name.startswith(below):
+            return str(where[name])
+    while "." in key:
+        key = key.rsplit(".", 1)[0]
+        if key in where:
+            return str(where[key])
+    return ""
+
+
+def text_of(value: Any) -> str:
+    """Write a value as a person would in YAML, cut to a line."""
+    try:
+        text = json.dumps(value, ensure_ascii=True, default=str)
+    except (TypeError, ValueError):
+        text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Say whether a value is a number; true and false are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def optimizer_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find what is wrong with the class and the keywords in the `optimizer` section."""
+    section = config.get("optimizer")
+    name = section.get("type", "AdamW") if isinstance(section, Mapping) else None
+    if not isinstance(section, Mapping) or not isinstance(name, str):
+        return
+    if name not in OPTIMIZERS:
+        yield _no_class("optimizer.type", name, OPTIMIZERS, "optimiser", where)
+        return
+    written = section.get("config")
+    if not isinstance(written, Mapping):
+        return
+    keywords = OPTIMIZERS[name]
+    if name == "Muon":
+        # The engine pairs it with AdamW for all that is no matrix; these are AdamW's keywords.
+        keywords = (*keywords, Keyword("adamw", "any", None, False, True))
+        if isinstance(written.get("adamw"), Mapping):
+            yield from _keywords(
+                "AdamW", OPTIMIZERS["AdamW"], written["adamw"], "optimizer.config.adamw", where
+            )
+    yield from _keywords(name, keywords, written, "optimizer.config", where)
+
+
+def scheduler_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find what is wrong with the class, the keywords and the warmup in the `scheduler` section."""
+    section = config.get("scheduler")
+    if not isinstance(section, Mapping) or section.get("enabled") is False:
+        return
+    name, warmup = section.get("type"), section.get("warmup")
+    if isinstance(warmup, Mapping):
+        counted, inner = section.get("interval"), warmup.get("interval")
+        if counted and inner and counted != inner:
+            yield Problem(
+                f"the scheduler counts by {counted} and its warmup by {inner}.",
+                origin("scheduler.warmup.interval", where),
+                "Write one interval only; it governs both.",
+                "scheduler.warmup.interval",
+            )
+        warmup = warmup.get("steps")
+    if not isinstance(name, str):
+        return
+    if name in NEED_CODE:
+        yield Problem(
+            f"scheduler.type: {name} cannot be described in a config: {NEED_CODE[name]}.",
+            origin("scheduler.type", where),
+            "A LightningModule of your own can use it in configure_optimizers.",
+            "scheduler.type",
+        )
+        return
+    if name not in SCHEDULERS:
+        yield _no_class("scheduler.type", name, SCHEDULERS, "scheduler", where)
+        return
+    if warmup and name in _NOT_AFTER_WARMUP:
+        yield Problem(
+            f"{name} cannot follow a warmup: {_NOT_AFTER_WARMUP[name]}.",
+            origin("scheduler.warmup", where),
+            "Set scheduler.warmup=null or choose another scheduler.",
+            "scheduler.warmup",
+        )
+    written = section.get("config")
+    if isinstance(written, Mapping):
+        yield from _keywords(name, SCHEDULERS[name], written, "scheduler.config", where)
+        yield from _special(name, written, where)
+
+
+def _special(name: str, written: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[Problem]:
+    """What the signatures do not say."""
+    key = "scheduler.config"
+    if name == "InverseLR":
+        warmup, gamma = written.get("warmup", 0.0), written.get("inv_gamma", 1.0)
+        if is_number(warmup) and not 0.0 <= warmup < 1.0:
+            yield Problem(
+                f"'{key}.warmup' cannot be {text_of(warmup)}: it takes a number, ≥ 0, < 1.",
+                origin(f"{key}.warmup", where),
+                "Steps of warmup go into scheduler.warmup." if warmup >= 1 else "",
+                f"{key}.warmup",
+            )
+        if is_number(gamma) and gamma <= 0.0:
+            yield Problem(
+                f"'{key}.inv_gamma' cannot be {text_of(gamma)}: it takes a number, > 0.",
+                origin(f"{key}.inv_gamma", where),
+                "",
+                f"{key}.inv_gamma",
+            )
+    counted = all(written.get(part) is not None for part in ("epochs", "steps_per_epoch"))
+    if name == "OneCycleLR" and written.get("total_steps") is None and not counted:
+        yield Problem(
+            "OneCycleLR needs 'total_steps', or both 'epochs' and 'steps_per_epoch'.",
+            origin("scheduler.type", where),
+            "Set scheduler.config.total_steps.",
+            f"{key}.total_steps",
+        )
+
+
+def _no_class(
+    key: str, name: str, table: Mapping[str, Any], kind: str, where: Mapping[str, Any]
+) -> Problem:
+    return Problem(
+        f"'{key}': torch has no {kind} {text_of(name)}.",
+        origin(key, where),
+        nearest(name, table) or f"There are {', '.join(table)}.",
+        key,
+    )
+
+
+def _keywords(
+    name: str,
+    keywords: Iterable[Keyword],
+    written: Mapping[str, Any],
+    section: str,
+    where: Mapping[str, Any],
+) -> Iterator[Problem]:
+    known = {word.name: word for word in keywords}
+    for word, value in written.items():
+        key = f"{section}.{word}"
+        if word not in known:
+            allowed = ", ".join(known)
+            remedy = f"{nearest(str(word), known)} It takes {allowed}.".strip()
+            yield Problem(f"{name} takes no '{word}'.", origin(key, where), remedy, key)
+            continue
+        wants = _wants(known[word], value)
+        if wants:
+            yield Problem(
+                f"'{key}' cannot be {text_of(value)}: {name} takes {wants}.",
+                origin(key, where),
+                "",
+                key,
+            )
+    for needed in known.values():
+        if needed.required and needed.name not in written:
+            yield Problem(
+                f"{name} needs '{needed.name}', {_KINDS.get(needed.kind, 'a value')}.",
+                origin(section, where),
+                f"Set {section}.{needed.name}.",
+                f"{section}.{needed.name}",
+            )
+
+
+def _wants(word: Keyword, value: Any) -> str:
+    """Say what a keyword takes if the value is not that; an empty text if it is."""
+    null = " or null" if word.nullable else ""
+    if value is None:
+        return "" if word.nullable else _KINDS.get(word.kind, "another value")
+    kind, _, count = word.kind.partition("*")
+    if count:
+        fits = isinstance(value, list | tuple) and len(value) == int(count)
+        # Adafactor's first epsilon may be null.
+        fits = fits and all(is_number(n) or (word.nullable and n is None) for n in value)
+        return "" if fits else f"{count} numbers{null}"
+    fits = {
+        "float": is_number(value),
+        "int": isinstance(value, int) and not isinstance(value, bool),
+        "bool": isinstance(value, bool),
+        "str": isinstance(value, str),
+        "list": isinstance(value, list | tuple),
+        "float or list": is_number(value)
+        or (isinstance(value, list | tuple) and all(map(is_number, value))),
+        "function": False,
+    }.get(kind, True)
+    if kind == "function":
+        return "a function, which no config can hold"
+    if not fits:
+        return _KINDS[kind] + null
+    if word.name in _AT_LEAST_ONE and is_number(value) and value < 1:
+        return f"{_KINDS[kind]}, ≥ 1{null}"
+    if word.name in _NOT_NEGATIVE and is_number(value) and value < 0:
+        return f"{_KINDS[kind]}, ≥ 0{null}"
+    return ""
