@@ -150,17 +150,9 @@ class RowDecoder:
         self, data: bytes, loose: _Loose, only: Collection[str] | None
     ) -> Iterator[Rows | Other]:
         """Cut a block at the lines that do not look like metrics."""
-        group = start = 0
-        while start < len(data):
-            end = data.find(b"\n", start) + 1 or len(data)
-            if data.find(_METRICS_MARK, start, end) < 0:
-                if group < start:
-                    yield from self._decode(data, group, start, loose, only)
-                yield from self._decode_singly(data, start, end, loose, only)
-                group = end
-            start = end
-        if group < len(data):
-            yield from self._decode(data, group, len(data), loose, only)
+        for start, end, metrics in _groups(data):
+            decode = self._decode if metrics else self._decode_singly
+            yield from decode(data, start, end, loose, only)
 
     def _decode_singly(
         self, data: bytes, start: int, end: int, loose: _Loose, only: Collection[str] | None
@@ -347,9 +339,31 @@ def _plain_key(key: str) -> bool:
     return key.isprintable() and '"' not in key and "\\" not in key
 
 
-def _middle(data: bytes, start: int, end: int) -> int | None:
+def _groups(data: bytes) -> list[tuple[int, int, bool]]:
+    """Cut a block into runs of lines that look like metrics or do not: (start, end, metrics).
+
+    Only a guess, to save time: what it guesses wrong is sorted out line by line.
+    """
+    groups: list[tuple[int, int, bool]] = []
+
+    def cut(start: int, end: int) -> None:
+        lines, marks = data.count(b"\n", start, end), data.count(_METRICS_MARK, start, end)
+        middle = _middle(data, start, end, 1) if 0 < marks != lines else None
+        if middle is not None:
+            cut(start, middle)
+            cut(middle, end)
+        elif groups and groups[-1][2] == (marks > 0):
+            groups[-1] = (groups[-1][0], end, marks > 0)
+        else:
+            groups.append((start, end, marks > 0))
+
+    cut(0, len(data))
+    return groups
+
+
+def _middle(data: bytes, start: int, end: int, few: int = _FEW_LINES) -> int | None:
     """Find a line's start near the middle, or None if there are few lines left to part."""
-    if data.count(b"\n", start, end) <= _FEW_LINES:
+    if data.count(b"\n", start, end) <= few:
         return None
     middle = data.find(b"\n", (start + end) // 2, end) + 1
     if not middle or middle >= end:

@@ -567,7 +567,7 @@ def _own_points(
 def _own_arrays(
     steps: NDArray[np.int64], values: list[Any]
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
-    """Do the same for a column with holes; None if it has NaNs that are no holes, or odd values."""
+    """Do the same for a column with holes; None if it has odd values."""
     import numpy as np
 
     try:
@@ -575,6 +575,6 @@ def _own_arrays(
     except (TypeError, ValueError):
         return None
     there = ~np.isnan(found)
-    if len(found) - int(there.sum()) != values.count(MISSING):
-        return None
+    if len(found) - int(there.sum()) != values.count(MISSING):  # NaNs that are no holes
+        there = np.array([value is not MISSING and value is not None for value in values])
     return steps[there], found[there]
