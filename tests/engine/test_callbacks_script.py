@@ -338,6 +338,11 @@ def test_two_ranks_make_one_run(tmp_path):
     assert steps == list(range(1, 9))
     assert len(events_of(run, "run_started")) == len(events_of(run, "run_finished")) == 1
     assert read_status(run).state is State.COMPLETED
+    # Both ranks' samples count: 4 a batch and rank.
+    perf = [e["metrics"] for e in events_of(run, "metrics") if "lr" in e["metrics"]]
+    for row in perf:
+        both = 8 * row["perf/batches_per_sec"]
+        assert row["perf/samples_per_sec"] == pytest.approx(both, rel=1e-3)
 
 
 def test_two_ranks_stop_together(tmp_path):

@@ -31,7 +31,7 @@ def say_started(trainer: pl.Trainer, session: Session, clip_threshold: float) ->
     identity = RunFolder(session.folder).identity()
     metrics: dict[str, dict[str, Any]] = {
         **STEP_METRICS,
-        **memory.METRICS,
+        **memory.declared(trainer.strategy.root_device),
         "grad_norm": {"threshold": clip_threshold},
         "val/loss": {"goal": "min"},
         **_declared(trainer),

@@ -253,7 +253,7 @@ class TraindeckCallback(pl.Callback):
             return
         threshold = self._threshold or trainer.gradient_clip_val or 1.0
         self._norm.attach(trainer)
-        self._recorder = StepRecorder(float(threshold))
+        self._recorder = StepRecorder(float(threshold), trainer.world_size)
         self._recorder.steps_with_norm, self._recorder.steps_clipped = self._counts
         self._forward = Forwarder()
         self._memory = memory.MemorySampler(pl_module.device)

@@ -18,6 +18,11 @@ _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _STATM = Path("/proc/self/statm")
 
 
+def declared(device: torch.device) -> dict[str, dict[str, str]]:
+    """Give the metrics, with units, that a sampler on this device will give."""
+    return {k: v for k, v in METRICS.items() if device.type == "cuda" or not k.startswith("gpu/")}
+
+
 class MemorySampler:
     """Samples memory when it is due.
 

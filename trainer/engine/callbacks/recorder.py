@@ -39,10 +39,12 @@ class StepRecorder:
 
     Args:
         clip_threshold: Norms above it count for `grad_clip_pct`.
+        ranks: Processes that train together, each on as many samples as this one.
     """
 
-    def __init__(self, clip_threshold: float = 1.0) -> None:
+    def __init__(self, clip_threshold: float = 1.0, ranks: int = 1) -> None:
         self.clip_threshold = clip_threshold
+        self.ranks = ranks
         self.steps_with_norm = 0
         self.steps_clipped = 0
         self._epoch_offset = time.time() - time.perf_counter()
@@ -67,8 +69,8 @@ class StepRecorder:
         """
         if loss is not None:
             self._losses.append(loss)
-        self._samples += samples
-        self._token_count += tokens
+        self._samples += samples * self.ranks
+        self._token_count += tokens * self.ranks
         self._batches += 1
         self._busy += busy
         if wait is None:

@@ -62,7 +62,8 @@ class SampleText(pl.Callback):
 
     def write(self, model: nn.Module, device: torch.device | str = "cpu") -> str:
         """Give the prompt and what the model makes of it, without control characters."""
-        tokens = list(self.prompt.encode("utf-8")) or [0]
+        # A line's start is what the model knows a prompt from; it is not shown.
+        tokens = list(f"\n{self.prompt}".encode())
         start = torch.tensor([tokens], device=device)
         made = generate(
             model,
@@ -72,8 +73,8 @@ class SampleText(pl.Callback):
             top_k=self.top_k,
             seed=self.seed,
         )
-        raw = bytes(made[0].tolist()).decode("utf-8", "replace")
-        return clean(raw.strip("\0"), keep_newlines=True)
+        raw = bytes(made[0].tolist()[1:]).decode("utf-8", "replace")
+        return clean(raw, keep_newlines=True)
 
 
 @torch.no_grad()
