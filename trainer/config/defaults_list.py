@@ -59,6 +59,7 @@ class Repository:
         load: Gives the profile at a path; `None` if there is none. May raise `ConfigError`.
         is_group: Says whether a folder of this name exists.
         options: Names a group's options.
+        groups: Names all groups.
     """
 
     def __init__(
@@ -66,12 +67,14 @@ class Repository:
         load: Callable[[str], Profile | None],
         is_group: Callable[[str], bool],
         options: Callable[[str], list[str]],
+        groups: Callable[[], list[str]] = list,
     ) -> None:
         self._load = load
         self._loaded: dict[str, Profile | None] = {}
         self._groups: dict[str, bool] = {}
         self._is_group = is_group
         self.options = options
+        self.groups = groups
         self.problems: list[Problem] = []
 
     def load(self, path: str) -> Profile | None:
@@ -329,7 +332,7 @@ class _Expansion:
         group, name = node.group_path(), node.name() or ""
         options = self.repository.options(group) if is_inside(group) else []
         if group and options:
-            near = nearest(name, options)
+            near = nearest(name, options) or self._elsewhere(name)
             self.problem(
                 f"The group '{clean(group)}' has no option '{clean(name)}'.",
                 node.where,
@@ -338,6 +341,13 @@ class _Expansion:
             )
         else:
             self.problem(f"There is no profile '{clean(path)}'.", node.where)
+
+    def _elsewhere(self, name: str) -> str:
+        """Find an option of that name in another group: a bare word may have meant it."""
+        for group in self.repository.groups():
+            if name in self.repository.options(group):
+                return f"Did you mean {group}={clean(name)}?"
+        return ""
 
     def check_used(self) -> None:
         """Report choices and deletions that met nothing."""

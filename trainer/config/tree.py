@@ -151,7 +151,7 @@ def _repository(sources: Sources, extra: Mapping[str, Profile]) -> Repository:
         found = sources.find(path) if is_inside(path) else None
         return None if found is None else load(found)
 
-    return Repository(find, sources.is_group, sources.options)
+    return Repository(find, sources.is_group, sources.options, sources.groups)
 
 
 # What a profile becomes at a package, for as long as the profile itself is in use.
