@@ -55,6 +55,19 @@ def test_the_best_by_the_monitor_are_kept(lab, mode, top_k, kept, best):
     )
 
 
+def test_an_epoch_that_is_neither_best_nor_due_writes_nothing(lab, events):
+    run = lab(
+        **{"trainer.max_epochs": 4, "trainer.save_every_n_epochs": 4},
+        **scored(0.0, 1.0, -1.0, 2.0),
+    )
+
+    assert fit(run) == 0
+
+    saved = [(e["kind"], e["epoch"]) for e in events(run, "checkpoint")]
+    assert saved == [("best", 1), ("best", 3), ("last", 4)]
+    assert events(run, "alert") == []
+
+
 def test_the_best_survive_a_resume(lab):
     more = {"trainer.save_top_k": 2, "run.resume": "auto"} | scored(1.0, 3.0, 2.0, 0.5)
     run = lab(**more, **{"trainer.max_epochs": 2})

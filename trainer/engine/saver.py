@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import pytorch_lightning as pl
@@ -16,6 +15,7 @@ from pytorch_lightning.trainer import call
 
 from trainer.engine import rng
 from trainer.engine.files import CheckpointWriter, Job
+from trainer.engine.keep import Kept, SavePlan
 from trainer.engine.loops import ValidationCut
 from trainer.engine.optim import override
 from trainer.engine.ranks import Ranks
@@ -31,46 +31,6 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 KEY = "traindeck"
-
-
-@dataclass(frozen=True)
-class SavePlan:
-    """When checkpoints are saved, and which are kept.
-
-    Attributes:
-        folder: Where they go.
-        every_n_epochs: The last checkpoint is replaced after every n epochs; None for never.
-        every_n_steps: And after every n optimiser steps; None for never.
-        top_k: How many of the best are kept, at most one an epoch; 0 none, −1 all.
-        monitor: The metric that says which is best; None for none.
-        mode: `min` or `max`.
-        at_end: One is saved when training ends by itself; a stop saves one in any case.
-    """
-
-    folder: Path
-    every_n_epochs: int | None = 1
-    every_n_steps: int | None = None
-    top_k: int = 1
-    monitor: str | None = "val/loss"
-    mode: str = "min"
-    at_end: bool = True
-
-    @staticmethod
-    def of(section: Mapping[str, Any], folder: Path) -> SavePlan:
-        """Read the plan from the config's `trainer` section; `folder` is the run's default."""
-        chosen = section.get("ckpt_dir")
-        place = Path(chosen) if chosen else folder
-        if section.get("enable_checkpointing") is False:
-            return SavePlan(place, every_n_epochs=None, top_k=0, at_end=False)
-        return SavePlan(
-            folder=place,
-            every_n_epochs=section.get("checkpoint_cadence_epochs")
-            or section.get("save_every_n_epochs", 1),
-            every_n_steps=section.get("save_every_n_steps"),
-            top_k=int(section.get("save_top_k", 1)),
-            monitor=section.get("monitor", "val/loss"),
-            mode=section.get("monitor_mode") or "min",
-        )
 
 
 @dataclass
@@ -113,9 +73,7 @@ class Saver(Checkpoint):
         self._trainer: pl.Trainer | None = None
         self._ranks = Ranks()
         self._writer = CheckpointWriter(plan.folder, self._report)
-        self._best: list[dict[str, Any]] = []
-        self._last: str | None = None
-        self._before: tuple[list[dict[str, Any]], str | None] = ([], None)
+        self._kept = Kept(plan)
         self._saved_at: int | None = None
         self._candidate: float | None = None
         self._before_validation: dict[str, Any] | None = None
@@ -134,7 +92,8 @@ class Saver(Checkpoint):
     @property
     def best_model_path(self) -> str:
         """The best checkpoint's path, as Lightning's `ckpt_path="best"` wants it; may be empty."""
-        return str(self._plan.folder / self._best[0]["name"]) if self._best else ""
+        best = self._kept.best
+        return str(self._plan.folder / best[0]["name"]) if best else ""
 
     # ---- called by the loops ---------------------------------------------------------------
 
@@ -203,9 +162,10 @@ class Saver(Checkpoint):
         if validate:
             trainer.fit_loop.epoch_loop.validate()
         best = self._take_best(agreed=bool(due & 2) or validate)
-        if stop == "step" or checkpoint or due or best:
+        last_too = stop == "step" or bool(checkpoint) or bool(due & 1)
+        if last_too or best is not None:
             reason = self._stop_reason() if stop == "step" else checkpoint or "cadence"
-            self._save(reason, best=best, last=stop == "step" or bool(checkpoint) or bool(due & 1))
+            self._save(reason, best=best, last=last_too)
         return self._stops(stop == "step")
 
     def between_epochs(self, whole: bool) -> bool:
@@ -230,9 +190,10 @@ class Saver(Checkpoint):
             trainer.fit_loop.epoch_loop.validate()
         stopping = stop is not None
         best = self._take_best(agreed=bool(code & 2) or validate)
-        if stopping or checkpoint or code or best:
+        last_too = stopping or bool(checkpoint) or bool(code & 1)
+        if last_too or best is not None:
             reason = self._stop_reason() if stopping else checkpoint or "cadence"
-            self._save(reason, best=best, last=stopping or bool(checkpoint) or bool(code & 1))
+            self._save(reason, best=best, last=last_too)
         return self._stops(stopping)
 
     def save_cut(self) -> None:
@@ -295,17 +256,11 @@ class Saver(Checkpoint):
 
     def state_dict(self) -> dict[str, Any]:
         """Give which checkpoints exist."""
-        return {"best": [dict(entry) for entry in self._best], "last": self._last}
+        return self._kept.state()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Know the checkpoints of the run that is continued, as far as they lie in this folder."""
-        self._best = [
-            dict(entry)
-            for entry in state_dict.get("best", [])
-            if (self._plan.folder / entry["name"]).exists()
-        ]
-        last = state_dict.get("last")
-        self._last = last if last and (self._plan.folder / last).exists() else None
+        self._kept.load(state_dict)
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -414,16 +369,7 @@ class Saver(Checkpoint):
         (score,) = self._ranks.agree([math.nan if score is None else score])
         if math.isnan(score):
             return None
-        epoch = self._epoch_number()
-        others = [entry for entry in self._best if entry["epoch"] != epoch]
-        if any(e["epoch"] == epoch and not self._better(score, e["score"]) for e in self._best):
-            return None
-        if self._plan.top_k > 0 and len(others) >= self._plan.top_k:
-            return score if self._better(score, others[self._plan.top_k - 1]["score"]) else None
-        return score
-
-    def _better(self, one: float, other: float) -> bool:
-        return one < other if self._plan.mode == "min" else one > other
+        return score if self._kept.is_among_best(score, self._epoch_number()) else None
 
     def _epoch_number(self) -> int:
         """Give the epoch under way or just completed, counted from 1."""
@@ -442,7 +388,9 @@ class Saver(Checkpoint):
         trainer = self._live()
         began = time.perf_counter()
         self._writer.join()  # how that one ended decides what this one replaces
-        job = self._job(best, last=last, reason=reason)
+        epoch = self._epoch_number()
+        facts: dict[str, Any] = {"step": trainer.global_step, "epoch": epoch, "reason": reason}
+        job = self._kept.job(epoch=epoch, best=best, last=last, facts=facts)
         checkpoint = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
         own = self._own_state()
         if instead is not None:
@@ -460,7 +408,7 @@ class Saver(Checkpoint):
             self._session.events.log(
                 "warning", f"not kept in the checkpoint, no plain data: {', '.join(dropped[:5])}"
             )
-        job.facts["pause_s"] = round(time.perf_counter() - began, 6)  # type: ignore[index]
+        facts["pause_s"] = round(time.perf_counter() - began, 6)
         self._writer.write(snapshot, job)
 
     def _own_state(self) -> dict[str, Any]:
@@ -480,42 +428,11 @@ class Saver(Checkpoint):
             "validation": False,
         }
 
-    def _job(self, best: float | None, *, last: bool, reason: str) -> Job:
-        """Name the files of one snapshot, and note them as if they were already written."""
-        trainer, epoch = self._live(), self._epoch_number()
-        names: list[str] = []
-        links: dict[str, str] = {}
-        obsolete: list[str] = []
-        self._before = (self._best, self._last)
-        if last:
-            name = f"last-epoch{epoch:05d}.ckpt"
-            names.append(name)
-            links["last.ckpt"] = name
-            if self._last not in (None, name):
-                obsolete.append(str(self._last))
-            self._last = name
-        if best is not None:
-            name = f"best-epoch{epoch:05d}.ckpt"
-            names.append(name)
-            kept = [entry for entry in self._best if entry["epoch"] != epoch]
-            kept.append({"score": best, "name": name, "epoch": epoch, "step": trainer.global_step})
-            kept.sort(key=lambda entry: entry["score"], reverse=self._plan.mode == "max")
-            count = self._plan.top_k if self._plan.top_k >= 0 else len(kept)
-            obsolete += [entry["name"] for entry in kept[count:]]
-            self._best = kept[:count]
-            links["best.ckpt"] = self._best[0]["name"]
-        facts: dict[str, Any] = {
-            "step": trainer.global_step,
-            "epoch": epoch,
-            "reason": reason,
-        }
-        return Job(tuple(names), links, tuple(obsolete), facts)
-
     def _report(self, job: Job, size: int, error: Exception | None) -> None:
         """Tell the events how a job ended; runs in the writer's thread."""
         events = self._session.events
         if error is not None:
-            self._best, self._last = self._before
+            self._kept.revert()
             self.failure = f"{type(error).__name__}: {error}".splitlines()[0]
             events.alert(
                 "error",
