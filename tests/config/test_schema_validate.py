@@ -179,7 +179,16 @@ def test_a_wrong_keyword_of_an_optimizer_names_the_allowed_ones() -> None:
 
 
 def test_an_unknown_optimizer_gets_the_nearest() -> None:
-    assert "AdamW" in problem("optimizer.type", optimizer__type="AdmW").remedy
+    assert "'AdamW'" in problem("optimizer.type", optimizer__type="AdmW").remedy
+    assert "'AdamW'" in problem("optimizer.type", optimizer__type="adamw").remedy
+    assert "'SGD'" in problem("optimizer.type", optimizer__type="sgd").remedy
+    assert (
+        "'T_max'"
+        in problem(
+            "scheduler.config.t_max",
+            scheduler={"type": "CosineAnnealingLR", "config": {"T_max": 1, "t_max": 1}},
+        ).remedy
+    )
 
 
 @pytest.mark.parametrize("name", ["params", "optimizer", "self"])
@@ -308,6 +317,30 @@ def test_a_precision_that_the_hardware_lacks_is_refused(precision: str, flag: st
 @pytest.mark.parametrize("kind", ["MixupDataLoader", "TextDataLoader"])
 def test_loaders_that_this_version_lacks_are_refused_before_launch(kind: str) -> None:
     assert "plain loaders" in problem("dataloader.type", dataloader__type=kind).what
+
+
+def test_an_option_where_a_section_belongs_is_explained() -> None:
+    assert "hardware=mac-mps" in problem("hardware", hardware="mac-mps").remedy
+    assert "logger=none" in problem("logger", logger=False).remedy
+
+
+def test_hostile_names_and_values_are_shown_safely() -> None:
+    hostile = "x\x1b]52;c;eA==\x07\x9b31m" + "y" * 10_000
+    found = validate(
+        config_with(
+            **{hostile: 1},
+            trainer={hostile: 1},
+            hardware__status=hostile,
+            optimizer__type=hostile,
+            data___target_=hostile,
+            scheduler={"type": "StepLR", "config": {"step_size": 1, hostile: 2}},
+        ),
+        {"hardware.status": hostile},
+    )
+    assert len(found) == 6
+    for told in found:
+        assert not set(told.what + told.where + told.remedy) & {"\x1b", "\x07", "\x9b"}
+        assert len(told.what) < 600
 
 
 def test_persistent_workers_need_workers() -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trainer.config.alias_table import ALIASES, Alias
+from trainer.config.text import clean
 from trainer.errors import ConfigError, Problem
 
 __all__ = [
@@ -223,7 +224,7 @@ class _Rewriter:
         written: _Path,
         hops: int,
     ) -> Iterator[_Item]:
-        spelling = _dotted(written)
+        spelling = clean(_dotted(written))
         if isinstance(value, str) and "${" in value:
             self.problems.append(
                 Problem(
@@ -238,7 +239,8 @@ class _Rewriter:
         try:
             outcome = convert(value)
         except ValueError as error:
-            self.problems.append(Problem(f"'{spelling}' {error}.", self.where, "", row.new))
+            told = f"'{spelling}' {clean(str(error))[:300]}."
+            self.problems.append(Problem(told, self.where, "", row.new))
             return
         for name, converted in outcome.items():
             yield from self.items(tuple(name.split(".")), converted, written, hops + 1)
@@ -320,7 +322,7 @@ def _clash(first: _Item, second: _Item, where: str) -> Problem:
 
 def _conflict(key: str, first: str, second: str, where: str) -> Problem:
     return Problem(
-        f"'{first}' and '{second}' are two spellings of '{key}', with different values.",
+        clean(f"'{first}' and '{second}' are two spellings of '{key}', with different values."),
         where,
         "Keep one of them.",
         key,

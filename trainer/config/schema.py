@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from trainer.config.schema_base import Key, Section, key, section, walk
 from trainer.config.schema_parts import (
@@ -97,17 +97,19 @@ def path_keys() -> frozenset[str]:
 
 @cache
 def _defaults() -> dict[str, Any]:
-    return {name: _default_tree(getattr(Config(), name), f"{name}") for name in Config.model_fields}
-
-
-def _default_tree(value: Any, dotted: str) -> Any:
-    if not isinstance(value, BaseModel):
-        return copy.deepcopy(value)
-    return {
-        name: _default_tree(getattr(value, name), f"{dotted}.{name}")
-        for name in type(value).model_fields
-        if not fields()[f"{dotted}.{name}"].absent
-    }
+    # From the flat view and not from a `Config()`: composing need not build the validators for that.
+    tree: dict[str, Any] = {}
+    for name, known in fields().items():
+        *above, last = name.split(".")
+        node: Any = tree
+        for part in above:
+            node = node.get(part) if isinstance(node, dict) else None
+        # Keys below a value such as `trainer.early_stopping` are part of that value.
+        parent = fields().get(".".join(above))
+        if known.absent or not isinstance(node, dict) or (parent and not parent.section):
+            continue
+        node[last] = {} if known.section else copy.deepcopy(known.default)
+    return tree
 
 
 def defaults() -> dict[str, Any]:

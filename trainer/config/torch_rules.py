@@ -163,9 +163,17 @@ def _no_class(
     return Problem(
         f"'{key}': torch has no {kind} {text_of(name)}.",
         origin(key, where),
-        nearest(name, table) or f"There are {', '.join(table)}.",
+        _nearest(name, table) or f"There are {', '.join(table)}.",
         key,
     )
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    """Suggest a name that differs in capitals only before one that differs in letters."""
+    for right in known:
+        if right.lower() == name.lower():
+            return f"Did you mean '{right}'?"
+    return nearest(name, known)
 
 
 def _keywords(
@@ -180,7 +188,7 @@ def _keywords(
         key = f"{section}.{word}"
         if word not in known:
             allowed = ", ".join(known)
-            remedy = f"{nearest(str(word), known)} It takes {allowed}.".strip()
+            remedy = f"{_nearest(str(word), known)} It takes {allowed}.".strip()
             yield Problem(f"{name} takes no '{word}'.", origin(key, where), remedy, key)
             continue
         wants = _wants(known[word], value)

@@ -16,6 +16,7 @@ from trainer.config.schema import Config, fields, sections
 from trainer.config.schema_base import Key
 from trainer.config.schema_trainer import HANDLED_ELSEWHERE
 from trainer.config.targets_allowed import TARGET, problem_with_target
+from trainer.config.text import clean
 from trainer.config.torch_rules import (
     is_number,
     optimizer_problems,
@@ -54,8 +55,14 @@ def validate(
     if not problems:
         return []
     order = {key: at for at, (key, _) in enumerate(_leaves(config, ""))}
-    unique = {(p.key, p.what): p for p in problems}
+    unique = {(p.key, p.what): _shown(p) for p in problems}
     return sorted(unique.values(), key=lambda p: _position(p.key, order))
+
+
+def _shown(problem: Problem) -> Problem:
+    """Make a problem fit for a terminal: no control characters, nothing endless."""
+    what, where = clean(problem.what), clean(problem.where)
+    return Problem(what, where, clean(problem.remedy, limit=1000), problem.key)
 
 
 def problems_of(
@@ -163,7 +170,14 @@ def _wrong_value(key: str, value: Any, where: Mapping[str, Any]) -> Problem:
     if known is None:
         return Problem(f"'{key}' cannot be {shown}.", origin(key, where), "", key)
     if known.section:
-        return Problem(f"'{key}' is a section of keys, not {shown}.", origin(key, where), "", key)
+        remedy = ""
+        if isinstance(value, str):
+            remedy = f"An option of a group is chosen by {key}={value}, or in a defaults list."
+        elif key == "logger":
+            remedy = "Choose logger=none or logger=tensorboard."
+        return Problem(
+            f"'{key}' is a section of keys, not {shown}.", origin(key, where), remedy, key
+        )
     remedy = ""
     if isinstance(value, str) and known.choices:
         remedy = nearest(value, [str(choice) for choice in known.choices])
