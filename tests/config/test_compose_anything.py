@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trainer.config.compose import compose
+from trainer.config.provenance import leaves
 from trainer.config.schema import fields
 from trainer.errors import ConfigError, Problem
 
@@ -41,6 +42,7 @@ def check(overrides: list[str], config_file: Path | None = None) -> None:
     else:
         assert composed.yaml()
         assert len(composed.hash) == 64
+        assert set(composed.provenance) == {key for key, _ in leaves(composed.config)}
         return
     assert problems
     for problem in problems:

@@ -216,6 +216,11 @@ def test_interpolated_options_are_left_to_hydra(
     assert tree.config["model"] == {"big": False, "depth": 2}
     assert origins(tree)["model.big"] == "model/for_ci_fast.yaml:1"
     assert "for_nothing" in said(composed(small, "trainer=defaults", "model=for_nothing"))
+    monkeypatch.setenv("SECRET_OF_MINE", "s3cret")
+    for option in ("${oc.env:SECRET_OF_MINE}", "${.}", "${nothing}"):
+        text = said(composed(small, f"model={option}"))
+        assert "cannot be expanded" in text
+        assert "s3cret" not in text
     assert not GlobalHydra.instance().is_initialized()
     assert VersionBase.instance().version_base is base
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from trainer.config.defaults_list import Layer, Repository, Result
 from trainer.config.entries import Entry
+from trainer.config.interpolate import no_environment
 from trainer.config.overrides import Override
 from trainer.config.text import clean
 from trainer.errors import Problem
@@ -28,6 +29,7 @@ def expand_by_hydra(repository: Repository, primary: str, overrides: Sequence[Ov
     from hydra import version
     from hydra._internal.defaults_list import create_defaults_list
     from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
     from packaging.version import Version
 
     result = Result()
@@ -36,14 +38,17 @@ def expand_by_hydra(repository: Repository, primary: str, overrides: Sequence[Ov
         before = base.version_base
         base.version_base = Version("1.3")
         try:
-            expanded = create_defaults_list(
-                repo=_adapter(repository),
-                config_name=primary,
-                overrides_list=[_native(override) for override in overrides],
-                prepend_hydra=False,
-                skip_missing=False,
-            )
-        except (HydraException, ValueError, AssertionError, RecursionError) as error:
+            with no_environment():
+                expanded = create_defaults_list(
+                    repo=_adapter(repository),
+                    config_name=primary,
+                    overrides_list=[_native(override) for override in overrides],
+                    prepend_hydra=False,
+                    skip_missing=False,
+                )
+        except (
+            HydraException, OmegaConfBaseException, ValueError, AssertionError, RecursionError,
+        ) as error:  # fmt: skip
             text = clean(" ".join(str(error).split("\nConfig search path")[0].split()))
             result.problems.append(
                 Problem(f"The defaults lists cannot be expanded: {text or type(error).__name__}")

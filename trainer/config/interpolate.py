@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from trainer.config.merge import MISSING, copy
@@ -147,9 +148,7 @@ def _resolve_by_omegaconf(
                 )
     if problems:
         return config, problems
-    _guard_environment()
-    _running.active = True
-    try:
+    with no_environment():
         tree = OmegaConf.create(config)
         while len(problems) < _MAX_PROBLEMS:
             try:
@@ -164,8 +163,6 @@ def _resolve_by_omegaconf(
                 break
             else:
                 return resolved, problems
-    finally:
-        _running.active = False
     return config, problems
 
 
@@ -238,6 +235,17 @@ def _all_keys(value: Mapping[str, Any], path: str) -> Iterator[tuple[str, Any]]:
         yield name, below
         if isinstance(below, Mapping):
             yield from _all_keys(below, name)
+
+
+@contextmanager
+def no_environment() -> Iterator[None]:
+    """Let OmegaConf resolve things in this thread without reading the environment."""
+    _guard_environment()
+    _running.active = True
+    try:
+        yield
+    finally:
+        _running.active = False
 
 
 def _guard_environment() -> None:
