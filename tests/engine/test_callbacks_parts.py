@@ -12,6 +12,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from trainer.engine import TraindeckCallback
+from trainer.engine.callbacks import flavour
 from trainer.engine.callbacks.forward import Forwarder
 from trainer.engine.callbacks.memory import MemorySampler, rss_bytes
 from trainer.engine.callbacks.norm import total_norm
@@ -141,6 +142,15 @@ def test_memory_is_sampled_once_a_second():
     assert size == pytest.approx(rss_bytes(), rel=0.5)
     assert sampler.sample(100.9) == []
     assert sampler.sample(101.0) != []
+
+
+def test_the_lightning_that_the_script_uses():
+    assert flavour.name_in(["sys", "lightning.pytorch", "pytorch_lightning"]) == "lightning.pytorch"
+    assert flavour.name_in(["pytorch_lightning", "lightning.pytorch"]) == "pytorch_lightning"
+    assert flavour.name_in(["sys", "lightning"]) == "pytorch_lightning"
+    # In this process it was pytorch_lightning, and the callback is one of its own.
+    assert issubclass(TraindeckCallback, pl.Callback)
+    assert flavour.chosen() is pl
 
 
 class Counting(pl.LightningModule):

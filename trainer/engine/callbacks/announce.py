@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
-
-import pytorch_lightning as pl
+from typing import TYPE_CHECKING, Any
 
 from trainer.engine.callbacks import memory
 from trainer.engine.callbacks.recorder import STEP_METRICS
 from trainer.engine.session import Session
 from trainer.runs.layout import RunFolder
 from trainer.runs.proc import host_name
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
 
 
 def say_started(trainer: pl.Trainer, session: Session, clip_threshold: float) -> None:

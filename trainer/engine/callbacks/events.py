@@ -7,13 +7,12 @@ import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytorch_lightning as pl
 from torch import Tensor
 from typing_extensions import override
 
-from trainer.engine.callbacks import memory, script
+from trainer.engine.callbacks import flavour, memory, script
 from trainer.engine.callbacks.announce import say_started
 from trainer.engine.callbacks.control import ControlReader, ScriptAnswers
 from trainer.engine.callbacks.ends import End, end_of, end_of_error
@@ -25,6 +24,11 @@ from trainer.engine.requests import Requests, StopNow
 from trainer.engine.session import Session
 from trainer.runs.layout import RunFolder
 from trainer.runs.status import State
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+else:
+    pl = flavour.chosen()
 
 _NO_STEP = -1
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pytorch_lightning.plugins.precision import Precision
 from torch import Tensor
+
+from trainer.engine.callbacks import flavour
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -99,18 +101,15 @@ def _clips_by_norm(trainer: pl.Trainer) -> bool:
     """Tell whether Lightning itself will clip every step by norm, through its own operation."""
     algorithm = trainer.gradient_clip_algorithm
     module = trainer.lightning_module
-    plugin = type(trainer.precision_plugin)
+    plugin: Any = type(trainer.precision_plugin)
+    name = flavour.chosen().__name__
+    precision = import_module(f"{name}.plugins.precision").Precision
+    is_overridden = import_module(f"{name}.utilities.model_helpers").is_overridden
     return bool(
         trainer.gradient_clip_val
         and (algorithm is None or str(getattr(algorithm, "value", algorithm)) == "norm")
         and module.automatic_optimization
-        and not _overrides(module, "configure_gradient_clipping")
-        and plugin.clip_grad_by_norm is Precision.clip_grad_by_norm
-        and plugin.clip_gradients is Precision.clip_gradients
+        and not is_overridden("configure_gradient_clipping", module)
+        and plugin.clip_grad_by_norm is precision.clip_grad_by_norm
+        and plugin.clip_gradients is precision.clip_gradients
     )
-
-
-def _overrides(module: pl.LightningModule, name: str) -> bool:
-    from pytorch_lightning.utilities.model_helpers import is_overridden
-
-    return is_overridden(name, module)
