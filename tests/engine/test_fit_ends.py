@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from trainer.engine.fit import fit
+from trainer.engine.requests import Requests, Stop, StopNow
 
 
 def told(folder, **more):
@@ -137,6 +138,28 @@ def test_what_a_person_wrote_wrong_is_said_in_a_sentence(lab, events, capsys, ch
     state, reason = ended(run, events)
     assert state == "failed"
     assert reason
+
+
+def test_requests_keep_the_most_urgent_stop_and_interrupt_once():
+    requests = Requests()
+    requests.stop("epoch", "first")
+    requests.stop("step", "second")
+    requests.stop("epoch", "third")
+    assert requests.stop_asked == Stop("step", "first")
+    with pytest.raises(ValueError, match="never"):
+        requests.stop("never")
+    with pytest.raises(StopNow):
+        requests.stop("now", "hurry")
+    requests.stop("now", "hurry more")
+    requests.checkpoint("a")
+    requests.checkpoint("b")
+    assert (requests.take_checkpoint(), requests.take_checkpoint()) == ("a", None)
+    requests.validate()
+    assert (requests.take_validate(), requests.take_validate()) == (True, False)
+
+    closed = Requests()
+    closed.close()
+    closed.stop("now", "too late")
 
 
 def test_a_folder_without_a_config_is_wrong_input(tmp_path, capsys):

@@ -18,9 +18,10 @@ from torch import nn
 from trainer.engine import loops, targets
 from trainer.engine.callbacks import TraindeckCallback
 from trainer.engine.data import Datasets, EngineData
+from trainer.engine.keep import SavePlan
 from trainer.engine.module import TrainModule
 from trainer.engine.optim import make_optimizer
-from trainer.engine.saver import SavePlan, Saver
+from trainer.engine.saver import Saver
 from trainer.engine.schedule import make_scheduler
 from trainer.engine.session import Session
 from trainer.errors import ConfigError, Problem

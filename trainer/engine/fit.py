@@ -61,14 +61,16 @@ def fit(run_folder: Path) -> int:
     with signals_ask(session.requests):
         try:
             end = train(session, run, beat.resume)
+            session.requests.close()
         except BaseException as error:
+            session.requests.close()
             end = end_of_error(error, session.requests)
-    if session.rank == 0:
-        session.events.emit(
-            "run_finished", status=end.state, reason=end.reason, exit_code=end.exit_code
-        )
-        beat.end(end.state, end.reason, end.exit_code)
-    session.events.close()
+        if session.rank == 0:
+            session.events.emit(
+                "run_finished", status=end.state, reason=end.reason, exit_code=end.exit_code
+            )
+            beat.end(end.state, end.reason, end.exit_code)
+        session.events.close()
     return end.exit_code
 
 

@@ -47,6 +47,7 @@ class Requests:
         self._stop: Stop | None = None
         self._checkpoints: list[str] = []
         self._validate = False
+        self._deaf = False
 
     @staticmethod
     def of(trainer: Any) -> Requests | None:
@@ -68,12 +69,23 @@ class Requests:
         Raises:
             ValueError: `after` is none of the three.
         """
+        if after not in STOP_AFTER:
+            raise ValueError(f"a stop comes after {', '.join(STOP_AFTER)}, and not after {after!r}")
         urgency = STOP_AFTER.index(after)
         # No lock: a signal handler may interrupt this very method, and assignment is atomic.
         if self._stop is None or urgency > STOP_AFTER.index(self._stop.after):
             self._stop = Stop(after, self._stop.reason if self._stop else reason)
-        if after == "now" and threading.current_thread() is threading.main_thread():
+        if (
+            after == "now"
+            and not self._deaf
+            and threading.current_thread() is threading.main_thread()
+        ):
+            self._deaf = True  # once is enough: a second would tear the clean-up after the first
             raise StopNow(reason)
+
+    def close(self) -> None:
+        """Interrupt nothing any more: training is over, and its end is being written down."""
+        self._deaf = True
 
     def checkpoint(self, reason: str = "requested") -> None:
         """Ask for a checkpoint after the optimiser step now under way."""

@@ -164,7 +164,8 @@ class Saver(Checkpoint):
         best = self._take_best(agreed=bool(due & 2) or validate)
         last_too = stop == "step" or bool(checkpoint) or bool(due & 1)
         if last_too or best is not None:
-            reason = self._stop_reason() if stop == "step" else checkpoint or "cadence"
+            usual = "end" if over else "cadence"
+            reason = self._stop_reason() if stop == "step" else checkpoint or usual
             self._save(reason, best=best, last=last_too)
         return self._stops(stop == "step")
 
@@ -183,7 +184,8 @@ class Saver(Checkpoint):
             return False
         epoch = trainer.current_epoch
         due = bool(self._plan.every_n_epochs) and epoch % (self._plan.every_n_epochs or 1) == 0
-        due = due or self._step_is_due() or (self._plan.at_end and trainer.fit_loop.done)
+        over = trainer.fit_loop.done
+        due = due or self._step_is_due() or (self._plan.at_end and over)
         self._watch_monitor(in_validation=False)
         stop, checkpoint, validate, code = self._agree(int(due) | (self._candidate is not None) * 2)
         if validate:
@@ -192,7 +194,8 @@ class Saver(Checkpoint):
         best = self._take_best(agreed=bool(code & 2) or validate)
         last_too = stopping or bool(checkpoint) or bool(code & 1)
         if last_too or best is not None:
-            reason = self._stop_reason() if stopping else checkpoint or "cadence"
+            usual = "end" if over else "cadence"
+            reason = self._stop_reason() if stopping else checkpoint or usual
             self._save(reason, best=best, last=last_too)
         return self._stops(stopping)
 
