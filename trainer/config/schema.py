@@ -29,6 +29,7 @@ from trainer.config.schema_parts import (
 )
 from trainer.config.schema_run import Expert, Hardware, Limits, Lora, Run
 from trainer.config.schema_trainer import HANDLED_ELSEWHERE, LightningArgs, Trainer
+from trainer.config.text import clean
 from trainer.errors import ConfigError, Problem
 
 __all__ = [
@@ -135,7 +136,10 @@ def load_resolved(path: Path) -> Config:
     try:
         config = yaml.load(path.read_text(encoding="utf-8"), Loader=_resolved_loader())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(Problem(f"The config cannot be read: {error}.", str(path))) from None
+        told = clean(str(error).rstrip("."))
+        raise ConfigError(
+            Problem(f"The config cannot be read: {told}.", clean(str(path)))
+        ) from None
     if not isinstance(config, dict):
         raise ConfigError(Problem("The config is no mapping of keys.", str(path)))
     try:
