@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.config.aliases import (
@@ -346,6 +346,7 @@ _TREES = st.dictionaries(
 )
 
 
+@settings(deadline=None)
 @given(_TREES)
 def test_rewriting_twice_is_rewriting_once_or_a_told_problem(tree: dict[str, Any]) -> None:
     told: tuple[Problem, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.config.durations import seconds
@@ -171,6 +171,7 @@ def test_what_is_no_length_of_time_is_left_for_the_check(written: Any) -> None:
     assert repr(finalize(config, {})[0]["limits"]["wall_clock"]) == repr(written)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=30))
 def test_any_text_is_a_time_or_a_told_mistake(text: str) -> None:
     told = ""

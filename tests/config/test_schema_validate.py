@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.config.schema import defaults, fields
@@ -361,6 +361,7 @@ def test_file_names_stay_in_their_folder(name: str) -> None:
 NAMES = ["a", "_target_", "type", "config", "name", "steps", "warmup", "max_epochs", "patience"]
 
 
+@settings(deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
