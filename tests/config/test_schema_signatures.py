@@ -19,7 +19,8 @@ OWN_DEFAULTS = {"callbacks": []}
 def test_the_table_of_trainer_arguments_is_the_installed_one() -> None:
     installed = generate_args.lightning_table()
     table = lightning_args.LIGHTNING_ARGS
-    assert [name for name, *_ in installed] == list(table)
+    stale = "run python -m trainer.config.generate_args"
+    assert [name for name, *_ in installed] == list(table), stale
     for name, _, default, choices in installed:
         assert table[name].default == default
         assert table[name].choices == choices
@@ -70,7 +71,8 @@ def test_the_tables_of_torch_classes_are_the_installed_ones(
     module: str, base: str, table: dict[str, tuple[torch_args.Keyword, ...]]
 ) -> None:
     installed = generate_args.torch_table(module, base)
-    assert set(table) - {"InverseLR"} == set(installed)
+    stale = "run python -m trainer.config.generate_args"
+    assert set(table) - {"InverseLR"} == set(installed), stale
     for name, keywords in installed.items():
         assert [(w.name, w.default, w.required) for w in table[name]] == [
             (word, default, required) for word, _, default, required in keywords

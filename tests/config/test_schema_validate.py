@@ -287,6 +287,13 @@ def test_right_schedulers(section: dict[str, Any]) -> None:
 # Keys taken together
 
 
+def test_a_length_that_follows_an_unset_limit_says_which_to_set() -> None:
+    for unset in (-1, None):
+        section = {"type": "CosineAnnealingLR", "config": {"T_max": unset}}
+        found = problem("scheduler.config.T_max", scheduler=section)
+        assert "trainer.max_steps" in found.remedy
+
+
 def test_unsupported_hardware_says_why_and_what_would_work() -> None:
     found = problem(
         "hardware.status",

@@ -2,6 +2,7 @@
 
 `lightning_args.py` and `torch_args.py` let a config be checked without importing torch. This module
 alone looks at the real classes, and only when it is run; a test holds the tables against them.
+Format what it wrote with `ruff format trainer/config` afterwards.
 """
 
 from __future__ import annotations

@@ -23,6 +23,8 @@ _AT_LEAST_ONE = frozenset(
     {"T_max", "T_0", "total_iters", "step_size", "step_size_up", "total_steps", "epochs"}
     | {"steps_per_epoch", "max_iter", "ns_steps"}
 )
+# What an unset trainer.max_steps or trainer.max_epochs becomes in a profile that follows it.
+_FOLLOWS = "Where it follows trainer.max_steps or trainer.max_epochs, set that first."
 _NOT_NEGATIVE = frozenset({"lr", "weight_decay", "eps", "momentum", "min_lr", "eta_min", "max_lr"})
 _KINDS = {
     "float": "a number",
@@ -196,7 +198,7 @@ def _keywords(
             yield Problem(
                 f"'{key}' cannot be {text_of(value)}: {name} takes {wants}.",
                 origin(key, where),
-                "",
+                _FOLLOWS if word in _AT_LEAST_ONE and value in (-1, None) else "",
                 key,
             )
     for needed in known.values():
