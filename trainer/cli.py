@@ -305,7 +305,9 @@ def export(**options: Any) -> int:
     show_default=True,
     help="When to stop; a checkpoint is written first.",
 )
-@click.option("--now", is_flag=True, help="Kill the training process, without a checkpoint.")
+@click.option(
+    "--now", is_flag=True, help="End it at once: TERM, and KILL if it has not ended in seconds."
+)
 @click.option("--no-wait", is_flag=True, help="Return at once.")
 def stop(**options: Any) -> int:
     """Stop a run, with a checkpoint."""

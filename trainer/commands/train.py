@@ -80,10 +80,19 @@ def resume(
     """Go on with a run; see `traindeck resume --help`."""
     from trainer.runs.index import find
     from trainer.runs.manage import checkpoint_folder, find_checkpoint, prepare_resume
+    from trainer.runs.status import State, read_status
 
     old = find(runs_dir, run)
     _need_training_packages()
     if not overrides:
+        if read_status(old).state == State.COMPLETED:
+            raise RunError(
+                Problem(
+                    f"run {old.id} has completed; there is nothing left to do.",
+                    str(old.path),
+                    f"Train it for longer: traindeck resume {old.id} trainer.max_steps=N",
+                )
+            )
         prepare_resume(old)
         return _start_and_follow(old, detach, as_json, interval, queue=False)
     checkpoint = find_checkpoint(old)
