@@ -22,7 +22,7 @@ values = st.one_of(
     st.floats(-1e6, 1e6, allow_nan=False),
     st.integers(-1000, 1000),
     st.sampled_from(["NaN", "Infinity", "-Infinity"]),
-    st.sampled_from([None, "text", True, {"deep": 1}, 10**400]),
+    st.sampled_from([None, "text", "1.5", "nan", True, {"deep": 1}, 10**400]),
 )
 plain_values = st.floats(-1e6, 1e6, allow_nan=False)
 moves = st.one_of(

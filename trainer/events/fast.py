@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import msgspec
 
@@ -31,7 +31,8 @@ MAX_METRICS = 2000
 _FEW_LINES = 24
 _METRICS_MARK = b'"event":"metrics"'
 
-_Value = float | str | None
+# Any other text is refused here, and so read (and left out) line by line.
+_Value = float | Literal["NaN", "Infinity", "-Infinity"] | None
 _REFUSED = (msgspec.MsgspecError, ValueError, RecursionError)
 
 

@@ -13,21 +13,25 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trainer.events.clock import Clock, group_by_bin
+from trainer.events.columns import (
+    Metric,
+    SharedBins,
+    all_finite,
+    merge,
+    own_arrays,
+    own_points,
+)
 from trainer.events.envelope import BINS, Bins, Envelope, Grid, use_numpy
-from trainer.events.fast import MAX_METRICS, MISSING, Other, RowDecoder, Rows, finite_or_mark
+from trainer.events.fast import MAX_METRICS, Other, RowDecoder, Rows
 from trainer.events.index import ByteIndex, Cut
 from trainer.events.lines import Block
 from trainer.events.replay import Point, Replay
 from trainer.events.source import FileSource
 from trainer.events.steps import StepCounter, first_named, rising, survivors
 from trainer.events.view import RunView
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 #: One poll reads at most about this much, so that a long history comes in portions.
 POLL_BYTES = 8 << 20
@@ -57,35 +61,6 @@ class Progress:
     offset: int = 0
     size: int = 0
     error: OSError | None = None
-
-
-class Metric:
-    """One metric: its bins, and its newest point, which stays apart until the next step comes.
-
-    Logging a step again right away (gradient accumulation does) so costs nothing.
-    """
-
-    __slots__ = ("bins", "last_step", "merged", "name", "newest")
-
-    def __init__(self, name: str, size: int) -> None:
-        self.name = name
-        self.bins = Bins(size)
-        self.newest: tuple[int, float] | None = None
-        self.last_step: int | None = None  # upper bound of the steps of its points
-        self.merged: int | None = None  # the same for those in bins
-
-    def settle(self, grid: Grid) -> None:
-        """Move the newest point into its bin."""
-        if self.newest is not None:
-            step, value = self.newest
-            self.bins.point(grid.bin(step), value)
-            self.merged = step
-            self.newest = None
-
-    @property
-    def empty(self) -> bool:
-        """Whether there are no points."""
-        return self.newest is None and self.merged is None
 
 
 class RunSeries:
@@ -234,7 +209,7 @@ class RunSeries:
         grid = Grid(start, width, -(-(stop - start) // width))
         found = Bins(grid.size)
         for steps, values in self._replay().points(name, start, stop):
-            _merge(found, grid, steps, values)
+            merge(found, grid, steps, values)
         return found.picture(grid, 0, grid.size, None, exact=self._exact)
 
     def points(self, name: str, start: int, stop: int, limit: int = 100_000) -> list[Point]:
@@ -296,7 +271,7 @@ class RunSeries:
             low, high = min(steps), max(steps)
         self._cover(low, high)
         in_order = rising(steps)
-        shared = _Shared(self.grid, steps) if many and in_order else None
+        shared = SharedBins(self.grid, steps) if many and in_order else None
         listed: list[int] | None = None
         ready: list[tuple[Metric, Any, Any]] = []
         odd: list[tuple[Metric, Any, Any]] = []
@@ -311,12 +286,12 @@ class RunSeries:
                     if column is not None:
                         ready.append((metric, shared, column))
                         continue
-                elif _all_finite(values):
+                elif all_finite(values):
                     ready.append((metric, steps, values))
                     continue
             own: Any
             kept: Any
-            arrays = _own_arrays(steps, values) if many and places is None else None
+            arrays = own_arrays(steps, values) if many and places is None else None
             if arrays is not None:
                 own, kept = arrays
                 if not rising(own):
@@ -325,7 +300,7 @@ class RunSeries:
             else:
                 if listed is None:
                     listed = steps.tolist() if many else steps
-                own, kept = _own_points(listed, places, values)
+                own, kept = own_points(listed, places, values)
                 if not rising(own):
                     alive = survivors(own)
                     own, kept = [own[i] for i in alive], [kept[i] for i in alive]
@@ -334,15 +309,15 @@ class RunSeries:
         self._rewind(odd, start)
         for metric, own, kept in ready + odd:
             metric.settle(self.grid)
-            if isinstance(own, _Shared):
+            if isinstance(own, SharedBins):
                 own.merge(metric.bins, kept)
                 newest = (high, float(kept[-1]))
             else:
-                _merge(metric.bins, self.grid, own[:-1], kept[:-1])
+                merge(metric.bins, self.grid, own[:-1], kept[:-1])
                 newest = (int(own[-1]), float(kept[-1]))
                 if len(own) > 1:
                     metric.merged = int(own[-2])
-            if isinstance(own, _Shared) and len(kept) > 1:
+            if isinstance(own, SharedBins) and len(kept) > 1:
                 metric.merged = int(steps[-2])
             metric.newest = newest
             metric.last_step = newest[0]
@@ -488,93 +463,3 @@ class RunSeries:
             metric.bins.clear(b, b + 1)
             steps, values = found.get(metric.name, ([], []))
             metric.bins.points(grid, steps, values)
-
-
-class _Shared:
-    """Bins of rows that all metrics of a batch share; the last row stays apart."""
-
-    def __init__(self, grid: Grid, steps: NDArray[np.int64]) -> None:
-        import numpy as np
-
-        bins = (steps - grid.start) // grid.width
-        starts = np.flatnonzero(bins[1:] != bins[:-1]) + 1
-        self._all = np.concatenate(([0], starts))
-        ends = [*starts.tolist(), len(steps)]
-        self.groups = list(zip(bins[self._all].tolist(), self._all.tolist(), ends, strict=True))
-        # Without the last row its group may be empty.
-        self._starts = self._all[self._all < len(steps) - 1]
-        self._bins = bins[self._starts]
-
-    def column(self, values: list[Any]) -> NDArray[np.float64] | None:
-        """Give a metric's values as an array if there is one in each row, all finite."""
-        import numpy as np
-
-        try:
-            found = np.array(values, dtype=np.float64)
-        except (TypeError, ValueError):
-            return None
-        return found if isfinite(found.sum()) else None
-
-    def merge(self, bins: Bins, values: NDArray[np.float64]) -> None:
-        """Add all rows but the last."""
-        if len(self._starts):
-            bins.point_arrays(self._bins, self._starts, values[:-1])
-
-
-def _merge(bins: Bins, grid: Grid, steps: Any, values: Any) -> None:
-    """Add points of one metric (lists or arrays) in rising order of steps."""
-    if not len(steps):
-        return
-    if isinstance(steps, list) and not use_numpy(len(steps)):
-        bins.points(grid, steps, values)
-        return
-    import numpy as np
-
-    numbers = (np.asarray(steps, dtype=np.int64) - grid.start) // grid.width
-    found = np.asarray(values, dtype=np.float64)
-    finite = np.isfinite(found)
-    if not finite.all():
-        bins.marks(numbers[~finite].tolist(), found[~finite].tolist())
-        numbers, found = numbers[finite], found[finite]
-        if not len(found):
-            return
-    starts = np.concatenate(([0], np.flatnonzero(numbers[1:] != numbers[:-1]) + 1))
-    bins.point_arrays(numbers[starts], starts, found)
-
-
-def _all_finite(values: list[Any]) -> bool:
-    try:
-        return isfinite(sum(values))
-    except TypeError:
-        return False
-
-
-def _own_points(
-    steps: list[int], places: list[int] | None, values: list[Any]
-) -> tuple[list[int], list[float]]:
-    """Give the steps and values of a metric's own points."""
-    own = steps if places is None else [steps[place] for place in places]
-    if _all_finite(values):
-        return own, values
-    points = [
-        (step, value)
-        for step, value in zip(own, map(finite_or_mark, values), strict=True)
-        if value is not None
-    ]
-    return [step for step, _ in points], [value for _, value in points]
-
-
-def _own_arrays(
-    steps: NDArray[np.int64], values: list[Any]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
-    """Do the same for a column with holes; None if it has odd values."""
-    import numpy as np
-
-    try:
-        found = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        return None
-    there = ~np.isnan(found)
-    if len(found) - int(there.sum()) != values.count(MISSING):  # NaNs that are no holes
-        there = np.array([value is not MISSING and value is not None for value in values])
-    return steps[there], found[there]
