@@ -42,11 +42,19 @@ class CheckpointWriter:
     Args:
         folder: Where checkpoints lie; made when first needed.
         report: Called in the writing thread with each job and its size in bytes, or its error.
+        settle: Called in the writing thread before a checkpoint gets its name. It brings to disk
+            what belongs in front of it, so that a run resumed from it has no gap in its curve.
     """
 
-    def __init__(self, folder: Path, report: Callable[[Job, int, Exception | None], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        report: Callable[[Job, int, Exception | None], None],
+        settle: Callable[[], object] = lambda: None,
+    ) -> None:
         self.folder = folder
         self._report = report
+        self._settle = settle
         self._thread: threading.Thread | None = None
 
     def write(self, snapshot: Mapping[str, Any], job: Job, *, background: bool = True) -> None:
@@ -101,6 +109,7 @@ class CheckpointWriter:
                 size = os.fstat(file.fileno()).st_size
             for name in others:
                 _duplicate(temporaries[first], temporaries[name])
+            self._settle()
             for name, temporary in temporaries.items():
                 temporary.replace(self.folder / name)
         finally:

@@ -72,7 +72,7 @@ class Saver(Checkpoint):
         self._data = data
         self._trainer: pl.Trainer | None = None
         self._ranks = Ranks()
-        self._writer = CheckpointWriter(plan.folder, self._report)
+        self._writer = CheckpointWriter(plan.folder, self._report, session.events.flush)
         self._kept = Kept(plan)
         self._saved_at: int | None = None
         self._candidate: float | None = None
