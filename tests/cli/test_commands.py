@@ -65,6 +65,13 @@ def test_every_step_has_its_metrics(finished: RunFolder) -> None:
         assert name in first["metrics"]
 
 
+def test_the_log_for_people_tells_config_overrides_and_what_happened(finished: RunFolder) -> None:
+    text = finished.debug_log.read_text()
+    for part in ("- `quickstart`", "      max_steps: 60", "started on", "last-epoch00001.ckpt"):
+        assert part in text
+    assert text.rstrip().splitlines()[-1].endswith("**completed**: max_steps reached")
+
+
 def test_runs_lists_it(shared_deck: Any, finished: RunFolder) -> None:
     out = shared_deck("runs").stdout
     assert "completed" in out

@@ -14,6 +14,7 @@ from lightning_fabric.utilities.rank_zero import _get_rank
 
 from trainer.config.schema import load_resolved
 from trainer.engine import build, resume
+from trainer.engine.journal import Journal
 from trainer.engine.requests import Requests, StopNow, signals_ask
 from trainer.engine.session import NoEvents, Session
 from trainer.errors import (
@@ -121,7 +122,7 @@ def open_session(run: RunFolder) -> tuple[Session, TrainerBeat]:
     events: Any = NoEvents()
     if rank == 0:
         beat.start()
-        events = EventWriter(run.events)
+        events = Journal(EventWriter(run.events), run.debug_log)
     session = Session(
         folder=run.path,
         config=config,

@@ -364,6 +364,11 @@ def _debug_log(run_id: str, title: str, identity: Mapping[str, Any], composed: C
         f"- hash of config, code, environment and data: `{identity['hash']}`",
         *(f"- {group}: {option}" for group, option in sorted(composed.choices.items())),
     ]
+    if composed.overrides:
+        asked = (f"- `{printable(word)}`" for word in composed.overrides)
+        lines += ["", "## Overrides", "", *asked]
     if composed.notes:
         lines += ["", "## Notes", "", *(f"- {printable(note)}" for note in composed.notes)]
+    # Indented rather than fenced: nothing inside can end the block.
+    lines += ["", "## Config", "", *(f"    {line}" for line in composed.yaml().splitlines())]
     return "\n".join(lines) + "\n\n## Log\n\n"
