@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from trainer import __version__
+from trainer.commands.config_cli import config, profiles
+from trainer.commands.options import (
+    CONFIG_FILE,
+    JSON,
+    PROFILES_DIR,
+    RUNS_DIR,
+    Group,
+    complete,
+    overrides_argument,
+    run_argument,
+)
 from trainer.errors import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -24,10 +34,7 @@ from trainer.errors import (
     EXIT_WRONG_INPUT,
     Problem,
     TraindeckError,
-    nearest,
 )
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 EXIT_CODES = f"""\b
 Exit codes:
@@ -39,62 +46,8 @@ Exit codes:
   {EXIT_INTERRUPTED}  interrupted with Ctrl-C here
 """
 
-RUNS_DIR = click.option(
-    "--runs-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=lambda: Path(os.environ.get("TRAINDECK_RUNS_DIR", "runs")),
-    show_default="$TRAINDECK_RUNS_DIR or ./runs",
-    help="Folder that holds the runs.",
-)
-PROFILES_DIR = click.option(
-    "--profiles-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder with this project's profiles, in place of ./profiles.",
-)
-CONFIG_FILE = click.option(
-    "--config",
-    "config_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="A YAML file of your own that overlays the built-in config.",
-)
-JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 
-
-def _complete(kind: str) -> Any:
-    def complete(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-        from trainer.commands.complete import candidates
-
-        return candidates(kind, incomplete, ctx.params)
-
-    return complete
-
-
-def overrides_argument(name: str = "overrides") -> Callable[[F], F]:
-    """Make the argument that takes a preset and overrides."""
-    return click.argument(name, nargs=-1, metavar="[OVERRIDES]...", shell_complete=_complete(name))
-
-
-def run_argument(name: str = "run", **options: Any) -> Callable[[F], F]:
-    """Make the argument that names a run."""
-    return click.argument(name, metavar="RUN", shell_complete=_complete("run"), **options)
-
-
-class _Group(click.Group):
-    """A group that names the nearest command when it does not know one."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0] if args else ""
-        if name and self.get_command(ctx, name) is None:
-            hint = nearest(name, self.commands) or f"See '{ctx.command_path} --help'."
-            raise click.UsageError(f"No such command '{name}'. {hint}", ctx)
-        return super().resolve_command(ctx, args)
-
-
-@click.group(
-    cls=_Group, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES
-)
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
 @click.version_option(__version__, prog_name="traindeck")
 def cli() -> None:
     """The terminal flight deck for PyTorch training.
@@ -108,6 +61,10 @@ def cli() -> None:
       traindeck watch last                    follow a run, also one started elsewhere
       traindeck config diff trainer=ci_fast   what would run, and how does it differ?
     """
+
+
+cli.add_command(config)
+cli.add_command(profiles)
 
 
 # ── training ─────────────────────────────────────────────────────────────────────────────────
@@ -183,7 +140,7 @@ def rerun(**options: Any) -> int:
 
 
 @cli.command(epilog=EXIT_CODES, short_help="Follow a run, also one started elsewhere.")
-@click.argument("source", metavar="RUN|PATH|-", shell_complete=_complete("run"))
+@click.argument("source", metavar="RUN|PATH|-", shell_complete=complete("run"))
 @RUNS_DIR
 @click.option("--no-tui", is_flag=True, help="Plain lines, also on a terminal.")
 @JSON
@@ -210,11 +167,7 @@ def logs(**options: Any) -> int:
     return command.logs(**options)
 
 
-class _RunsGroup(_Group):
-    """`traindeck runs` alone lists."""
-
-
-@cli.group(cls=_RunsGroup, invoke_without_command=True)
+@cli.group(cls=Group, invoke_without_command=True)
 @RUNS_DIR
 @click.option("--state", "states", multiple=True, help="Only runs in this state.")
 @click.option("--tag", "tags", multiple=True, help="Only runs with this tag.")
@@ -336,101 +289,6 @@ def validate_now(**options: Any) -> int:
     from trainer.commands import control as command
 
     return command.ask(kind="validate", **options)
-
-
-# ── config and profiles ──────────────────────────────────────────────────────────────────────
-
-
-@cli.group(cls=_Group)
-def config() -> None:
-    """Compose, compare and check configs; nothing is started."""
-
-
-@config.command("show")
-@overrides_argument()
-@CONFIG_FILE
-@PROFILES_DIR
-@JSON
-def config_show(**options: Any) -> int:
-    """Print the composed config as YAML."""
-    from trainer.commands import config as command
-
-    return command.show(**options)
-
-
-@config.command("diff")
-@overrides_argument()
-@click.option("--against", help="A preset, GROUP=OPTION, a run, or a config.yaml to compare with.")
-@CONFIG_FILE
-@PROFILES_DIR
-@RUNS_DIR
-@JSON
-def config_diff(**options: Any) -> int:
-    """Show what differs from the defaults, and which file or override each value came from."""
-    from trainer.commands import config as command
-
-    return command.diff(**options)
-
-
-@config.command("validate")
-@overrides_argument()
-@CONFIG_FILE
-@PROFILES_DIR
-@JSON
-def config_validate(**options: Any) -> int:
-    """Check a config; every problem is listed, and the exit code is 2 if there is one."""
-    from trainer.commands import config as command
-
-    return command.validate(**options)
-
-
-@config.command("where")
-@click.argument("key", shell_complete=_complete("key"))
-@overrides_argument()
-@CONFIG_FILE
-@PROFILES_DIR
-@JSON
-def config_where(**options: Any) -> int:
-    """Tell where the value of KEY comes from, and what the key means."""
-    from trainer.commands import config as command
-
-    return command.where(**options)
-
-
-@config.command("aliases")
-@JSON
-def config_aliases(**options: Any) -> int:
-    """List other spellings of keys, and the canonical key of each."""
-    from trainer.commands import config as command
-
-    return command.aliases(**options)
-
-
-@cli.group(cls=_Group)
-def profiles() -> None:
-    """Browse profiles and make new ones."""
-
-
-@profiles.command("list")
-@click.argument("group", required=False, shell_complete=_complete("group"))
-@PROFILES_DIR
-@JSON
-def profiles_list(**options: Any) -> int:
-    """List the groups, or the options of one group, and where each file comes from."""
-    from trainer.commands import profiles as command
-
-    return command.list_profiles(**options)
-
-
-@profiles.command("new")
-@click.argument("name", metavar="GROUP/NAME")
-@click.option("--from", "copy_from", metavar="OPTION", help="Copy this option of the group.")
-@PROFILES_DIR
-def profiles_new(**options: Any) -> int:
-    """Make a new profile: the YAML file, its line in the group's README, and a test."""
-    from trainer.commands import profiles as command
-
-    return command.new(**options)
 
 
 @cli.command()
