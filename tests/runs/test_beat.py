@@ -13,6 +13,7 @@ import pytest
 
 from trainer.errors import RunError
 from trainer.runs import beat as beat_module
+from trainer.runs import lock
 from trainer.runs.beat import TrainerBeat
 from trainer.runs.layout import RunFolder, read_json
 from trainer.runs.status import read_status
@@ -172,3 +173,13 @@ def test_layout_names_come_from_run_json(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
     assert run.hash_summary == tmp_path / "run_hash_summary_v50.json"
     assert run.debug_log == tmp_path / "logs" / "debug_log.md"
+
+
+def test_the_end_lets_the_folder_go(tmp_path: Path) -> None:
+    for attempt in range(2):
+        beat = TrainerBeat(tmp_path).start()
+        with pytest.raises(BlockingIOError):
+            lock.take(beat.run)
+        beat.end("completed", f"time {attempt}", 0)
+        assert read_status(tmp_path).reason == f"time {attempt}"
+    os.close(lock.take(beat.run))

@@ -200,8 +200,8 @@ class TrainerBeat:
             time.sleep(0.2)
         if thread is not None:
             atexit.unregister(self._at_exit)
-        if not self.supervised and self._lock is not None:
-            # The process may go on, and may train in this folder again.
+        if self._lock is not None:
+            # The process may go on, and this or another one may train in this folder again.
             os.close(self._lock)
             self._lock = None
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import shlex
 import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +14,11 @@ import yaml
 
 from trainer.engine.session import Session
 from trainer.errors import Problem, RunError
-from trainer.events import EventWriter, clean
+from trainer.events import EventWriter
 from trainer.runs import control
 from trainer.runs.beat import ENV_RUN, TrainerBeat
-from trainer.runs.layout import RunFolder, write_bytes_atomic, write_json_atomic
-from trainer.runs.proc import host_name
+from trainer.runs.folders import make_folder, shown_name
+from trainer.runs.layout import RunFolder, write_bytes_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     import pytorch_lightning as pl
 
 ENV_RUNS_DIR = "TRAINDECK_RUNS_DIR"
-_MAX_NAME = 60
 _MAX_DEPTH = 6
 _SECRET = re.compile(r"(?i)(^|_)(token|secret|password|passwd|api_?key|credentials?)$")
 # What a reader of the config wants to know of a trainer: the attributes keep the arguments' names.
@@ -59,7 +56,7 @@ def launched_folder() -> RunFolder | None:
 
 
 def new_folder(runs_dir: Path | str | None, name: str | None, tags: Sequence[str]) -> RunFolder:
-    """Make a run folder `<runs_dir>/<date>/<time>-<name>-<id>` and its `run.json`.
+    """Make a run folder `<runs_dir>/<date>/<time>-<name>-<id>`, as the launcher would.
 
     Args:
         runs_dir: Where runs lie; None means `$TRAINDECK_RUNS_DIR`, else `./runs`.
@@ -71,54 +68,19 @@ def new_folder(runs_dir: Path | str | None, name: str | None, tags: Sequence[str
     """
     root = Path(runs_dir or os.environ.get(ENV_RUNS_DIR) or "runs").absolute()
     script = Path(sys.argv[0] or "python").stem if sys.argv else "python"
-    shown = clean(name or script).strip()[:200] or "run"
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", shown).strip("-.")[:_MAX_NAME] or "run"
-    created = time.time()
-    local = time.localtime(created)
-    while True:
-        identity = secrets.token_hex(4)
-        path = (
-            root
-            / time.strftime("%Y-%m-%d", local)
-            / f"{time.strftime('%H-%M-%S', local)}-{safe}-{identity}"
-        )
-        try:
-            path.mkdir(parents=True)
-            break
-        except FileExistsError:
-            if path.is_dir():
-                continue
-            raise _no_folder(path, "something that is no folder lies there") from None
-        except OSError as error:
-            raise _no_folder(path, error.strerror or str(error)) from error
-    run = RunFolder(path)
-    for folder in (run.logs, run.control):
-        folder.mkdir()
     argv = [sys.executable, *_script_argv()]
-    write_json_atomic(
-        run.run_json,
-        {
-            "v": 1,
-            "id": identity,
-            "name": shown,
-            "tags": [clean(str(tag)) for tag in tags],
-            "created": created,
-            "launcher": "script",
-            "host": host_name(),
-            "cwd": str(Path.cwd()),
-            "argv": argv,
-            "env": {},
-            "command": argv,
-            "parent": None,
-            "preset": None,
-            "recipe": None,
-            "config_hash": None,
-            "limits": {},
-        },
-    )
-    script_text = f"#!/bin/sh\ncd {shlex.quote(str(Path.cwd()))}\nexec {shlex.join(argv)}\n"
-    write_bytes_atomic(run.command, script_text.encode())
-    run.command.chmod(0o755)
+    identity = {
+        "tags": [shown_name(str(tag)) for tag in tags],
+        "launcher": "script",
+        "argv": argv,
+        "command": argv,
+    }
+    again = f"#!/bin/sh\ncd {shlex.quote(str(Path.cwd()))}\nexec {shlex.join(argv)}\n"
+    try:
+        run = make_folder(root, name or script, identity, lambda *_: {"command.sh": again})
+        run.command.chmod(0o755)
+    except OSError as error:
+        raise _no_folder(root, error.strerror or str(error)) from error
     return run
 
 
@@ -147,13 +109,7 @@ def close_session(session: Session, state: str, reason: str, exit_code: int | No
     """Record the end and let the folder go, so that a later fit of this process may go on in it."""
     session.events.emit("run_finished", status=state, reason=reason, exit_code=exit_code)
     session.events.close()
-    beat: Any = session.beat
-    beat.end(state, reason, exit_code)
-    # A lock that the beat still holds would keep this very process from taking it again.
-    held = getattr(beat, "_lock", None)
-    if isinstance(held, int):
-        beat._lock = None
-        os.close(held)
+    session.beat.end(state, reason, exit_code)
 
 
 def write_config(run: RunFolder, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -216,10 +172,10 @@ def _script_argv() -> list[str]:
     return original or list(sys.argv)
 
 
-def _no_folder(path: Path, why: str) -> RunError:
+def _no_folder(root: Path, why: str) -> RunError:
     return RunError(
         Problem(
-            f"The run folder {path} cannot be made: {why}.",
+            f"A run folder cannot be made in {root}: {why}.",
             remedy=f"Set {ENV_RUNS_DIR}, or runs_dir= of TraindeckCallback, to a folder you can write to.",
         )
     )
