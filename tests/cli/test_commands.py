@@ -109,6 +109,17 @@ def test_watch_reads_a_file_and_a_pipe(shared_deck: Any, finished: RunFolder) ->
     assert [json.loads(line) for line in from_pipe.splitlines()] == original
 
 
+def test_nan_goes_through_a_pipe_as_valid_json(shared_deck: Any) -> None:
+    text = (
+        '{"v":1,"ts":1.0,"event":"metrics","step":1,"metrics":{"train/loss":"NaN","lr":0.1}}\n'
+        '{"v":1,"ts":2.0,"event":"run_finished","status":"completed"}\n'
+    )
+    out = shared_deck("watch", "-", "--json", stdin=text).stdout
+    first = json.loads(out.splitlines()[0], parse_constant=pytest.fail)
+    assert first["metrics"] == {"train/loss": "NaN", "lr": 0.1}
+    assert "train/loss NaN" in shared_deck("watch", "-", stdin=text).stdout
+
+
 def test_watch_of_a_stream_that_breaks_off_is_a_failure(
     shared_deck: Any, finished: RunFolder
 ) -> None:

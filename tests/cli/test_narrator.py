@@ -82,11 +82,12 @@ def test_text_of_a_stream_is_shown_harmlessly() -> None:
         {"event": "alert", "ts": 1.0, "level": "warning", "kind": evil, "message": evil},
         {"event": "checkpoint", "ts": 1.0, "path": evil, "step": 1},
         {"event": "run_started", "ts": 1.0, "host": evil},
-        {"event": "run_finished", "ts": 1.0, "status": evil, "reason": evil},
         metrics(1, 1.0, **{evil: 1.0, "val__" + evil: 1.0}),
     )
     progress = narrator.progress(now=1.0)
     assert progress is not None
+    lines += told(narrator, {"event": "run_finished", "ts": 1.0, "status": evil, "reason": evil})
+    assert narrator.progress(now=100.0) is None, "nothing goes on after the end"
     for line in [*lines, progress]:
         assert not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in line), repr(line)
     assert any("[bold]x[/bold]" in line for line in lines), "markup stays text"
@@ -104,3 +105,20 @@ def test_strange_values_are_left_out_and_do_not_raise() -> None:
         {},
     )
     assert narrator.progress(now=1.0) is not None
+
+
+def test_a_narrow_terminal_keeps_what_matters_most() -> None:
+    narrator = Narrator(interval=0, width=80)
+    values = {
+        "train__loss": 2.041,
+        "val__loss": 2.186,
+        "grad_norm": 0.74,
+        "perf__samples_per_sec": 300.0,
+    }
+    told(narrator, started(30_000), *[metrics(n, n * 10.0, **values) for n in (20_000, 20_001)])
+    line = narrator.progress(now=1.0)
+    assert line is not None
+    assert len(line) <= 80
+    for part in ("step 20001/30000", "train/loss 2.041", "val/loss 2.186", "ETA "):
+        assert part in line
+    assert "grad_norm" not in line

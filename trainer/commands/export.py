@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TextIO
 
 from trainer.commands.output import note
 from trainer.errors import EXIT_OK, Problem, RunError, nearest
+from trainer.runs.layout import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -102,4 +102,4 @@ def _write_csv(file: TextIO, rows: list[dict[str, Any]], names: list[str]) -> No
 def _write_jsonl(file: TextIO, rows: list[dict[str, Any]], names: list[str]) -> None:
     for row in rows:
         kept = {name: row["metrics"][name] for name in names if name in row["metrics"]}
-        file.write(json.dumps({**row, "metrics": kept}) + "\n")
+        file.write(dumps({**row, "metrics": kept}) + "\n")

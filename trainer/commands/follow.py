@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import time
@@ -49,8 +50,11 @@ class Lines:
     narrator: Narrator = field(init=False)
 
     def __post_init__(self) -> None:
-        default = INTERVAL_TERMINAL if sys.stdout.isatty() else INTERVAL_FILE
-        self.narrator = Narrator(interval=self.interval or default)
+        if sys.stdout.isatty():
+            width = shutil.get_terminal_size().columns
+            self.narrator = Narrator(self.interval or INTERVAL_TERMINAL, width)
+        else:
+            self.narrator = Narrator(self.interval or INTERVAL_FILE)
 
     def events(self, events: Iterable[Mapping[str, Any]]) -> None:
         """Tell these events."""
@@ -193,7 +197,7 @@ def _tell_end(run: RunFolder, status: Status, told: Lines | JsonLines) -> None:
     line("")
     line(f"{status.state}{took}{reason}")
     if narrator.step is not None:
-        line("  " + narrator.progress_text())
+        line("  " + narrator.progress_text(ended=True))
     for name in ("val/loss", "val/bits_per_byte"):
         if name in narrator.best:
             value, step = narrator.best[name]

@@ -45,11 +45,13 @@ class Narrator:
 
     Args:
         interval: Seconds between progress lines.
+        width: Columns that a progress line may take.
     """
 
     interval: float
+    width: int = 1000
     step: int | None = None
-    epoch: int | None = None
+    epoch: float | None = None
     total_steps: int | None = None
     total_epochs: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
@@ -86,31 +88,43 @@ class Narrator:
 
     def progress(self, now: float) -> str | None:
         """Give the progress line if one is due and something has changed since the last."""
-        if now < self._due or self.step is None or self.step == self._said_step:
+        if now < self._due or self.step in (None, self._said_step) or self.finished:
             return None
         self._due = now + self.interval
         self._said_step = self.step
         return self._say(self.progress_text())
 
-    def progress_text(self) -> str:
-        """Give epoch, step, share done, losses, rate and remaining time as one text."""
-        parts = []
+    def progress_text(self, *, ended: bool = False) -> str:
+        """Give epoch, step, share done and losses as one text; rate and ETA until it has ended.
+
+        Where the line would be wider than `width`, the least needed parts are left out.
+        """
+        parts: list[tuple[int, str]] = []
         if self.epoch is not None:
             of = f"/{self.total_epochs}" if self.total_epochs else ""
-            parts.append(f"epoch {self.epoch + 1}{of}")
+            parts.append((1 if of else 3, f"epoch {int(self.epoch) + 1}{of}"))
         if self.step is not None:
             of = f"/{self.total_steps}" if self.total_steps else ""
-            parts.append(f"step {self.step}{of}")
+            parts.append((0, f"step {self.step}{of}"))
             if self.total_steps:
-                parts.append(f"{100 * min(1.0, self.step / self.total_steps):.0f} %")
+                parts.append((2, f"{100 * min(1.0, self.step / self.total_steps):.0f} %"))
         shown = [name for name in SHOWN if name in self.metrics] or sorted(self.metrics)[:4]
-        parts += [f"{clean(name)} {number(self.metrics[name])}" for name in shown]
-        if "perf/samples_per_sec" in self.metrics:
-            parts.append(f"{number(self.metrics['perf/samples_per_sec'])} samples/s")
-        remaining = self.remaining()
-        if remaining is not None:
-            parts.append(f"ETA {duration(remaining)}")
-        return "  ".join(parts)
+        parts += [
+            (4 if name == "grad_norm" else 0, f"{clean(name)} {number(self.metrics[name])}")
+            for name in shown
+        ]
+        if not ended:
+            if "perf/samples_per_sec" in self.metrics:
+                parts.append((3, f"{number(self.metrics['perf/samples_per_sec'])} samples/s"))
+            remaining = self.remaining()
+            if remaining is not None:
+                parts.append((0, f"ETA {duration(remaining)}"))
+        while len("  ".join(text for _, text in parts)) > self.width - len(INDENT):
+            least = max(parts)
+            if not least[0]:
+                break
+            parts.remove(least)
+        return "  ".join(text for _, text in parts)
 
     def remaining(self) -> float | None:
         """Give the seconds left by the rate of the last minute, or None if unknown."""
@@ -133,7 +147,7 @@ class Narrator:
             self._rate.append((self._last_ts, step))
             while self._rate[-1][0] - self._rate[0][0] > RATE_WINDOW and len(self._rate) > 2:
                 self._rate.popleft()
-        if isinstance(epoch, int):
+        if isinstance(epoch, (int, float)):
             self.epoch = epoch
         if not isinstance(values, dict):
             return

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from typing import TYPE_CHECKING, Any
 
 from trainer.events.text import clean
+from trainer.runs.layout import dumps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +28,8 @@ def note(text: str) -> None:
 
 
 def json_line(value: Any) -> None:
-    """Write one JSON document on one line; control characters leave as escapes."""
-    line(json.dumps(value, ensure_ascii=True, allow_nan=False, default=str))
+    """Write one JSON document on one line; control characters and NaN leave as texts."""
+    line(dumps(value))
 
 
 def print_error(error: TraindeckError) -> None:

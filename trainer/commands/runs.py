@@ -148,7 +148,7 @@ def show(run: str, runs_dir: Path, as_json: bool) -> int:
     checkpoints = sorted(p.name for p in folder.checkpoints.glob("*.ckpt") if not p.is_symlink())
     rows.append(("checkpoints", ", ".join(checkpoints) or "none"))
     for label, text in rows:
-        line(f"  {label:<12}{clean(text)}")
+        line(f"  {label:<13}{clean(text)}")
     return EXIT_OK
 
 
@@ -185,8 +185,8 @@ def remove(names: tuple[str, ...], runs_dir: Path, yes: bool) -> int:
 def logs(run: str, runs_dir: Path, follow: bool, lines: int) -> int:
     """Show a run's output; see `traindeck logs --help`."""
     folder = find(runs_dir, run)
-    if not folder.output.exists() and not follow:
-        note(f"run {folder.id} has no output")
+    if not follow and not (folder.output.exists() and folder.output.stat().st_size):
+        note(f"run {folder.id} has printed nothing")
         return EXIT_OK
     position = _start_of_last(folder.output, lines)
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.commands.follow import POLL, Interrupts, JsonLines, Lines, follow_run, telling
-from trainer.commands.output import note
+from trainer.commands.output import line, note
 from trainer.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, Problem, RunError
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def _watch_batches(poll: Callable[[], Batch], told: Lines | JsonLines, pause: fl
             if interrupts.count or interrupts.leave:
                 return EXIT_INTERRUPTED
             if batch.closed or (finished is not None and not batch.events and not batch.more):
+                if isinstance(told, Lines) and told.narrator.step is not None:
+                    line("  " + told.narrator.progress_text(ended=True))
                 return _end_code(finished, garbage)
             if pause and not batch.more and not batch.events:
                 time.sleep(pause)
