@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from trainer.runs.beat import ENV_RUN, ENV_SUPERVISOR
+from trainer.runs import orders
+from trainer.runs.orders import ENV_RUN, ENV_SUPERVISOR
 from trainer.runs.proc import process_start_time
 
 LAB = str(Path(__file__).parent)
@@ -48,6 +49,12 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
             place = place.setdefault(parent, {})
         place[leaf] = value
     return result
+
+
+@pytest.fixture(autouse=True)
+def _told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test's launcher said is not for the next test."""
+    monkeypatch.setattr(orders, "_taken", (0, {}))
 
 
 @pytest.fixture

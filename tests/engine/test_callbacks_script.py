@@ -138,6 +138,17 @@ def test_a_launched_script_uses_the_launchers_folder(tmp_path, monkeypatch, vari
     assert events_of(run)[-1]["status"] == "completed"
 
 
+def test_what_a_launched_script_starts_is_no_part_of_its_run(tmp_path, monkeypatch):
+    run = script.new_folder(tmp_path, "launched", [])
+    monkeypatch.setenv("TRAINDECK_RUN", str(run.path))
+    train(tmp_path)
+    # A process started by this one, with the same callback.
+    _, other = run_script(tmp_path, "go", clean=False)
+    assert other != run
+    assert len(events_of(run, "run_started")) == 1
+    assert read_status(other).state is State.COMPLETED
+
+
 def test_stop_after_this_step(tmp_path):
     watcher, trainer, model = train(tmp_path, {7: ("stop", {"after": "step"})}, min_epochs=2)
     assert trainer.global_step == 7
@@ -300,10 +311,10 @@ SCRIPT = """
 """
 
 
-def run_script(tmp_path, what, ranks=1):
+def run_script(tmp_path, what, ranks=1, *, clean=True):
     path = tmp_path / "my_script.py"
     path.write_text(textwrap.dedent(SCRIPT))
-    known = {k: v for k, v in os.environ.items() if not k.startswith("TRAINDECK_")}
+    known = {k: v for k, v in os.environ.items() if not (clean and k.startswith("TRAINDECK_"))}
     extra = {"TRAINDECK_RUNS_DIR": str(tmp_path / "runs"), "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, str(path), what, str(ranks)],

@@ -18,15 +18,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from trainer.runs import control, lock, proc
+from trainer.runs import control, lock, orders, proc
 from trainer.runs.layout import RunFolder, dumps, read_json_or_empty, write_bytes_atomic
 from trainer.runs.status import TERMINAL, State, Status, known_state, read_status
-
-# The supervisor names itself to the process that it starts.
-ENV_RUN = "TRAINDECK_RUN"
-ENV_SUPERVISOR = "TRAINDECK_SUPERVISOR"
-ENV_ATTEMPT = "TRAINDECK_ATTEMPT"
-ENV_RESUME = "TRAINDECK_RESUME"
 
 # How long the end is retried on a full disk before the process goes without.
 _END_PATIENCE = 5.0
@@ -41,8 +35,8 @@ class TrainerBeat:
     Args:
         run: The run folder.
         interval: Seconds between heartbeats.
-        supervised: Whether a supervisor watches this process. None finds out from the
-            environment that the supervisor sets.
+        supervised: Whether a supervisor watches this process. None finds out from what the
+            supervisor has told it (`trainer.runs.orders`).
 
     Attributes:
         attempt: 1 for the first start, one more for each resume.
@@ -59,15 +53,16 @@ class TrainerBeat:
     ) -> None:
         self.run = run if isinstance(run, RunFolder) else RunFolder(Path(run))
         self._interval = interval
-        self._supervisor = _supervisor_of(self.run) if supervised in (None, True) else None
+        told = orders.take()
+        self._supervisor = _supervisor_of(self.run, told) if supervised in (None, True) else None
         self.supervised = self._supervisor is not None if supervised is None else supervised
         recorded = read_json_or_empty(self.run.status)
         attempt: object = recorded.get("attempt")
         resume: object = recorded.get("resume")
         if self._supervisor is not None:
-            text = os.environ.get(ENV_ATTEMPT, "")
+            text = told.get(orders.ENV_ATTEMPT, "")
             attempt = int(text) if text.isdecimal() else attempt
-            resume = os.environ.get(ENV_RESUME, "")
+            resume = told.get(orders.ENV_RESUME, "")
         elif isinstance(resume, str) and resume:
             resume = str(self.run.path / resume)
         self.attempt = attempt if isinstance(attempt, int) and attempt > 0 else 1
@@ -327,12 +322,12 @@ def _is_launcher(status: Status) -> bool:
     return status.writer == "launcher" and status.pid is None
 
 
-def _supervisor_of(run: RunFolder) -> tuple[int, str] | None:
-    """Read from the environment who supervises this process, if it is this run that it means."""
+def _supervisor_of(run: RunFolder, told: Mapping[str, str]) -> tuple[int, str] | None:
+    """Read from the launcher's words who supervises this process, if they mean this run."""
     try:
-        if not Path(os.environ[ENV_RUN]).samefile(run.path):
+        if not Path(told[orders.ENV_RUN]).samefile(run.path):
             return None
-        pid, _, start = os.environ[ENV_SUPERVISOR].partition(":")
+        pid, _, start = told[orders.ENV_SUPERVISOR].partition(":")
         return int(pid), start
     except (KeyError, OSError, ValueError):
         return None

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from trainer.runs import control, ending, lock, proc
-from trainer.runs.beat import ENV_ATTEMPT, ENV_RESUME, ENV_RUN, ENV_SUPERVISOR
 from trainer.runs.enforce import Enforcer
 from trainer.runs.layout import RunFolder, read_json_or_empty, write_json_atomic
 from trainer.runs.limits import Limits
+from trainer.runs.orders import ENV_ATTEMPT, ENV_RESUME, ENV_RUN, ENV_SUPERVISOR
 from trainer.runs.queue import DeviceQueue
 from trainer.runs.status import TERMINAL, State, Status, known_state, parse, read_status
 

@@ -228,7 +228,9 @@ class TraindeckCallback(pl.Callback):
             session = None
         self._launched = session is not None
         if session is None:
-            session = self._open(trainer) if trainer.is_global_zero else None
+            # Every rank: what the launcher said is not for what this process may start.
+            launched = script.launched_folder()
+            session = self._open(trainer, launched) if trainer.is_global_zero else None
             self._answers = ScriptAnswers(session.requests if session else Requests(), self._save)
         if session is None or session.rank != 0:
             return
@@ -238,12 +240,12 @@ class TraindeckCallback(pl.Callback):
         if not self._launched:
             atexit.register(self._at_exit)
 
-    def _open(self, trainer: pl.Trainer) -> Session:
+    def _open(self, trainer: pl.Trainer, launched: RunFolder | None) -> Session:
         """Begin a run, or a further segment of one, in a script of its own."""
         again = self._session is not None and self.run is not None and trainer.global_step > 0
         if not again:
             self._counts = (0, 0)
-        run = self.run if again or not self._own_folder else script.launched_folder()
+        run = self.run if again or not self._own_folder else launched
         if run is None:
             run = script.new_folder(self._runs_dir, self._name, self._tags)
         session = script.open_session(run, self._interval)

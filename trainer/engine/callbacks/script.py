@@ -15,8 +15,8 @@ import yaml
 from trainer.engine.session import Session
 from trainer.errors import Problem, RunError
 from trainer.events import EventWriter
-from trainer.runs import control
-from trainer.runs.beat import ENV_RUN, TrainerBeat
+from trainer.runs import control, orders
+from trainer.runs.beat import TrainerBeat
 from trainer.runs.folders import make_folder, shown_name
 from trainer.runs.layout import RunFolder, write_bytes_atomic
 
@@ -51,7 +51,8 @@ _TRAINER_KEYS = (
 
 def launched_folder() -> RunFolder | None:
     """Give the run folder that a launcher has made for this process, if there is one."""
-    path = os.environ.get(ENV_RUN) or os.environ.get("TRAINDECK_RUN_DIR")
+    told = orders.take()
+    path = told.get(orders.ENV_RUN) or told.get(orders.ENV_RUN_DIR)
     return RunFolder(Path(path)) if path and Path(path).is_dir() else None
 
 

@@ -1,0 +1,38 @@
+"""What a launcher tells the process that it starts: environment variables, read once.
+
+They mean this process and no other. Left in the environment they would be inherited by whatever
+it starts, and a second training among that would take itself for this run. Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+# The supervisor names the run and itself to the process that it starts.
+ENV_RUN = "TRAINDECK_RUN"
+ENV_SUPERVISOR = "TRAINDECK_SUPERVISOR"
+ENV_ATTEMPT = "TRAINDECK_ATTEMPT"
+ENV_RESUME = "TRAINDECK_RESUME"
+# How a launcher of one's own may name the run folder.
+ENV_RUN_DIR = "TRAINDECK_RUN_DIR"
+
+_NAMES = (ENV_RUN, ENV_SUPERVISOR, ENV_ATTEMPT, ENV_RESUME, ENV_RUN_DIR)
+
+# Whom they were for, since a forked child inherits memory too; and what was said.
+_taken: tuple[int, Mapping[str, str]] = (0, {})
+
+
+def take() -> Mapping[str, str]:
+    """Give what the launcher has told this process, and take it out of the environment.
+
+    Returns:
+        The variables by name, at every call the same; empty in a process that nobody launched,
+        children of a launched one among them.
+    """
+    global _taken
+    found = {name: os.environ.pop(name) for name in _NAMES if name in os.environ}
+    if found.get(ENV_RUN) or found.get(ENV_RUN_DIR):
+        _taken = (os.getpid(), found)
+    pid, told = _taken
+    return told if pid == os.getpid() else {}
