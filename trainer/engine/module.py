@@ -117,19 +117,19 @@ class Means:
     def add(self, values: Mapping[str, Tensor], samples: int) -> None:
         """Add one batch's values (scalars), each counting for `samples`."""
         for name, value in values.items():
-            # Doubles keep a long epoch's mean exact; Apple's GPUs have none.
-            exact = torch.float32 if value.device.type == "mps" else torch.float64
-            weighted = value.detach().to(exact) * samples
+            weighted = value.detach().to(accumulator_dtype(value.device)) * samples
             known = self._sums.get(name)
-            self._sums[name] = weighted if known is None else known + weighted
+            if known is not None:
+                weighted += known.to(weighted.dtype).to(weighted.device)
+            self._sums[name] = weighted
             self._counts[name] = self._counts.get(name, 0) + samples
 
     def sums(self, device: torch.device) -> dict[str, tuple[Tensor, Tensor]]:
         """Give, by full metric name, the weighted sum and the weight as tensors on `device`."""
         return {
             f"{self._prefix}{name}{self._suffix}": (
-                total.to(device),
-                torch.tensor(self._counts[name], dtype=total.dtype, device=device),
+                total.to(accumulator_dtype(device)).to(device),
+                torch.tensor(self._counts[name], dtype=accumulator_dtype(device), device=device),
             )
             for name, total in self._sums.items()
         }
@@ -144,9 +144,15 @@ class Means:
         return {"sums": dict(self._sums), "counts": dict(self._counts)}
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint's sums."""
+        """Go on from a checkpoint's sums, whatever device they were made on."""
+        # They come on the host, as doubles if a CPU or CUDA made them.
         self._sums = dict(state.get("sums", {}))
         self._counts = dict(state.get("counts", {}))
+
+
+def accumulator_dtype(device: torch.device) -> torch.dtype:
+    """Give the type to sum in: doubles keep a long epoch's mean exact; Apple's GPUs have none."""
+    return torch.float32 if device.type == "mps" else torch.float64
 
 
 def batch_size(batch: Any) -> int:
