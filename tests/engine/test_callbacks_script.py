@@ -22,6 +22,11 @@ from trainer.errors import RunError
 from trainer.runs import control
 from trainer.runs.status import State, read_status
 
+OUT_OF_MEMORY = [
+    "CUDA out of memory. Tried to allocate 2.00 GiB",
+    "MPS backend out of memory (MPS allocated: 17.06 GB)",
+    "[enforce fail at x.cpp:1] . DefaultCPUAllocator: can't allocate memory: you tried",
+]
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -263,6 +268,19 @@ def test_an_error_before_training_leaves_a_whole_story(tmp_path):
     run = _only_run(tmp_path)
     assert [e["event"] for e in events_of(run)] == ["run_started", "run_finished"]
     assert events_of(run)[-1]["status"] == "out_of_memory"
+
+
+@pytest.mark.parametrize("text", OUT_OF_MEMORY)
+def test_every_way_of_saying_out_of_memory(tmp_path, text):
+    class Greedy(Model):
+        def training_step(self, batch, batch_idx):
+            raise RuntimeError(text)
+
+    with pytest.raises(RuntimeError):
+        train(tmp_path, model=Greedy())
+    last = events_of(_only_run(tmp_path))[-1]
+    assert (last["status"], last["exit_code"]) == ("out_of_memory", 4)
+    assert last["reason"] == f"RuntimeError: {text}"
 
 
 def test_two_fits_are_two_runs_and_going_on_is_another_segment(tmp_path):

@@ -64,6 +64,23 @@ def test_every_end_has_its_code_and_state(lab, events, capsys, how, code, state,
         assert "Traceback" not in errors
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CUDA out of memory. Tried to allocate 2.00 GiB",
+        "MPS backend out of memory (MPS allocated: 17.06 GB)",
+        "[enforce fail at x.cpp:1] . DefaultCPUAllocator: can't allocate memory: you tried",
+    ],
+)
+def test_every_way_of_saying_out_of_memory(lab, events, text):
+    run = lab()
+    lab(**{"callbacks.diary": told(run, stop_after=2, how=f"say {text}")})
+
+    assert fit(run) == 4
+
+    assert ended(run, events) == ("out_of_memory", f"RuntimeError: {text}")
+
+
 def test_a_stop_after_the_epoch_trains_it_to_its_end(lab, events):
     run = lab()
     lab(**{"callbacks.diary": told(run, stop_after=13, how="epoch")})

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from trainer.runs import ending
-from trainer.runs.ending import conclude, last_lines
+from trainer.runs.ending import conclude, last_lines, ran_out_of_memory
 from trainer.runs.limits import Limits
 from trainer.runs.status import State, Status
 
@@ -125,3 +125,35 @@ def test_limits() -> None:
     for odd in (None, [], {"wall_clock_s": "soon", "grace_s": -1, "memory_gb": float("nan")}):
         assert Limits.of(odd) == Limits()
     assert Limits().ask_after_s == float("inf")
+
+
+class OutOfMemoryError(RuntimeError):
+    """As torch's own."""
+
+
+@pytest.mark.parametrize(
+    ("error", "memory"),
+    [
+        (MemoryError(), True),
+        (OutOfMemoryError("Allocation failed"), True),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), True),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be"), True),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 17.06 GB"), True),
+        (
+            RuntimeError("[enforce fail at x.cpp:1] . DefaultCPUAllocator: can't allocate memory"),
+            True,
+        ),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (RuntimeError("the out of memory handler is missing"), False),
+        (ValueError("CUDA out of memory"), False),
+    ],
+)
+def test_an_error_that_means_memory(error: BaseException, memory: bool) -> None:
+    assert ran_out_of_memory(error) is memory
+    # The same is told from a process's last line, where nobody was there to look at the error.
+    last = (str(error).splitlines() or [""])[0]
+    line = f"{type(error).__name__}: {last}" if last else type(error).__name__
+    state = conclude(1, None, tail=lambda: [line]).state
+    said = "out_of_memory" if memory or "CUDA" in line else "failed"
+    assert state == said

@@ -28,6 +28,7 @@ from trainer.errors import (
 from trainer.events import EventWriter
 from trainer.events.text import clean
 from trainer.runs.beat import TrainerBeat
+from trainer.runs.ending import in_words, ran_out_of_memory
 from trainer.runs.layout import RunFolder
 from trainer.runs.status import State
 
@@ -165,9 +166,6 @@ def end_of_error(error: BaseException, requests: Requests) -> End:
         code = EXIT_OK if asked and reason != "SIGINT" else EXIT_INTERRUPTED
         return End(State.STOPPED, f"{reason}, at once and without a last checkpoint", code)
     traceback.print_exception(error)
-    kind = type(error).__name__
-    first = clean((str(error).splitlines() or [""])[0])[:500]
-    reason = f"{kind}: {first}" if first else kind
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return End(State.OUT_OF_MEMORY, reason, EXIT_OUT_OF_MEMORY)
-    return End(State.FAILED, reason, EXIT_FAILED)
+    if ran_out_of_memory(error):
+        return End(State.OUT_OF_MEMORY, in_words(error), EXIT_OUT_OF_MEMORY)
+    return End(State.FAILED, in_words(error), EXIT_FAILED)

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any
 
 from trainer.runs import control, lock, orders, proc
+from trainer.runs.ending import in_words, ran_out_of_memory
 from trainer.runs.layout import RunFolder, dumps, read_json_or_empty, write_bytes_atomic
 from trainer.runs.status import TERMINAL, State, Status, known_state, read_status
 
@@ -305,13 +306,12 @@ class TrainerBeat:
             self.end(State.FAILED, "the process exited before training ended", None)
 
     def _end_by(self, error: BaseException) -> None:
-        first = (str(error).splitlines() or [""])[0][:500]
-        reason = f"{type(error).__name__}: {first}" if first else type(error).__name__
+        reason = in_words(error)
         if isinstance(error, SystemExit) and error.code in (None, 0):
             self.end(State.COMPLETED, "", 0)
         elif isinstance(error, KeyboardInterrupt):
             self.end(State.STOPPED, "interrupted", 130)
-        elif isinstance(error, MemoryError) or "OutOfMemory" in type(error).__name__:
+        elif ran_out_of_memory(error):
             self.end(State.OUT_OF_MEMORY, reason, 1)
         else:
             self.end(State.FAILED, reason, 1)

@@ -14,10 +14,16 @@ from pathlib import Path
 
 from trainer.runs.status import TERMINAL, State, Status, printable
 
-# What the last lines say when memory ran out without the kernel stepping in.
+# How torch says in a plain RuntimeError, for each of its devices, that memory ran out.
+_NO_MEMORY = (
+    r"\b(?:CUDA|MPS|HIP|XPU)\b.{0,40}out of memory"
+    r"|DefaultCPUAllocator: (?:can't allocate|not enough) memory"
+    r"|(?:CUBLAS|CUDNN)_STATUS_ALLOC_FAILED"
+)
+_NO_MEMORY_TEXT = re.compile(_NO_MEMORY)
+# What the last line says when memory ran out without the kernel stepping in.
 _MEMORY_ERROR = re.compile(
-    r"^(MemoryError\b|[\w.]*OutOfMemoryError\b|.*CUDA out of memory|.*CUDA error: out of memory"
-    r"|.*DefaultCPUAllocator: can't allocate memory|.*MPS backend out of memory)"
+    rf"^(?:MemoryError\b|[\w.]*OutOfMemoryError\b|\w*Error: .*(?:{_NO_MEMORY}))"
 )
 _WORKER_KILLED = re.compile(r"DataLoader worker .* is killed by signal: Killed")
 
@@ -40,6 +46,23 @@ class End:
     exit_code: int | None
     signal: int | None
     reason: str
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an exception means that memory ran out, on the host or on a device."""
+    if isinstance(error, MemoryError):
+        return True
+    # By name, since torch is not for this module: its own class is younger than its texts.
+    if any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
+        return True
+    return isinstance(error, RuntimeError) and bool(_NO_MEMORY_TEXT.search(str(error)))
+
+
+def in_words(error: BaseException) -> str:
+    """Give an exception's class and the first line of its text, fit for showing."""
+    kind = type(error).__name__
+    first = printable((str(error).splitlines() or [""])[0][:1000])[:500]
+    return f"{kind}: {first}" if first else kind
 
 
 def conclude(

@@ -156,7 +156,8 @@ class Diary(pl.Callback):
     Args:
         path: The file; one line a batch: global step, batch number, loss bits.
         stop_after: Ask for a stop after this many batches of the whole run; 0 never.
-        how: `request`, `validation` (ask in the next validation), a signal's name, or `raise`.
+        how: `request`, `validation` (ask in the next validation), a signal's name, `raise`, or
+            `say ...` (an error with that text).
     """
 
     def __init__(self, path: str, stop_after: int = 0, how: str = "request") -> None:
@@ -192,6 +193,8 @@ class Diary(pl.Callback):
             Requests.of(trainer).validate()
         elif self.how == "raise":
             raise RuntimeError("as the test wants\nit")
+        elif self.how.startswith("say "):
+            raise RuntimeError(self.how.removeprefix("say "))
         elif self.how == "memory":
             raise MemoryError
         elif trainer.is_global_zero:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from trainer.engine.requests import StopNow
 from trainer.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_OUT_OF_MEMORY, EXIT_TIMEOUT
 from trainer.events.text import clean
+from trainer.runs.ending import in_words, ran_out_of_memory
 from trainer.runs.status import State
 
 if TYPE_CHECKING:
@@ -53,13 +54,10 @@ def end_of(trainer: pl.Trainer, stop: Stop | None) -> End:
 
 def end_of_error(error: BaseException) -> End:
     """Tell how a fit that raised has ended."""
-    kind = type(error).__name__
     if isinstance(error, KeyboardInterrupt | StopNow):
         return End(State.STOPPED, clean(str(error)) or "interrupted", EXIT_INTERRUPTED)
-    if kind == "SIGTERMException":
+    if type(error).__name__ == "SIGTERMException":
         return End(State.KILLED, "SIGTERM", 143)
-    first = clean((str(error).splitlines() or [""])[0])[:500]
-    reason = f"{kind}: {first}" if first else kind
-    if isinstance(error, MemoryError) or kind == "OutOfMemoryError":
-        return End(State.OUT_OF_MEMORY, reason, EXIT_OUT_OF_MEMORY)
-    return End(State.FAILED, reason, EXIT_FAILED)
+    if ran_out_of_memory(error):
+        return End(State.OUT_OF_MEMORY, in_words(error), EXIT_OUT_OF_MEMORY)
+    return End(State.FAILED, in_words(error), EXIT_FAILED)
