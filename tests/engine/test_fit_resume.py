@@ -185,3 +185,33 @@ def test_more_steps_later_are_the_same_as_at_once(lab):
     assert fit(parts) == 0
 
     assert_equal_runs(whole, parts)
+
+
+@pytest.mark.parametrize("scene", ["plain", "validation in the middle", "validation in a window"])
+@pytest.mark.parametrize(
+    ("stop", "how"), [(4, "request"), (9, "request"), (11, "request"), (12, "validation")]
+)
+def test_metrics_of_before_are_not_told_again(lab, events, scene, stop, how):
+    def told(folder):
+        return [
+            (event["step"], name, value)
+            for event in events(folder, "metrics")
+            for name, value in event["metrics"].items()
+            # grad_clip_pct and the like are of a step; these are of a validation or an epoch.
+            if name.startswith("val/") or name.endswith("_epoch")
+        ]
+
+    whole = run_through(lab, "whole", SCENES[scene])
+    parts = run_through(lab, "parts", SCENES[scene], [(stop, how)])
+
+    assert any(name == "val/loss" for _, name, _ in told(whole))
+    assert told(parts) == told(whole)
+
+
+def test_a_validation_before_going_on_tells_nothing_of_before(lab, events):
+    scene = {"trainer.validate_before_resume": True}
+    folder = run_through(lab, "run", scene, [(14, "request")])
+
+    found = [(e["step"], n) for e in events(folder, "metrics") for n in e["metrics"]]
+    assert [step for step, name in found if name == "val/loss"] == [11, 14, 22, 33]
+    assert [step for step, name in found if name == "train/loss_epoch"] == [11, 22, 33]

@@ -93,7 +93,7 @@ class TraindeckCallback(pl.Callback):
         self._epoch_start = self._validation_start = now
         self._paused = 0.0
         self._disturbed = True
-        self._stepping = False
+        self._stepping = self._first_look = False
         self._step = _NO_STEP
         self._epoch = 0
         self._split = 1
@@ -273,6 +273,7 @@ class TraindeckCallback(pl.Callback):
         self._step = _NO_STEP
         # What was measured in an earlier fit is not new in this one.
         self._forward.new(held(trainer), per_step=False)
+        self._first_look = True
         if not self._launched:
             with contextlib.suppress(OSError):
                 script.write_config(RunFolder(session.folder), trainer, pl_module)
@@ -360,12 +361,21 @@ class TraindeckCallback(pl.Callback):
     def _take_logged(self, trainer: pl.Trainer, *, per_step: bool) -> None:
         """Add what the module has logged since the last look to the step that it belongs to."""
         logged = held(trainer)
-        if not logged or self._recorder is None or self._step == _NO_STEP:
+        if self._first_look:
+            # What a checkpoint has put back was told when it was new.
+            self._first_look = False
+            self._forward.new(logged, per_step=per_step)
+            return
+        step = self._step
+        if step == _NO_STEP and not per_step:
+            # An epoch that was resumed at its very end is told where it ended.
+            step = trainer.global_step or _NO_STEP
+        if not logged or self._recorder is None or step == _NO_STEP:
             return
         values = self._forward.new(logged, per_step=per_step)
         if values:
             when = self._end if per_step else time.perf_counter()
-            self._recorder.late(self._step, self._epoch, when, values)
+            self._recorder.late(step, self._epoch, when, values)
 
     def state_dict(self) -> dict[str, Any]:
         """Keep the counts behind `grad_clip_pct` in the checkpoint."""
