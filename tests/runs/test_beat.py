@@ -183,3 +183,27 @@ def test_the_end_lets_the_folder_go(tmp_path: Path) -> None:
         beat.end("completed", f"time {attempt}", 0)
         assert read_status(tmp_path).reason == f"time {attempt}"
     os.close(lock.take(beat.run))
+
+
+def test_the_rate_is_the_recent_one_and_gives_the_remaining_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trainer.runs import beat as module
+
+    now = [0.0]
+    run = RunFolder(tmp_path)
+    beat = TrainerBeat(run)
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    for step in range(200):
+        # Slow for 100 steps, then ten times as fast.
+        now[0] += 1.0 if step < 100 else 0.1
+        beat.progress(step=step, total_steps=1000)
+    for step in range(200, 900):
+        now[0] += 0.1
+        beat.progress(step=step)
+    monkeypatch.undo()
+    beat.start()
+    beat.end("stopped")
+    progress = read_status(run).progress
+    assert progress.rate == pytest.approx(10.0, rel=0.01)
+    assert progress.remaining == pytest.approx(101 / 10.0, rel=0.02)

@@ -92,9 +92,8 @@ def _cells(row: RunSummary, now: float) -> list[str]:
         value = row.progress.metrics.get(name)
         return "" if value is None else number(value)
 
-    eta = ""
-    if row.state == State.RUNNING and step and total and row.started:
-        eta = duration((now - row.started) * max(0, total - step) / step)
+    left = row.progress.remaining if row.state == State.RUNNING else None
+    eta = "" if left is None else duration(left)
     return [
         str(row.state),
         row.id,

@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +26,8 @@ from trainer.runs.status import TERMINAL, State, Status, known_state, read_statu
 
 # How long the end is retried on a full disk before the process goes without.
 _END_PATIENCE = 5.0
+# The remaining time is judged by the rate of so long: the recent one, not the average.
+RATE_SECONDS = 60.0
 
 
 class TrainerBeat:
@@ -86,6 +89,7 @@ class TrainerBeat:
             "attempt": self.attempt,
         }
         self._progress: dict[str, Any] = {}
+        self._marks: deque[tuple[float, int]] = deque()
         self._base: dict[str, Any] = {}
         self._orphan = False
         self._asked_timeout = False
@@ -152,10 +156,23 @@ class TrainerBeat:
             "total_epochs": total_epochs,
         }
         new = {**self._progress, **{k: v for k, v in given.items() if v is not None}}
+        if step is not None:
+            new["rate"] = self._rate_at(step)
         if metrics is not None:
             new["metrics"] = {**new.get("metrics", {}), **metrics}
         # One assignment: the thread sees the old snapshot or the new one.
         self._progress = new
+
+    def _rate_at(self, step: int) -> float | None:
+        """Give the steps a second since a minute ago, pauses included."""
+        now, marks = time.monotonic(), self._marks
+        if marks and step < marks[-1][1]:
+            marks.clear()
+        marks.append((now, step))
+        while len(marks) > 2 and now - marks[1][0] > RATE_SECONDS:
+            marks.popleft()
+        (before, first) = marks[0]
+        return (step - first) / (now - before) if step > first and now > before else None
 
     def stopping(self, reason: str = "") -> None:
         """Say that a stop is under way; written at the next heartbeat, at once."""

@@ -91,6 +91,7 @@ class Progress:
         total_steps: Steps planned; None if unknown.
         total_epochs: Epochs planned; None if unknown.
         metrics: The last value of each metric.
+        rate: Optimiser steps a second over the last minute; None if unknown.
     """
 
     step: int | None = None
@@ -98,6 +99,7 @@ class Progress:
     total_steps: int | None = None
     total_epochs: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
+    rate: float | None = None
 
     @property
     def fraction(self) -> float | None:
@@ -106,6 +108,13 @@ class Progress:
             if done is not None and total:
                 return min(1.0, max(0.0, done / total))
         return None
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds left at the recent rate; None if unknown."""
+        if self.step is None or not self.total_steps or not self.rate:
+            return None
+        return max(0, self.total_steps - self.step) / self.rate
 
 
 @dataclass(frozen=True)
@@ -350,7 +359,13 @@ def _progress(raw: object) -> Progress:
             for name, value in values
             if (number := _any_number(value)) is not None
         },
+        rate=_positive(raw.get("rate")),
     )
+
+
+def _positive(value: object) -> float | None:
+    number = _any_number(value)
+    return number if number is not None and 0 < number < math.inf else None
 
 
 def printable(text: str) -> str:
