@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from trainer.engine.output import keep_printing
 from trainer.errors import EXIT_WRONG_INPUT
 
 
@@ -13,6 +14,8 @@ def main(argv: list[str]) -> int:
     if len(argv) != 1:
         print("usage: python -m trainer.engine RUN_FOLDER", file=sys.stderr)
         return EXIT_WRONG_INPUT
+    # Before anything keeps hold of the streams, as loggers do when they are made.
+    keep_printing()
     from trainer.engine.fit import fit
 
     return fit(Path(argv[0]))

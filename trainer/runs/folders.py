@@ -25,6 +25,10 @@ _ID_LENGTH = 7
 _SLUG_LENGTH = 48
 _NAME_LENGTH = 200
 _TRIES = 100
+_MAKING = ".making-"
+# What somebody needs seconds for is given up after an hour, in the newest days' folders.
+_LEFT_BEHIND_S = 3600.0
+_DAYS_SWEPT = 3
 
 # What `run.json` says where nobody gives anything.
 _IDENTITY: dict[str, Any] = {
@@ -101,11 +105,12 @@ def make_folder(
     local = time.localtime(created)
     parent = Path(runs_dir).absolute() / time.strftime("%Y-%m-%d", local)
     parent.mkdir(parents=True, exist_ok=True)
+    _sweep(Path(runs_dir))
     stem = f"{time.strftime('%H-%M-%S', local)}-{slug(name)}"
     for _ in range(_TRIES):
         run_id = new_id()
         run = RunFolder(parent / f"{stem}-{run_id}")
-        hidden = RunFolder(parent / f".making-{run_id}-{os.getpid()}")
+        hidden = RunFolder(parent / f"{_MAKING}{run_id}-{os.getpid()}")
         try:
             hidden.path.mkdir()
         except FileExistsError:
@@ -134,6 +139,36 @@ def make_folder(
             raise
         return run
     raise FileExistsError(f"no free folder name in {parent}")
+
+
+def _sweep(runs_dir: Path) -> None:
+    """Remove what launchers that were killed have left half made."""
+    oldest = time.time() - _LEFT_BEHIND_S
+    try:
+        days = sorted(day for day in runs_dir.iterdir() if day.name[:1].isdigit())[-_DAYS_SWEPT:]
+    except OSError:
+        return
+    for day in days:
+        try:
+            with os.scandir(day) as entries:
+                left = [
+                    entry.path
+                    for entry in entries
+                    if entry.name.startswith(_MAKING)
+                    and entry.is_dir(follow_symlinks=False)
+                    and entry.stat(follow_symlinks=False).st_mtime < oldest
+                    and not _is_being_made(entry.name)
+                ]
+        except OSError:
+            continue  # somebody else sweeps too
+        for path in left:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _is_being_made(name: str) -> bool:
+    """Tell whether the process that the name ends with still lives, as far as this host knows."""
+    pid = name.rpartition("-")[2]
+    return pid.isdecimal() and proc.process_start_time(int(pid)) is not None
 
 
 def _fill(
