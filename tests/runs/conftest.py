@@ -38,6 +38,11 @@ print("attempt", beat.attempt, "resume", beat.resume)
 grown = bytearray(200 << 20) if "big" in how else None
 deadline = time.monotonic() + seconds
 step = 0
+if "hang" in how:
+    # A step that never returns, while the heartbeat's thread lives on.
+    beat.progress(step=1)
+    while True:
+        time.sleep(1000)
 while time.monotonic() < deadline:
     step += 1
     beat.progress(step=step, total_steps=1000, metrics={"train/loss": 1 / step})

@@ -130,8 +130,9 @@ def test_wall_clock_asks_for_a_checkpoint_first(make_run: MakeRun) -> None:
     assert (run.checkpoints / "last.txt").exists()
 
 
-def test_wall_clock_ends_a_step_that_hangs(make_run: MakeRun) -> None:
-    run = make_run("deaf", wall_clock=1.5, grace=0.5, kill_s=0.5)
+@pytest.mark.parametrize("how", ["hang", "deaf"])
+def test_wall_clock_ends_a_step_that_hangs(make_run: MakeRun, how: str) -> None:
+    run = make_run(how, wall_clock=1.5, grace=0.5, kill_s=0.5)
     launch.start(run)
     status = manage.wait(run, timeout=20)
     assert (status.state, status.signal) == ("timeout", signal.SIGKILL)
@@ -187,6 +188,23 @@ def test_an_orphan_minds_its_wall_clock(make_run: MakeRun, until: Until) -> None
     assert status.supervisor_pid
     os.kill(status.supervisor_pid, signal.SIGKILL)
     assert until(run, lambda s: s.terminal).state == "timeout"
+
+
+def test_an_orphan_whose_step_hangs_is_ended_by_its_wall_clock(
+    make_run: MakeRun, until: Until
+) -> None:
+    run = make_run("hang", wall_clock=4, grace=1, kill_s=0.5)
+    launch.start(run)
+    status = until(run, _running)
+    assert status.supervisor_pid
+    os.kill(status.supervisor_pid, signal.SIGKILL)
+    ended = until(run, lambda s: s.terminal)
+    assert (ended.state, ended.signal) == ("timeout", signal.SIGKILL)
+    assert "wall clock limit of 4 s" in ended.reason
+    deadline = time.monotonic() + 10
+    while proc.is_alive(status.pid, status.pid_start) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not proc.is_alive(status.pid, status.pid_start)
 
 
 def test_both_killed_is_lost(make_run: MakeRun, until: Until) -> None:

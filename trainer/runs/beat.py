@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 import threading
 import time
@@ -22,6 +23,7 @@ from typing import Any
 from trainer.runs import control, lock, orders, proc
 from trainer.runs.ending import in_words, ran_out_of_memory
 from trainer.runs.layout import RunFolder, dumps, read_json_or_empty, write_bytes_atomic
+from trainer.runs.limits import Limits
 from trainer.runs.status import TERMINAL, State, Status, known_state, read_status
 
 # How long the end is retried on a full disk before the process goes without.
@@ -298,21 +300,36 @@ class TrainerBeat:
         self._orphan = True
 
     def _mind_the_clock(self) -> None:
-        """Without a supervisor, at least ask ourselves to stop in time."""
-        if not self.supervised or self._asked_timeout:
+        """Hold the wall clock where no supervisor is left to do it."""
+        if not self.supervised:
             return
-        limits = self.run.identity().get("limits")
-        limit = limits.get("wall_clock_s") if isinstance(limits, dict) else None
-        grace = limits.get("grace_s") if isinstance(limits, dict) else None
-        if not isinstance(limit, int | float):
+        limits = Limits.of(self.run.identity().get("limits"))
+        ran = time.monotonic() - self._began
+        if limits.wall_clock_s is None or ran < limits.ask_after_s:
             return
-        early = min(float(grace), limit / 2) if isinstance(grace, int | float) else 0.0
-        if time.monotonic() - self._began >= limit - early:
+        if not self._asked_timeout:
             try:
                 control.request(self.run, "stop", after="step", reason="timeout")
+                self._asked_timeout = True
             except OSError:
-                return
-            self._asked_timeout = True
+                # A full disk; asked again at the next beat.
+                pass
+        if ran >= limits.wall_clock_s + limits.kill_s:
+            self._end_by_force(f"wall clock limit of {limits.wall_clock_s:g} s (SIGKILL)")
+
+    def _end_by_force(self, why: str) -> None:
+        """End this process, whose training does not answer, with all that belongs to it."""
+        self._fields = {
+            **self._fields,
+            "state": State.TIMEOUT,
+            "reason": why,
+            "signal": int(signal.SIGKILL),
+            "ended": time.time(),
+        }
+        self._write(sync=True)
+        if os.getpgid(0) == self._pid:
+            os.killpg(self._pid, signal.SIGKILL)
+        os.kill(self._pid, signal.SIGKILL)
 
     def _at_exit(self) -> None:
         """Record an end that nobody announced."""
