@@ -141,7 +141,7 @@ def test_logging_a_step_again_and_again_keeps_its_last_value_without_reading_bac
     path = tmp_path / "e.jsonl"
     path.write_bytes(b"".join(metrics_line(s // 4, a=float(s)) for s in range(40_000)))
     series = RunSeries(path, bins=16)
-    series._mend = None  # would be called to read a bin again
+    series._history._mend = None  # would be called to read a bin again
     read_all(series)
     whole = series.envelope("a")
     assert sum(whole.count) == 10_000
@@ -285,7 +285,7 @@ def test_importing_events_loads_neither_numpy_nor_watchdog():
 def test_steps_that_jump_all_the_time_end_in_a_coarse_picture_not_in_endless_reading(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("trainer.events.series._MEND_BYTES", 0)
+    monkeypatch.setattr("trainer.events.history._MEND_BYTES", 0)
     path = tmp_path / "e.jsonl"
     series = RunSeries(path, bins=4)
     with path.open("ab", buffering=0) as file:
@@ -295,7 +295,7 @@ def test_steps_that_jump_all_the_time_end_in_a_coarse_picture_not_in_endless_rea
                 series.poll()
     assert not series.exact
     assert not series.envelope("a").exact
-    assert series._mended_bytes > 2 * path.stat().st_size
+    assert series._history._mended_bytes > 2 * path.stat().st_size
     assert [p.step for p in series.points("a", 290, 5000)] == [*range(290, 301), 1000, 1001]
 
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Sequence
 from math import isnan
+from typing import TYPE_CHECKING
 
 from trainer.events.envelope import Grid
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _NAN = float("nan")
 
@@ -77,7 +82,7 @@ class Clock:
 
 
 def group_by_bin(
-    grid: Grid, steps: Sequence[int], low: int, high: int
+    grid: Grid, steps: list[int] | NDArray[np.int64], low: int, high: int
 ) -> list[tuple[int, int, int]]:
     """Cut lines into groups of neighbours that fall into one bin: (bin, begin, end).
 
@@ -87,11 +92,18 @@ def group_by_bin(
         low: The least of them.
         high: The greatest of them.
     """
-    groups: list[tuple[int, int, int]] = []
     start, width = grid.start, grid.width
-    begin, current = 0, (steps[0] - start) // width
+    begin, current = 0, (int(steps[0]) - start) // width
     if grid.bin(low) == grid.bin(high):
         return [(current, 0, len(steps))]
+    if not isinstance(steps, list):
+        import numpy as np
+
+        bins = (steps - start) // width
+        cuts = (np.flatnonzero(bins[1:] != bins[:-1]) + 1).tolist()
+        begins = [0, *cuts]
+        return list(zip(bins[begins].tolist(), begins, [*cuts, len(steps)], strict=True))
+    groups: list[tuple[int, int, int]] = []
     for i, step in enumerate(steps):
         b = (step - start) // width
         if b != current:

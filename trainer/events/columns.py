@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from trainer.events.envelope import Bins, Grid, use_numpy
-from trainer.events.fast import MISSING, finite_or_mark
+from trainer.events.rows import HOLE_BITS, Table, finite_or_mark
+from trainer.events.steps import rising, survivors
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+#: Points that fall into few bins are cheaper to add one bin at a time than as arrays.
+_FEW_BINS = 8
 
 
 class Metric:
@@ -42,35 +49,97 @@ class Metric:
         return self.newest is None and self.merged is None
 
 
-class SharedBins:
-    """Bins of rows that all metrics of a batch share; the last row stays apart."""
+#: Points of a metric in rising order of steps: (metric, steps, values), lists or arrays.
+Points = tuple[Metric, Any, Any]
 
-    def __init__(self, grid: Grid, steps: NDArray[np.int64]) -> None:
+
+@dataclass(slots=True)
+class Sheaf:
+    """Finite points of several metrics at the same steps, behind all that these have.
+
+    Attributes:
+        metrics: The metrics.
+        steps: (points,) rising.
+        values: (metrics, points).
+    """
+
+    metrics: list[Metric]
+    steps: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+    def merge(self, grid: Grid) -> None:
+        """Add the points to their metrics; the last one stays apart."""
+        last = int(self.steps[-1])
+        merged = int(self.steps[-2]) if len(self.steps) > 1 else None
+        for metric in self.metrics:
+            metric.settle(grid)
+        if merged is not None:
+            self._merge(grid, self.steps[:-1], self.values[:, :-1])
+        for metric, value in zip(self.metrics, self.values[:, -1].tolist(), strict=True):
+            if merged is not None:
+                metric.merged = merged
+            metric.last_step = last
+            metric.newest = (last, value)
+
+    def _merge(self, grid: Grid, steps: NDArray[np.int64], values: NDArray[np.float64]) -> None:
         import numpy as np
 
-        bins = (steps - grid.start) // grid.width
-        starts = np.flatnonzero(bins[1:] != bins[:-1]) + 1
-        self._all = np.concatenate(([0], starts))
-        ends = [*starts.tolist(), len(steps)]
-        self.groups = list(zip(bins[self._all].tolist(), self._all.tolist(), ends, strict=True))
-        # Without the last row its group may be empty.
-        self._starts = self._all[self._all < len(steps) - 1]
-        self._bins = bins[self._starts]
+        numbers = (steps - grid.start) // grid.width
+        starts = np.concatenate(([0], np.flatnonzero(numbers[1:] != numbers[:-1]) + 1))
+        bins = numbers[starts]
+        if len(starts) > _FEW_BINS:
+            for metric, row in zip(self.metrics, values, strict=True):
+                metric.bins.point_arrays(bins, starts, row)
+            return
+        ends = np.append(starts[1:], len(steps))
+        columns = (
+            values[:, starts].tolist(),
+            np.minimum.reduceat(values, starts, axis=1).tolist(),
+            np.maximum.reduceat(values, starts, axis=1).tolist(),
+            values[:, ends - 1].tolist(),
+        )
+        places, counts = bins.tolist(), (ends - starts).tolist()
+        for metric, *parts in zip(self.metrics, *columns, strict=True):
+            groups = zip(*parts, strict=True)
+            for b, count, four in zip(places, counts, groups, strict=True):
+                metric.bins.group(b, count, four)
 
-    def column(self, values: list[Any]) -> NDArray[np.float64] | None:
-        """Give a metric's values as an array if there is one in each row, all finite."""
-        import numpy as np
 
-        try:
-            found = np.array(values, dtype=np.float64)
-        except (TypeError, ValueError):
-            return None
-        return found if isfinite(found.sum()) else None
+def sheaves(
+    table: Table, steps: NDArray[np.int64]
+) -> Iterator[tuple[list[str], NDArray[np.int64], NDArray[np.float64]]]:
+    """Cut a table into parts whose metrics have their values in the same lines.
 
-    def merge(self, bins: Bins, values: NDArray[np.float64]) -> None:
-        """Add all rows but the last."""
-        if len(self._starts):
-            bins.point_arrays(self._bins, self._starts, values[:-1])
+    Args:
+        table: Values of some lines.
+        steps: (lines,) their steps.
+
+    Yields:
+        (names, steps, values); rewinds within the lines are done, holes are gone, and the steps
+        rise.
+    """
+    import numpy as np
+
+    names, values = table.names, table.values
+    holes = values.view(np.int64) == HOLE_BITS
+    alike: dict[bytes, list[int]] = {}
+    if holes.any():
+        for i, row in enumerate(holes):
+            alike.setdefault(row.tobytes(), []).append(i)
+    else:
+        alike[b""] = list(range(len(names)))
+    for rows in alike.values():
+        part = values if len(rows) == len(names) else values[rows]
+        own = steps
+        there = np.flatnonzero(~holes[rows[0]])
+        if not len(there):
+            continue
+        if len(there) < len(own):
+            own, part = own[there], part[:, there]
+        if not rising(own):
+            alive = survivors(own)
+            own, part = own[alive], part[:, alive]
+        yield [names[i] for i in rows], own, part
 
 
 def merge(bins: Bins, grid: Grid, steps: Any, values: Any) -> None:
@@ -115,19 +184,3 @@ def own_points(
         if value is not None
     ]
     return [step for step, _ in points], [value for _, value in points]
-
-
-def own_arrays(
-    steps: NDArray[np.int64], values: list[Any]
-) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
-    """Do the same for a column with holes; None if it has odd values."""
-    import numpy as np
-
-    try:
-        found = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        return None
-    there = ~np.isnan(found)
-    if len(found) - int(there.sum()) != values.count(MISSING):  # NaNs that are no holes
-        there = np.array([value is not MISSING and value is not None for value in values])
-    return steps[there], found[there]

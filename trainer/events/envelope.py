@@ -154,6 +154,16 @@ class Bins:
             self.high[b] = max(self.high[b], greatest)
             i = j
 
+    def group(self, b: int, count: int, four: tuple[float, float, float, float]) -> None:
+        """Add finite points behind all others of their bin, given as (first, low, high, last)."""
+        first, low, high, last = four
+        if not self.count[b]:
+            self.first[b] = first
+        self.count[b] += count
+        self.last[b] = last
+        self.low[b] = min(self.low[b], low)
+        self.high[b] = max(self.high[b], high)
+
     def point_arrays(
         self, bins: NDArray[np.int64], starts: NDArray[np.intp], values: NDArray[np.float64]
     ) -> None:

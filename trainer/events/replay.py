@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from trainer.events.fast import RowDecoder, Rows, finite_or_mark
+from trainer.events.fast import RowDecoder
 from trainer.events.index import ByteIndex, Cut
 from trainer.events.lines import MAX_STEP, number
+from trainer.events.rows import Rows, finite_or_mark
 from trainer.events.source import FileSource
 from trainer.events.steps import StepCounter, rising, survivors
 

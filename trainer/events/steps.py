@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite
+from struct import error, pack
 from typing import TYPE_CHECKING, Any
 
 from trainer.events.envelope import use_numpy
@@ -51,7 +52,10 @@ class StepCounter:
         """Give the same as `resolve`, as an array."""
         import numpy as np
 
-        found = np.array(steps, dtype=np.float64)
+        try:  # packing takes half the time of making an array from a list
+            found = np.frombuffer(pack(f"{len(steps)}d", *steps))
+        except error:  # None among them
+            return np.array(self.resolve(steps), dtype=np.int64)
         if isfinite(found.sum()) and np.abs(found).max() <= MAX_STEP:
             whole = found.astype(np.int64)
             self._value, self._named = int(whole[-1]), True
