@@ -17,6 +17,7 @@ from typing import Any
 
 from trainer.runs import proc
 from trainer.runs.layout import RunFolder, dumps
+from trainer.runs.record import new_record
 from trainer.runs.status import State, printable
 
 # No vowels and no look-alikes: ids spell no words and can be read out.
@@ -182,27 +183,8 @@ def _fill(
         folder.mkdir()
     here = {"host": proc.host_name(), "cwd": str(Path.cwd())}
     _write(hidden.run_json, dumps({**here, **identity}) + "\n")
-    me = os.getpid()
-    status = {
-        "v": 1,
-        "state": state,
-        # The launcher stands in for the supervisor until there is one.
-        "writer": "launcher",
-        "host": proc.host_name(),
-        "boot_id": proc.boot_id(),
-        "pid": None,
-        "pid_start": None,
-        "supervisor_pid": me,
-        "supervisor_start": proc.process_start_time(me),
-        "started": None,
-        "heartbeat": identity["created"],
-        "ended": None,
-        "exit_code": None,
-        "signal": None,
-        "reason": "",
-        "attempt": 1,
-        "progress": {},
-    }
+    # The launcher stands in for the supervisor until there is one.
+    status = new_record("launcher", state, heartbeat=identity["created"])
     _write(hidden.status, dumps(status) + "\n")
     for path, content in files.items():
         _write(hidden.path / path, content)

@@ -7,12 +7,15 @@ import shutil
 import signal
 import time
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from trainer.errors import Problem, RunError
 from trainer.runs import control, lock, proc
 from trainer.runs.folders import new_id
 from trainer.runs.layout import RunFolder, read_json_or_empty, write_json_atomic
+from trainer.runs.record import new_record
 from trainer.runs.status import State, Status, read_status
 
 _MOST_ATTEMPTS_KEPT = 100
@@ -160,16 +163,7 @@ def prepare_resume(run: RunFolder, *, checkpoint: Path | None = None) -> Path:
     Raises:
         RunError: The run is running, or has no checkpoint that is whole.
     """
-    try:
-        held = lock.take(run)
-    except BlockingIOError:
-        raise _is_running(run) from None
-    except OSError as error:
-        raise RunError(f"{run.path} cannot be used: {error.strerror or error}") from error
-    try:
-        status = read_status(run)
-        if not status.terminal or proc.is_alive(status.pid, status.pid_start):
-            raise _is_running(run)
+    with _over(run, "written") as status:
         chosen = checkpoint or find_checkpoint(run)
         if chosen is None:
             raise RunError(
@@ -182,18 +176,41 @@ def prepare_resume(run: RunFolder, *, checkpoint: Path | None = None) -> Path:
             raise RunError(f"{chosen} is not a whole checkpoint")
         control.clear(run)
         _count_up(run, status, chosen)
+    return chosen
+
+
+@contextmanager
+def _over(run: RunFolder, done: str) -> Iterator[Status]:
+    """Hold a run that is over, so that nobody takes it up meanwhile.
+
+    Args:
+        run: The run.
+        done: What cannot be done to it if the disk refuses: "written", "removed".
+
+    Raises:
+        RunError: It is live, or the disk refuses.
+    """
+    try:
+        held = lock.take(run)
+    except BlockingIOError:
+        raise _is_running(run) from None
     except OSError as error:
-        raise RunError(f"{run.path} cannot be written: {error.strerror or error}") from error
+        raise RunError(f"{run.path} cannot be {done}: {error.strerror or error}") from error
+    try:
+        status = read_status(run)
+        if not status.terminal or proc.is_alive(status.pid, status.pid_start):
+            raise _is_running(run)
+        yield status
+    except OSError as error:
+        raise RunError(f"{run.path} cannot be {done}: {error.strerror or error}") from error
     finally:
         os.close(held)
-    return chosen
 
 
 def _count_up(run: RunFolder, status: Status, checkpoint: Path) -> None:
     """Write the status that the next attempt begins with."""
     before = read_json_or_empty(run.status)
     previous = before.get("previous")
-    me = os.getpid()
     ended = {
         "attempt": status.attempt,
         "state": status.state,
@@ -205,29 +222,16 @@ def _count_up(run: RunFolder, status: Status, checkpoint: Path) -> None:
     }
     absolute = checkpoint.absolute()
     inside = absolute.is_relative_to(run.path.absolute())
-    record = {
-        "v": 1,
-        "state": State.STARTING,
-        "writer": "launcher",
-        "host": proc.host_name(),
-        "boot_id": proc.boot_id(),
-        "pid": None,
-        "pid_start": None,
-        "supervisor_pid": me,
-        "supervisor_start": proc.process_start_time(me),
-        "started": None,
-        "heartbeat": time.time(),
-        "ended": None,
-        "exit_code": None,
-        "signal": None,
-        "reason": "",
-        "attempt": status.attempt + 1,
-        "resume": str(absolute.relative_to(run.path.absolute()) if inside else absolute),
-        "progress": before.get("progress") or {},
-        "previous": [*(previous if isinstance(previous, list) else []), ended][
-            -_MOST_ATTEMPTS_KEPT:
-        ],
-    }
+    kept = [*(previous if isinstance(previous, list) else []), ended][-_MOST_ATTEMPTS_KEPT:]
+    record = new_record(
+        "launcher",
+        State.STARTING,
+        heartbeat=time.time(),
+        attempt=status.attempt + 1,
+        resume=str(absolute.relative_to(run.path.absolute()) if inside else absolute),
+        progress=before.get("progress") or {},
+        previous=kept,
+    )
     write_json_atomic(run.status, record)
 
 
@@ -293,21 +297,8 @@ def remove(run: RunFolder) -> None:
     if run.path.is_symlink():
         run.path.unlink()
         return
-    try:
-        held = lock.take(run)
-    except BlockingIOError:
-        raise _is_running(run) from None
-    except OSError as error:
-        raise RunError(f"{run.path} cannot be removed: {error.strerror or error}") from error
-    try:
-        status = read_status(run)
-        if not status.terminal or proc.is_alive(status.pid, status.pid_start):
-            raise _is_running(run)
+    with _over(run, "removed"):
         # Gone from every list in one step, however long removing takes.
         hidden = run.path.parent / f".removing-{new_id()}"
         run.path.rename(hidden)
         shutil.rmtree(hidden)
-    except OSError as error:
-        raise RunError(f"{run.path} cannot be removed: {error.strerror or error}") from error
-    finally:
-        os.close(held)

@@ -23,6 +23,7 @@ from trainer.runs.layout import RunFolder, read_json_or_empty, write_json_atomic
 from trainer.runs.limits import Limits
 from trainer.runs.orders import ENV_ATTEMPT, ENV_RESUME, ENV_RUN, ENV_SUPERVISOR
 from trainer.runs.queue import DeviceQueue
+from trainer.runs.record import new_record
 from trainer.runs.status import TERMINAL, State, Status, known_state, parse, read_status
 
 _TICK = 0.25
@@ -117,26 +118,12 @@ class Supervisor:
         """Write the first status of this attempt."""
         before = read_json_or_empty(self.run.status)
         attempt = before.get("attempt")
-        me = os.getpid()
-        self._record = {
-            "v": 1,
-            "state": State.QUEUED if self._wait_for else State.STARTING,
-            "writer": "supervisor",
-            "host": proc.host_name(),
-            "boot_id": proc.boot_id(),
-            "pid": None,
-            "pid_start": None,
-            "supervisor_pid": me,
-            "supervisor_start": proc.process_start_time(me),
-            "started": None,
-            "heartbeat": None,
-            "ended": None,
-            "exit_code": None,
-            "signal": None,
-            "reason": "",
-            "attempt": attempt if isinstance(attempt, int) and attempt > 0 else 1,
-            "progress": before.get("progress") or {},
-        }
+        self._record = new_record(
+            "supervisor",
+            State.QUEUED if self._wait_for else State.STARTING,
+            attempt=attempt if isinstance(attempt, int) and attempt > 0 else 1,
+            progress=before.get("progress") or {},
+        )
         for key in ("previous", "resume"):
             if before.get(key):
                 self._record[key] = before[key]
