@@ -67,6 +67,33 @@ def test_hostile_files_are_passed_over(run: RunFolder) -> None:
     assert control.clear(run) >= 9
 
 
+def test_garbage_hides_no_request_and_goes_when_it_is_old(run: RunFolder) -> None:
+    for number in range(1500):
+        (run.control / f"{number:05d}.json").write_text("garbage")
+        (run.control / f"{number:020d}-host-1-{number}-stop.json").touch()
+    asked = control.request(run, "stop")
+    assert [each.path for each in control.pending(run)] == [asked]
+    # Whoever names garbage as ours, and later than now, delays a request, no more.
+    for number in range(1500):
+        (run.control / f"9{number:019d}-host-1-{number}-stop.json").touch()
+    inbox = control.Inbox(run)
+    assert [each.path for _ in range(3) for each in inbox.poll()] == [asked]
+    for path in run.control.iterdir():
+        os.utime(path, (1000, 1000))
+    late = control.request(run, "checkpoint")
+    assert [each.path for each in control.pending(run, since=time.time() - 60)] == [late]
+    assert list(run.control.iterdir()) == [late]
+
+
+def test_of_a_flood_the_newest_count(run: RunFolder) -> None:
+    for number in range(1100):
+        name = f"{number:020d}-host-1-{number}-stop.json"
+        (run.control / name).write_text('{"kind": "stop"}')
+    asked = control.request(run, "kill")
+    found = control.pending(run)
+    assert (len(found), found[-1].path) == (1000, asked)
+
+
 class TestInbox:
     def test_gives_each_request_once(self, run: RunFolder) -> None:
         inbox = control.Inbox(run)

@@ -6,6 +6,7 @@ Anyone who can write to the run folder can ask, from any machine. Standard libra
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
 from dataclasses import dataclass, field
@@ -18,7 +19,10 @@ from trainer.runs.layout import RunFolder, dumps, read_json
 KINDS = ("stop", "checkpoint", "validate", "kill")
 AFTER = ("step", "epoch", "now")
 _MAX_BYTES = 64 * 1024
+# So many are read in one go; what else lies there waits its turn.
 _MAX_REQUESTS = 1000
+# As `request` names them: the time first.
+_OURS = re.compile(r"\d{20}-.*-[a-z]+\.json\Z")
 # Names are listed at least this often even if the folder's time stamp stands still: network
 # file systems cache it.
 _RELIST_SECONDS = 5.0
@@ -96,31 +100,31 @@ def request(run: RunFolder | Path | str, kind: str, **fields: Any) -> Path:
 def pending(run: RunFolder | Path | str, since: float | None = None) -> list[Request]:
     """List the open requests, oldest first; garbage is passed over and never raises.
 
+    Of a flood the newest are given.
+
     Args:
         run: The run folder.
         since: Unix seconds. Requests from before are for an older process of this run: they
-            are removed, not answered.
+            are removed, not answered, and so is garbage from before.
     """
     folder = _folder(run).control
-    found = []
+    found: list[Request] = []
     for name in _names(folder):
         path = folder / name
         read = _read(path)
-        if read is None:
-            continue
-        if since is not None and read.created < since:
-            done(read)
-            continue
-        found.append(read)
-    return found
+        if since is not None and _is_older(path, since):
+            # Garbage goes too: nobody else clears it away, and it would be read again each time.
+            _unlink(path)
+        elif read is not None:
+            found.append(read)
+            if len(found) == _MAX_REQUESTS:
+                break
+    return found[::-1]
 
 
 def done(request: Request) -> None:
     """Remove a request that has been answered; one that is gone already is fine."""
-    try:
-        request.path.unlink(missing_ok=True)
-    except OSError:
-        return
+    _unlink(request.path)
 
 
 def clear(run: RunFolder | Path | str) -> int:
@@ -176,15 +180,13 @@ class Inbox:
         self._listed = now
         names = _names(self._run.control)
         self._seen.intersection_update(names)
-        fresh = []
-        for name in names:
-            if name in self._seen:
-                continue
-            self._seen.add(name)
-            read = _read(self._run.control / name)
-            if read is not None:
-                fresh.append(read)
-        return fresh
+        unseen = [name for name in names if name not in self._seen]
+        if len(unseen) > _MAX_REQUESTS:
+            # The rest comes with the next polls: a flood costs each step little, and hides nothing.
+            self._changed = now
+        self._seen.update(unseen[:_MAX_REQUESTS])
+        read = [_read(self._run.control / name) for name in unseen[:_MAX_REQUESTS]]
+        return [each for each in reversed(read) if each is not None]
 
 
 def _folder(run: RunFolder | Path | str) -> RunFolder:
@@ -192,7 +194,7 @@ def _folder(run: RunFolder | Path | str) -> RunFolder:
 
 
 def _names(folder: Path, *, hidden: bool = False) -> list[str]:
-    """List request files in the order of asking; a flood is cut off, not obeyed."""
+    """List request files, the newest first; those that are not named as ours come last."""
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries]
@@ -201,7 +203,7 @@ def _names(folder: Path, *, hidden: bool = False) -> list[str]:
     if hidden:
         return names
     kept = [name for name in names if name.endswith(".json") and not name.startswith(".")]
-    return sorted(kept)[:_MAX_REQUESTS]
+    return sorted(kept, key=lambda name: (_OURS.match(name) is not None, name), reverse=True)
 
 
 def _read(path: Path) -> Request | None:
@@ -217,6 +219,20 @@ def _read(path: Path) -> Request | None:
     if kind not in KINDS:
         return None
     return Request(kind=kind, path=path, created=info.st_mtime, fields=fields)
+
+
+def _is_older(path: Path, since: float) -> bool:
+    try:
+        return path.lstat().st_mtime < since
+    except OSError:
+        return False
+
+
+def _unlink(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return
 
 
 def _safe(text: str) -> str:
