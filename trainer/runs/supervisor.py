@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from trainer.runs import control, ending, lock, proc
+from trainer.runs.child import Child, program_of
 from trainer.runs.enforce import Enforcer
 from trainer.runs.layout import RunFolder, read_json_or_empty, write_json_atomic
 from trainer.runs.limits import Limits
-from trainer.runs.orders import ENV_ATTEMPT, ENV_RESUME, ENV_RUN, ENV_SUPERVISOR
 from trainer.runs.queue import DeviceQueue
 from trainer.runs.record import new_record
 from trainer.runs.status import TERMINAL, State, Status, known_state, parse, read_status
@@ -47,19 +47,14 @@ class Supervisor:
         self._wait_for = queue
         self._identity = run.identity()
         self.limits = Limits.of(self._identity.get("limits"))
-        argv = self._identity.get("argv")
-        self._argv = [str(word) for word in argv] if isinstance(argv, list) else []
+        self._argv = program_of(self._identity)
         # Only our own engine is sure to beat; any other program runs as soon as it exists.
         self._engine = "trainer.engine" in self._argv
         self._queue: DeviceQueue | None = None
-        self._pid = 0
-        self._output_from = 0
         self._trainer: Status | None = None
         self._trainer_stamp = 0
         self._inbox: control.Inbox | None = None
         self._terms = 0
-        self._violent = False
-        self._waited: tuple[int, Any] | None = None
         self._beat_at = 0.0
         self._published: dict[str, Any] = {}
         self._record: dict[str, Any] = {}
@@ -183,12 +178,12 @@ class Supervisor:
         """Start the training process and stay with it to its end."""
         evidence = ending.KernelEvidence()
         try:
-            self._start()
+            child = self._start()
         except (OSError, ValueError) as error:
             self._finish(_failed(f"the training process could not be started: {error}"))
             return
-        force = Enforcer(self.run, self.limits, self._pid)
-        while not self._exited():
+        force = Enforcer(self.run, self.limits, child.pid)
+        while not child.exited():
             self._look_at_trainer()
             self._answer_requests(force)
             force.tick(listens=self._engine or self._trainer is not None)
@@ -196,7 +191,7 @@ class Supervisor:
                 self._record.update(state=State.STOPPING, reason=force.why)
             self._publish_if_due()
             self._sleep(force.due)
-        returncode = self._reap(force)
+        returncode, self._record["usage"] = child.reap(force)
         self._look_at_trainer()
         own = self._trainer
         end = ending.conclude(
@@ -204,53 +199,30 @@ class Supervisor:
             own if own is not None and own.state in TERMINAL else None,
             cause=force.cause,
             why=force.why,
-            kernel_evidence=lambda: evidence.about(self._pid),
-            tail=lambda: ending.last_lines(self.run.output, since=self._output_from),
+            kernel_evidence=lambda: evidence.about(child.pid),
+            tail=lambda: ending.last_lines(self.run.output, since=child.output_from),
         )
         evidence.close()
         self._finish(end)
 
-    def _start(self) -> None:
-        """Start the training process: own session, output to a file, no terminal."""
-        import subprocess
-
-        me = f"{os.getpid()}:{self._record['supervisor_start']}"
-        extra = self._identity.get("env")
-        environment = {
-            # What it prints is seen at once, and nothing of it is lost if it is killed.
-            "PYTHONUNBUFFERED": "1",
-            **os.environ,
-            **({str(k): str(v) for k, v in extra.items()} if isinstance(extra, dict) else {}),
-            ENV_RUN: str(self.run.path),
-            ENV_SUPERVISOR: me,
-            ENV_ATTEMPT: str(self._record["attempt"]),
-        }
-        environment.pop(ENV_RESUME, None)
-        if resume := self._record.get("resume"):
-            environment[ENV_RESUME] = str(self.run.path / str(resume))
-        cwd = self._identity.get("cwd")
-        with self.run.output.open("ab") as output:
-            self._output_from = output.tell()
-            process = subprocess.Popen(
-                self._argv,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=cwd if isinstance(cwd, str) else None,
-                env=environment,
-                start_new_session=True,
-                pass_fds=self._queue.descriptors if self._queue else (),
-            )
-        self._pid = process.pid
-        # We wait for it ourselves; this only keeps Popen from doing so as well.
-        process.returncode = 0
+    def _start(self) -> Child:
+        """Start the training process and say that there is one."""
+        child = Child(
+            self.run,
+            self._identity,
+            supervisor=f"{os.getpid()}:{self._record['supervisor_start']}",
+            attempt=self._record["attempt"],
+            resume=str(self._record.get("resume") or ""),
+            keep_open=self._queue.descriptors if self._queue else (),
+        )
         self._record.update(
             state=State.STARTING if self._engine else State.RUNNING,
-            pid=self._pid,
-            pid_start=proc.process_start_time(self._pid),
+            pid=child.pid,
+            pid_start=proc.process_start_time(child.pid),
             started=time.time(),
         )
         self._publish(sync=True)
+        return child
 
     def _look_at_trainer(self) -> None:
         """Take over state and progress from the trainer's own file if it has changed."""
@@ -284,35 +256,6 @@ class Supervisor:
             elif each.kind == "stop" and not self._engine and self._trainer is None:
                 control.done(each)
                 force.stop(each.reason or "stopped on request")
-
-    def _exited(self) -> bool:
-        """Tell whether the training process has ended, without giving up its pid yet."""
-        if not hasattr(os, "waitid"):
-            pid, raw, usage = os.wait4(self._pid, os.WNOHANG)
-            self._waited = (raw, usage) if pid else None
-            return bool(pid)
-        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
-        seen = os.waitid(os.P_PID, self._pid, flags)
-        self._violent = seen is not None and seen.si_code != os.CLD_EXITED
-        return seen is not None
-
-    def _reap(self, force: Enforcer) -> int:
-        """Clear away what is left of its session after a violent end, then reap it."""
-        if self._waited is None:
-            # Until it is reaped the pid, and so the group's number, cannot go to anybody else.
-            if force.cause in (ending.KILL, ending.TIMEOUT, ending.MEMORY):
-                force.signal_group(signal.SIGKILL)
-            elif self._violent:
-                force.signal_group(signal.SIGTERM)
-            _, raw, usage = os.wait4(self._pid, 0)
-        else:
-            raw, usage = self._waited
-        scale = 1 if sys.platform == "darwin" else 1024
-        self._record["usage"] = {
-            "cpu_s": round(usage.ru_utime + usage.ru_stime, 3),
-            "max_rss_bytes": usage.ru_maxrss * scale,
-        }
-        return os.waitstatus_to_exitcode(raw)
 
     def _finish(self, end: ending.End) -> None:
         """Record the end; a full disk is waited out."""
