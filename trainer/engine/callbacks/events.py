@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,9 @@ from trainer.engine.callbacks.control import ControlReader, ScriptAnswers
 from trainer.engine.callbacks.ends import End, end_of, end_of_error
 from trainer.engine.callbacks.forward import Forwarder, held
 from trainer.engine.callbacks.norm import GradNorm
-from trainer.engine.callbacks.recorder import STEP_METRICS, StepRecorder, batch_counts
+from trainer.engine.callbacks.recorder import StepRecorder, batch_counts
 from trainer.engine.callbacks.save import save_in
+from trainer.engine.callbacks.values import extras, learning_rates
 from trainer.engine.requests import Requests, StopNow
 from trainer.engine.session import Session
 from trainer.runs.layout import RunFolder
@@ -122,7 +123,7 @@ class TraindeckCallback(pl.Callback):
             groups = optimizer.param_groups
             self._lr = groups[0]["lr"]
             if len(groups) > 1 or isinstance(self._lr, Tensor):
-                self._lr = _learning_rates(groups)
+                self._lr = learning_rates(groups)
             self._norm.before_step(optimizer)
 
     def on_train_batch_end(
@@ -147,7 +148,7 @@ class TraindeckCallback(pl.Callback):
             loss = outputs.get("loss")
             more = outputs.get("metrics")
             if more is not None:
-                _extras(recorder, more)
+                extras(recorder, more)
         if not isinstance(loss, Tensor):
             loss = None
         elif loss.requires_grad:
@@ -432,32 +433,3 @@ class TraindeckCallback(pl.Callback):
     def _save(self, trainer: pl.Trainer, reason: str) -> None:
         session = self._session
         save_in(trainer, reason, self.run, session.events if session is not None else None)
-
-
-def _extras(recorder: StepRecorder, metrics: Any) -> None:
-    """Keep what a training step returned as `metrics`: names with scalar tensors or numbers."""
-    if not isinstance(metrics, Mapping):
-        return
-    for name, value in metrics.items():
-        if isinstance(value, Tensor):
-            if value.numel() == 1 and name not in STEP_METRICS:
-                recorder.extra(name, value.detach() if value.requires_grad else value)
-        elif isinstance(value, int | float) and name not in STEP_METRICS:
-            recorder.extra(name, value)
-
-
-def _learning_rates(groups: list[dict[str, Any]]) -> dict[str, Any]:
-    """Give `lr` of the first group, and `lr/<name or number>` of those whose rate is another.
-
-    Rates that are tensors (capturable optimisers) are copied, not read.
-    """
-    first = groups[0]["lr"]
-    rates = {"lr": first}
-    for number, group in enumerate(groups[1:], start=1):
-        rate = group["lr"]
-        if rate is not first and (isinstance(rate, Tensor) or rate != first):
-            rates[f"lr/{group.get('name', number)}"] = rate
-    return {
-        name: rate.detach().clone() if isinstance(rate, Tensor) else rate
-        for name, rate in rates.items()
-    }
