@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import random
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
@@ -148,18 +149,7 @@ def same(a, b):
     return a == b or (math.isnan(a) and math.isnan(b))
 
 
-@pytest.mark.parametrize("with_numpy", [False, True])
-@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    script=scripts,
-    cuts=st.lists(st.floats(0, 1), max_size=6),
-    entry_bytes=st.sampled_from([1, 300, 1 << 18]),
-    zooms=st.lists(
-        st.tuples(st.integers(-60, 400), st.integers(1, 120), st.integers(2, 40)), max_size=4
-    ),
-)
-def test_the_series_equals_the_obvious_reading(with_numpy, script, cuts, entry_bytes, zooms):
-    lines = as_lines(script)
+def check_series(with_numpy, lines, cuts, entry_bytes, zooms):
     data = b"".join(line + b"\n" for line in lines)
     alive, garbage, events = reference(lines)
     bounds = sorted({0, len(data), *(int(cut * len(data)) for cut in cuts)})
@@ -192,3 +182,105 @@ def test_the_series_equals_the_obvious_reading(with_numpy, script, cuts, entry_b
                     stop = picture.start + len(picture) * picture.width  # whole kept bins
                 check_envelope(picture, points, picture.start, stop)
         assert series.exact
+
+
+settled = {
+    "cuts": st.lists(st.floats(0, 1), max_size=6),
+    "entry_bytes": st.sampled_from([1, 300, 1 << 18]),
+    "zooms": st.lists(
+        st.tuples(st.integers(-60, 400), st.integers(1, 120), st.integers(2, 40)), max_size=4
+    ),
+}
+
+
+@pytest.mark.parametrize("with_numpy", [False, True])
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@given(script=scripts, **settled)
+def test_the_series_equals_the_obvious_reading(with_numpy, script, cuts, entry_bytes, zooms):
+    check_series(with_numpy, as_lines(script), cuts, entry_bytes, zooms)
+
+
+SHAPES = {
+    "step": ("train/loss", "lr", "grad_norm"),
+    "memory": ("train/loss", "memory/rss_bytes", "lr", "grad_norm"),
+    "no norm": ("train/loss", "lr"),
+    "validation": ("val/loss", "val/bits_per_byte"),
+    "nothing": (),
+}
+other_lines = {
+    "checkpoint": {"path": "last.ckpt", "kind": "last", "bytes": 3, "step": 7, "epoch": 1},
+    "log": {"level": "info", "message": "hello\nthere"},
+    "epoch_finished": {"step": 3, "epoch": 0, "seconds": 1.5},
+    "run_started": {"pid": 1, "step": 0},
+    "run_started, telling": {"metrics": {"train/loss": {"goal": "min"}, "lr": {}}},
+    "evaluated": {"metrics": {"train/loss": 1e9}, "step": 5},
+    "disguised": {"text": '"event":"metrics"'},
+    "blank": None,
+}
+mixed_lines = st.tuples(
+    st.sampled_from(sorted(SHAPES)),
+    st.sampled_from([1, 1, 1, 1, 1, 1, 1, 2, 0, -3]),
+    st.sampled_from([0.5, -2.0, 7, 1e6, 0.25, 3.5, "NaN", "Infinity", None]),
+)
+mixed_scripts = st.lists(
+    st.one_of(
+        # Long stretches of one kind, and each kind beside each other.
+        st.tuples(st.integers(1, 40), st.lists(mixed_lines, min_size=1, max_size=3)),
+        st.tuples(st.just(1), st.lists(mixed_lines, min_size=1, max_size=8)),
+        st.sampled_from(sorted(other_lines)),
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+def mixed_as_lines(script):
+    lines, step = [], 0
+    for n, item in enumerate(script):
+        if isinstance(item, str):
+            fields = other_lines[item]
+            event = {"v": 1, "ts": n + 0.5, "event": item.partition(",")[0], **(fields or {})}
+            lines.append(b" " if fields is None else json.dumps(event).encode())
+            continue
+        times, shapes = item
+        for shape, move, value in shapes * times:
+            step += 0 if shape == "validation" else move
+            event = {"v": 1, "ts": float(n), "event": "metrics", "step": step, "epoch": n}
+            metrics = {name: i + 1.5 for i, name in enumerate(SHAPES[shape])}
+            for name in SHAPES[shape][:1]:
+                metrics[name] = value
+            lines.append(json.dumps({**event, "metrics": metrics}, separators=(",", ":")).encode())
+    return lines
+
+
+@pytest.mark.parametrize("with_numpy", [False, True])
+@settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+@given(script=mixed_scripts, **settled)
+def test_so_it_does_where_lines_of_all_shapes_mix(with_numpy, script, cuts, entry_bytes, zooms):
+    check_series(with_numpy, mixed_as_lines(script), cuts, entry_bytes, zooms)
+
+
+def test_a_long_history_of_mixed_lines_is_read_as_it_is_one_by_one(tmp_path):
+    """Blocks large enough for the ways that only long histories take, value by value."""
+    dice = random.Random(3)
+    script = []
+    for _ in range(120):
+        shape = dice.choice(["step", "step", "memory", "no norm"])
+        values = [(shape, 1, dice.choice([dice.random(), 2.0, dice.random()])) for _ in range(60)]
+        values.append(("validation", 1, dice.random()))
+        if dice.random() < 0.1:
+            values.append(("step", 1, dice.choice(["NaN", "-Infinity", None])))
+        script.append((1, values))
+        script += dice.choices(["checkpoint", "log", "epoch_finished", "evaluated"], k=2)
+    lines = mixed_as_lines(script)
+    alive, garbage, events = reference(lines)
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    series = RunSeries(path, bins=16)
+    assert not series.poll().more
+    assert (series.garbage, series.lines) == (garbage, events)
+    assert series.view.counts["evaluated"] == sum(item == "evaluated" for item in script)
+    for name, points in alive.items():
+        check_envelope(series.envelope(name), points, 0, 10**9)
+        start = points[len(points) // 2][0]
+        check_envelope(series.zoom(name, start, start + 100, 50), points, start, start + 100)

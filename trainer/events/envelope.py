@@ -207,6 +207,9 @@ class Bins:
     def fold(self) -> None:
         """Join neighbours: bins 2i and 2i + 1 become bin i; the upper half becomes empty."""
         half = self.size // 2
+        if use_numpy(self.size):
+            self._fold_arrays(half)
+            return
         left, right = self.count[0::2], self.count[1::2]
         first = [
             a if n else b for a, b, n in zip(self.first[0::2], self.first[1::2], left, strict=True)
@@ -222,6 +225,23 @@ class Bins:
         for marks in (self.nans, self.infs, self.minus_infs):
             if marks:
                 marks[:half] = array("q", map(int.__add__, marks[0::2], marks[1::2]))
+        self.clear(half, self.size)
+
+    def _fold_arrays(self, half: int) -> None:
+        import numpy as np
+
+        count = np.frombuffer(self.count, dtype=np.int64)
+        first, last = np.frombuffer(self.first), np.frombuffer(self.last)
+        low, high = np.frombuffer(self.low), np.frombuffer(self.high)
+        first[:half] = np.where(count[0::2] > 0, first[0::2], first[1::2])
+        last[:half] = np.where(count[1::2] > 0, last[1::2], last[0::2])
+        low[:half] = np.minimum(low[0::2], low[1::2])
+        high[:half] = np.maximum(high[0::2], high[1::2])
+        count[:half] = count[0::2] + count[1::2]
+        for marks in (self.nans, self.infs, self.minus_infs):
+            if marks:
+                found = np.frombuffer(marks, dtype=np.int64)
+                found[:half] = found[0::2] + found[1::2]
         self.clear(half, self.size)
 
     def shift(self, by: int) -> None:

@@ -214,9 +214,9 @@ def line_starts(data: bytes) -> list[int]:
         whole = np.frombuffer(data, dtype=np.uint8, count=len(data) & ~7) == 10  # "\n"
         words = whole.view(np.uint64)
         hits = np.flatnonzero(words != 0)
-        inside = whole.reshape(-1, 8)[hits]
-        if int(inside.sum()) == len(hits):  # no two newlines within eight bytes
-            ends = hits * 8 + inside.argmax(axis=1) + 1
+        inside = np.flatnonzero(whole.reshape(-1, 8)[hits])
+        if len(inside) == len(hits):  # no two newlines within eight bytes
+            ends = hits * 8 + (inside & 7) + 1
             starts = [0, *ends.tolist()]
             last = data.find(b"\n", len(whole)) + 1
             while last:
