@@ -19,6 +19,7 @@ from trainer.commands.options import (
     CONFIG_FILE,
     JSON,
     PROFILES_DIR,
+    QUEUE,
     RUNS_DIR,
     Group,
     complete,
@@ -81,7 +82,7 @@ cli.add_command(profiles)
 @JSON
 @click.option("--detach", "-d", is_flag=True, help="Start, print the run's id and return.")
 @click.option("--dry-run", is_flag=True, help="Show config, diff and command; start nothing.")
-@click.option("--queue", is_flag=True, help="Wait until the device is free of other queued runs.")
+@QUEUE
 @click.option("--interval", type=click.FloatRange(min=0.1), help="Seconds between progress lines.")
 @click.option("-m", "--multirun", is_flag=True, help="Sweep (comes with sweeps).")
 def train(**options: Any) -> int:
@@ -108,6 +109,7 @@ def train(**options: Any) -> int:
 @click.option("--no-tui", is_flag=True, help="Plain lines, also on a terminal.")
 @JSON
 @click.option("--detach", "-d", is_flag=True, help="Start, print the run's id and return.")
+@QUEUE
 @click.option("--interval", type=click.FloatRange(min=0.1), help="Seconds between progress lines.")
 def resume(**options: Any) -> int:
     """Go on with a run from its last checkpoint.
@@ -128,6 +130,7 @@ def resume(**options: Any) -> int:
 @click.option("--no-tui", is_flag=True, help="Plain lines, also on a terminal.")
 @JSON
 @click.option("--detach", "-d", is_flag=True, help="Start, print the run's id and return.")
+@QUEUE
 @click.option("--interval", type=click.FloatRange(min=0.1), help="Seconds between progress lines.")
 def rerun(**options: Any) -> int:
     """Repeat a run from its folder alone: the same config, the same hash, a new folder."""
@@ -330,6 +333,13 @@ def main(args: list[str] | None = None) -> None:
         # The reader of our output has gone (`traindeck runs | head`): that is no fault of ours.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_OK
+    except OSError as error:
+        # A disk that is full, a folder that may not be written: the person's to mend.
+        from trainer.commands.output import note
+
+        place = f"{error.filename}: " if error.filename else ""
+        note(f"traindeck: {place}{error.strerror or error}")
+        code = EXIT_WRONG_INPUT
     sys.exit(code if isinstance(code, int) else EXIT_OK)
 
 

@@ -33,6 +33,8 @@ TINY = (
 class Deck:
     """Runs `traindeck` in a folder of its own."""
 
+    tiny = TINY
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.runs_dir = folder / "runs"
@@ -44,11 +46,13 @@ class Deck:
         }
         self.started: list[subprocess.Popen[str]] = []
 
-    def __call__(self, *args: str, code: int | None = 0, stdin: str = "") -> Any:
+    def __call__(
+        self, *args: str, code: int | None = 0, stdin: str = "", cwd: Path | None = None
+    ) -> Any:
         """Run a command to its end and check its exit code."""
         done = subprocess.run(
             [sys.executable, "-m", "trainer.cli", *args],
-            cwd=self.folder,
+            cwd=cwd or self.folder,
             env=self.env,
             input=stdin,
             capture_output=True,
@@ -74,9 +78,19 @@ class Deck:
         self.started.append(process)
         return process
 
-    def train(self, *overrides: str, steps: int = 60, code: int | None = 0) -> RunFolder:
+    def train(
+        self, *overrides: str, steps: int = 60, code: int | None = 0, cwd: Path | None = None
+    ) -> RunFolder:
         """Train to the end and give the run's folder."""
-        done = self("train", *TINY, f"trainer.max_steps={steps}", *overrides, "--json", code=code)
+        done = self(
+            "train",
+            *TINY,
+            f"trainer.max_steps={steps}",
+            *overrides,
+            "--json",
+            code=code,
+            cwd=cwd,
+        )
         ended = json.loads(done.stdout.splitlines()[-1])
         return RunFolder(Path(ended["path"]))
 

@@ -180,3 +180,22 @@ def test_an_unknown_run_is_named_with_the_nearest(
 def test_stop_of_a_finished_run_says_so(shared_deck: Any, finished: RunFolder) -> None:
     done = shared_deck("stop", "shared", code=2)
     assert "not running" in done.stderr
+
+
+def test_export_to_where_nothing_can_be_written_says_so(
+    shared_deck: Any, finished: RunFolder
+) -> None:
+    done = shared_deck("export", "shared", "-o", "/nonexistent/x.csv", code=2)
+    assert "/nonexistent/x.csv" in done.stderr
+
+
+def test_an_id_that_would_drive_the_terminal_is_shown_harmlessly(deck: Any) -> None:
+    folder = deck.runs_dir / "2026-01-01" / "00-00-00-evil-abc"
+    folder.mkdir(parents=True)
+    evil = "\x1b]0;PWN\x07evil\x1b[2J"
+    (folder / "run.json").write_text(json.dumps({"v": 1, "id": evil, "name": evil, "tags": [evil]}))
+    (folder / "status.json").write_text(json.dumps({"v": 1, "state": "failed", "reason": evil}))
+    for command in (["runs"], ["show", str(folder)], ["watch", str(folder)], ["logs", str(folder)]):
+        done = deck(*command, code=None)
+        assert "\x1b" not in done.stdout + done.stderr, command
+        assert "\x07" not in done.stdout + done.stderr, command

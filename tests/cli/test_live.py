@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from trainer.runs.layout import RunFolder
-from trainer.runs.status import State, read_status
+from trainer.runs.status import TERMINAL, State, read_status
 
 pytestmark = pytest.mark.slow
 
@@ -159,3 +159,37 @@ def test_a_failing_training_exits_1_with_its_reason(deck: Any) -> None:
     done = deck("train", "quickstart", "data.root=/nonexistent/folder", code=1)
     assert "failed" in done.stdout
     assert "/nonexistent/folder" in done.stdout
+
+
+@pytest.mark.parametrize("after", [0.15, 0.3, 0.5, 0.8])
+def test_ctrl_c_while_the_run_comes_up_leaves_nothing_behind(deck: Any, after: float) -> None:
+    process = deck.start("train", *deck.tiny, "trainer.max_steps=100000")
+    time.sleep(after)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=90)
+    assert process.returncode == 130
+    for found in deck.runs_dir.glob("*/*/status.json"):
+        run = RunFolder(found.parent)
+        status = read_status(run)
+        assert status.state in TERMINAL, f"{status}\n{out}\n{err}"
+        assert run.id in out or status.pid is None
+
+
+def test_a_rerun_stands_where_the_old_run_stood(deck: Any, tmp_path: Path) -> None:
+    work = deck.folder / "work"
+    work.mkdir()
+    run = deck.train(steps=5, cwd=work)
+    done = deck("rerun", run.id, "--json", cwd=tmp_path)
+    again = RunFolder(Path(json.loads(done.stdout.splitlines()[-1])["path"]))
+    assert again.identity()["cwd"] == str(work)
+    work.rmdir()
+    gone = deck("rerun", run.id, code=2)
+    assert "is gone" in gone.stderr
+
+
+def test_a_resume_tells_only_what_is_new(deck: Any) -> None:
+    deck.launch(steps=400)
+    deck("stop", "last")
+    out = deck("resume", "last").stdout
+    assert out.count("started on") == 1
+    assert "from step" in out

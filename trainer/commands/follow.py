@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import FrameType
 
+    from trainer.events import EventReader
     from trainer.runs.layout import RunFolder
     from trainer.runs.status import Status
 
@@ -112,63 +113,92 @@ def telling(as_json: bool, interval: float | None) -> Lines | JsonLines:
     return JsonLines() if as_json else Lines(interval)
 
 
-def follow_run(run: RunFolder, told: Lines | JsonLines, *, own: bool) -> int:
+def follow_run(
+    run: RunFolder,
+    told: Lines | JsonLines,
+    *,
+    own: bool,
+    reader: EventReader | None = None,
+    interrupts: Interrupts | None = None,
+) -> int:
     """Tell a run until it ends, and give the exit code that its end means.
 
     Args:
         run: The run's folder.
         told: How to tell it.
         own: Whether Ctrl-C here means the run (it was launched here) or only the watching.
+        reader: Where to go on reading; from the beginning if None.
+        interrupts: What has been pressed since before the run was started.
 
     Returns:
         The exit code; 130 after a Ctrl-C that stopped the run, 0 after leaving a running one.
     """
     from trainer.events import EventReader
 
-    reader = EventReader(run.events)
+    if interrupts is None:
+        with Interrupts() as fresh:
+            return follow_run(run, told, own=own, reader=reader, interrupts=fresh)
+    reader = reader or EventReader(run.events)
     asked = 0
-    with Interrupts() as interrupts:
-        try:
-            while True:
-                status = read_status(run)
-                batch = reader.poll()
-                told.events(batch.events)
-                told.tick(time.monotonic())
-                if status.state in TERMINAL and not batch.events:
-                    break
-                if interrupts.leave:
-                    note(f"{interrupts.leave}: leaving; the run goes on: traindeck watch {run.id}")
-                    return EXIT_OK
-                if interrupts.count > asked:
-                    asked = interrupts.count
-                    if not own:
-                        note(f"left; the run goes on: traindeck watch {run.id}")
-                        return EXIT_INTERRUPTED
-                    _stop(run, asked)
-                if not batch.events:
-                    time.sleep(POLL)
-        except BrokenPipeError:
-            # Whoever read our lines has gone; the run does not depend on that.
-            note(f"output closed; the run goes on: traindeck watch {run.id}")
-            raise
+    try:
+        while True:
+            status = read_status(run)
+            batch = reader.poll()
+            told.events(batch.events)
+            told.tick(time.monotonic())
+            if status.state in TERMINAL and not batch.events:
+                break
+            if interrupts.leave:
+                note(f"{interrupts.leave}: leaving; the run goes on: traindeck watch {run.id}")
+                return EXIT_OK
+            if interrupts.count > asked:
+                asked = interrupts.count
+                if not own:
+                    note(f"left; the run goes on: traindeck watch {run.id}")
+                    return EXIT_INTERRUPTED
+                _stop(run, asked)
+            if not batch.events:
+                time.sleep(POLL)
+    except BrokenPipeError:
+        # Whoever read our lines has gone; the run does not depend on that.
+        note(f"output closed; the run goes on: traindeck watch {run.id}")
+        raise
     _tell_end(run, status, told)
     return EXIT_INTERRUPTED if asked else exit_code_for(status.state)
 
 
+def past(run: RunFolder, told: Lines | JsonLines) -> EventReader:
+    """Read what a run has already told, without telling it again, and give the reader."""
+    from trainer.events import EventReader
+
+    reader = EventReader(run.events)
+    more = True
+    while more:
+        batch = reader.poll()
+        more = batch.more
+        if isinstance(told, Lines):
+            for event in batch.events:
+                for _ in told.narrator.feed(event):
+                    pass
+    return reader
+
+
 def _stop(run: RunFolder, presses: int) -> None:
+    from trainer.commands.output import print_error
     from trainer.errors import RunError
-    from trainer.runs.manage import ask, kill_now
+    from trainer.runs.manage import kill_now, request_stop
 
     try:
         if presses == 1:
             note("stopping after this step, with a checkpoint; Ctrl-C again kills")
-            ask(run, "stop", after="step", reason="interrupted with Ctrl-C")
+            request_stop(run, after="step", reason="interrupted with Ctrl-C")
         else:
             note("killing")
             kill_now(run, patience=1.0)
-    except RunError:
-        # It has ended meanwhile, which is what was asked for.
-        return
+    except RunError as error:
+        # If it has ended meanwhile, that is what was asked for; anything else must be known.
+        if read_status(run).state not in TERMINAL:
+            print_error(error)
 
 
 def _tell_end(run: RunFolder, status: Status, told: Lines | JsonLines) -> None:

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def line(text: str = "") -> None:
-    """Write one line to stdout at once, so that a pipe sees it when it happens."""
-    sys.stdout.write(text + "\n")
+    """Write text to stdout at once, so that a pipe sees it when it happens; harmless, whatever it is."""
+    sys.stdout.write(clean(text, keep_newlines=True) + "\n")
     sys.stdout.flush()
 
 
 def note(text: str) -> None:
     """Write one line for the person, beside the output, to stderr."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(clean(text, keep_newlines=True) + "\n")
     sys.stderr.flush()
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.commands.follow import follow_run, telling
+from trainer.commands.follow import Interrupts, follow_run, past, telling
 from trainer.commands.output import json_line, line, note
 from trainer.errors import EXIT_OK, Problem, RunError, TraindeckError
 
@@ -64,7 +64,7 @@ def train(
         command=command,
         queued=queue,
     )
-    return _start_and_follow(run, detach, as_json, interval, queue)
+    return _start_and_follow(run, detach=detach, as_json=as_json, interval=interval, queue=queue)
 
 
 def resume(
@@ -75,6 +75,7 @@ def resume(
     no_tui: bool,
     as_json: bool,
     detach: bool,
+    queue: bool,
     interval: float | None,
 ) -> int:
     """Go on with a run; see `traindeck resume --help`."""
@@ -94,7 +95,9 @@ def resume(
                 )
             )
         prepare_resume(old)
-        return _start_and_follow(old, detach, as_json, interval, queue=False)
+        return _start_and_follow(
+            old, detach=detach, as_json=as_json, interval=interval, queue=queue
+        )
     checkpoint = find_checkpoint(old)
     if checkpoint is None:
         raise RunError(
@@ -104,21 +107,19 @@ def resume(
             )
         )
     from trainer.config.onto import compose_onto
-    from trainer.runs.launch import create
 
     composed = compose_onto(old.path, [*overrides, f"run.resume={quoted(str(checkpoint))}"])
     for text in composed.notes:
         note(f"note: {text}")
-    identity = old.identity()
-    new = create(
+    new = _copy_of(
+        old,
         composed,
         runs_dir=runs_dir,
-        name=str(identity.get("name", "resumed")),
-        tags=list(identity.get("tags", ())),
         command=["traindeck", "resume", old.id, *overrides],
         parent={"resume": old.id},
+        queued=queue,
     )
-    return _start_and_follow(new, detach, as_json, interval, queue=False)
+    return _start_and_follow(new, detach=detach, as_json=as_json, interval=interval, queue=queue)
 
 
 def rerun(
@@ -130,26 +131,58 @@ def rerun(
     no_tui: bool,
     as_json: bool,
     detach: bool,
+    queue: bool,
     interval: float | None,
 ) -> int:
     """Repeat a run from its folder alone; see `traindeck rerun --help`."""
     from trainer.config.onto import compose_onto
     from trainer.runs.index import find
-    from trainer.runs.launch import create
 
     old = find(runs_dir, run)
     _need_training_packages()
-    identity = old.identity()
-    composed = compose_onto(old.path)
-    new = create(
-        composed,
+    new = _copy_of(
+        old,
+        compose_onto(old.path),
         runs_dir=runs_dir,
-        name=name or str(identity.get("name", "rerun")),
-        tags=list(tags) or list(identity.get("tags", ())),
         command=["traindeck", "rerun", old.id],
         parent={"rerun": old.id},
+        queued=queue,
+        name=name,
+        tags=tags,
     )
-    return _start_and_follow(new, detach, as_json, interval, queue=False)
+    return _start_and_follow(new, detach=detach, as_json=as_json, interval=interval, queue=queue)
+
+
+def _copy_of(
+    old: RunFolder,
+    composed: Composed,
+    *,
+    name: str | None = None,
+    tags: Sequence[str] = (),
+    **options: Any,
+) -> RunFolder:
+    """Make a run that stands where the old one stood: the same folder to work in, the same name."""
+    from trainer.runs.launch import create
+
+    identity = old.identity()
+    cwd = Path(str(identity.get("cwd") or "."))
+    if not cwd.is_dir():
+        raise RunError(
+            Problem(
+                f"run {old.id} worked in a folder that is gone: {cwd}.",
+                str(old.path),
+                f"Make it again, or train from the config: traindeck train --config {old.config}",
+            )
+        )
+    kept, env = identity.get("tags"), identity.get("env")
+    return create(
+        composed,
+        name=name or str(identity.get("name") or "run"),
+        tags=list(tags) or (kept if isinstance(kept, list) else []),
+        cwd=cwd,
+        env=env if isinstance(env, dict) else {},
+        **options,
+    )
 
 
 def default_name(composed: Composed) -> str:
@@ -229,20 +262,24 @@ def _need_training_packages() -> None:
 
 
 def _start_and_follow(
-    run: RunFolder, detach: bool, as_json: bool, interval: float | None, queue: bool
+    run: RunFolder, *, detach: bool, as_json: bool, interval: float | None, queue: bool
 ) -> int:
     from trainer.runs.launch import start
 
-    start(run, queue="auto" if queue else None)
-    if detach:
-        launched: dict[str, Any] = {"run_id": run.id, "path": str(run.path)}
-        if as_json:
-            json_line(launched)
-        else:
-            line(run.id)
-        return EXIT_OK
-    if not as_json:
-        line(f"run {run.id}  {run.path}")
-        if sys.stdout.isatty():
+    told = telling(as_json, interval)
+    reader = past(run, told)
+    # From here on a Ctrl-C means the run, also while its supervisor is coming up.
+    with Interrupts() as interrupts:
+        if not as_json and not detach:
+            line(f"run {run.id}  {run.path}")
+        start(run, queue="auto" if queue else None)
+        if detach and not interrupts.count:
+            launched: dict[str, Any] = {"run_id": run.id, "path": str(run.path)}
+            if as_json:
+                json_line(launched)
+            else:
+                line(run.id)
+            return EXIT_OK
+        if not as_json and sys.stdout.isatty():
             line("Ctrl-C stops it with a checkpoint; closing this terminal does not hurt it.")
-    return follow_run(run, telling(as_json, interval), own=True)
+        return follow_run(run, told, own=True, reader=reader, interrupts=interrupts)

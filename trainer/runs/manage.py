@@ -21,12 +21,13 @@ from trainer.runs.status import State, Status, read_status
 _MOST_ATTEMPTS_KEPT = 100
 
 
-def request_stop(run: RunFolder, after: str = "step") -> Path:
+def request_stop(run: RunFolder, after: str = "step", *, reason: str = "") -> Path:
     """Ask for a stop with a checkpoint.
 
     Args:
         run: A live run, on this machine or another one that shares the folder.
         after: "step", "epoch" or "now".
+        reason: Why, for people.
 
     Returns:
         The request's file.
@@ -34,7 +35,7 @@ def request_stop(run: RunFolder, after: str = "step") -> Path:
     Raises:
         RunError: The run is over, or the folder cannot be written.
     """
-    return ask(run, "stop", after=after)
+    return ask(run, "stop", after=after, **({"reason": reason} if reason else {}))
 
 
 def ask(run: RunFolder, kind: str, **fields: object) -> Path:
