@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from trainer.runs import queue as queue_module
 from trainer.runs.queue import DeviceQueue, waiting
 
 HOLD = (
@@ -96,6 +99,51 @@ def test_death_frees_a_place_unless_a_child_keeps_it(tmp_path: Path, kept: bool)
     assert mine.try_take() == 0
     mine.leave()
     other.stdout.close()
+
+
+def test_a_lock_that_is_held_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_module, "_PATIENCE", 0.0)
+    mine, later = DeviceQueue(tmp_path, ["cpu"], "mine"), DeviceQueue(tmp_path, ["cpu"], "later")
+    mine.join()
+    (lock,) = tmp_path.glob(".queue/*/lock")
+    with lock.open() as held:
+        # As a process does that was stopped while it looked.
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert "lock" in mine.take_turn()
+        assert "lock" in later.take_turn()
+    assert later.take_turn() == "1 before it"
+    assert waiting(tmp_path) == {"cpu": 2}
+    assert mine.take_turn() == ""
+    for each in (mine, later):
+        each.leave()
+
+
+def test_a_full_disk_costs_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, left = queue_module._hold, [1]
+
+    def full(path: Path) -> int:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(path)
+
+    monkeypatch.setattr(queue_module, "_hold", full)
+    mine = DeviceQueue(tmp_path, ["cuda:0", "cuda:1"], "mine")
+    # One ticket is taken, then one holding, then all: each time it goes on where it was.
+    assert mine.take_turn() == "the queue cannot be written: No space left on device"
+    left[0] = 2
+    assert mine.take_turn() == "the queue cannot be written: No space left on device"
+    assert waiting(tmp_path) == {"cuda:0": 1, "cuda:1": 1}
+    left[0] = 9
+    assert mine.take_turn() == ""
+    assert len(mine.descriptors) == 2
+    mine.leave()
+
+
+def test_a_queue_that_cannot_be_used_says_so(tmp_path: Path) -> None:
+    (tmp_path / ".queue").touch()
+    with pytest.raises(OSError):
+        DeviceQueue(tmp_path, ["cpu"], "x").take_turn()
 
 
 def test_hostile_names_stay_in_the_queue(tmp_path: Path) -> None:

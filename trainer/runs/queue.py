@@ -9,6 +9,7 @@ Standard library only.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -21,6 +22,7 @@ from trainer.runs import proc
 
 FOLDER = ".queue"
 _PATIENCE = 5.0
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
 class DeviceQueue:
@@ -50,8 +52,32 @@ class DeviceQueue:
         """What the training process must inherit so that the device stays taken."""
         return tuple(self._holdings.values())
 
+    def take_turn(self) -> str:
+        """Stand in line, and take the devices if it is this run's turn; to be asked repeatedly.
+
+        What passes by itself (a full disk, a stopped process that holds the queue's lock) costs
+        neither the run nor its place.
+
+        Returns:
+            Empty if the devices are ours now, else what stands in the way, for people.
+
+        Raises:
+            OSError: The runs folder cannot be written or has no locks.
+        """
+        try:
+            if len(self._tickets) < len(self._devices):
+                self.join()
+            before = self.try_take()
+        except BlockingIOError:
+            return "another process holds the queue's lock"
+        except OSError as error:
+            if error.errno not in _NO_SPACE:
+                raise
+            return f"the queue cannot be written: {error.strerror}"
+        return f"{before} before it" if before else ""
+
     def join(self) -> None:
-        """Take a place at the end of every device's line.
+        """Take a place at the end of every device's line where there is none yet.
 
         Raises:
             OSError: The runs folder cannot be written or has no locks.
@@ -60,6 +86,8 @@ class DeviceQueue:
             for device in self._devices:
                 folder = self._root / device / "wait"
                 folder.mkdir(parents=True, exist_ok=True)
+                if any(ticket.parent == folder for ticket in self._tickets):
+                    continue
                 numbers = [int(path.name.partition("-")[0]) for path in _tickets(folder)]
                 path = folder / f"{max(numbers, default=0) + 1:012d}-{self._id}"
                 self._tickets[path] = _hold(path)
@@ -102,11 +130,16 @@ class DeviceQueue:
         return sum(_lives(path) for path in [*earlier, *holding])
 
     def _occupy(self) -> None:
-        for device in self._devices:
-            folder = self._root / device / "hold"
-            folder.mkdir(parents=True, exist_ok=True)
-            path = folder / self._id
-            self._holdings[path] = _hold(path)
+        try:
+            for device in self._devices:
+                folder = self._root / device / "hold"
+                folder.mkdir(parents=True, exist_ok=True)
+                path = folder / self._id
+                self._holdings[path] = _hold(path)
+        except OSError:
+            # All or none: half of what it needs would only keep others waiting.
+            self._leave(self._holdings)
+            raise
 
     @staticmethod
     def _leave(places: dict[Path, int]) -> None:

@@ -145,9 +145,8 @@ class Supervisor:
                 pass
             return True
         try:
-            self._queue.join()
-            while before := self._queue.try_take():
-                self._record["reason"] = f"waits for {', '.join(names)}; {before} before it"
+            while why := self._queue.take_turn():
+                self._record["reason"] = f"waits for {', '.join(names)}; {why}"
                 self._publish_if_due()
                 self._sleep()
                 if self._cancelled():
