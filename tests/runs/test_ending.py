@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -64,14 +65,14 @@ def _own(state: str, reason: str = "own words") -> Status:
                 "tail": lambda: [
                     "RuntimeError: DataLoader worker (pid 7) is killed by signal: Killed. "
                 ],
-                "kernel_evidence": lambda: "the kernel did it",
+                "kernel_evidence": lambda pid: f"the kernel killed {pid}",
             },
             "out_of_memory",
-            "a loader worker died: the kernel did it",
+            "a loader worker died: the kernel killed 7",
         ),
         (KILL, None, {}, "killed", "killed by SIGKILL from outside"),
-        (KILL, None, {"kernel_evidence": lambda: "kernel log"}, "out_of_memory", "kernel log"),
-        (TERM, None, {"kernel_evidence": lambda: "kernel log"}, "killed", "killed by SIGTERM"),
+        (KILL, None, {"kernel_evidence": lambda _: "kernel log"}, "out_of_memory", "kernel log"),
+        (TERM, None, {"kernel_evidence": lambda _: "kernel log"}, "killed", "killed by SIGTERM"),
         (KILL, None, {"cause": "timeout", "why": "limit"}, "timeout", "limit (SIGKILL)"),
         (KILL, None, {"cause": "kill", "why": "asked"}, "killed", "asked (SIGKILL)"),
         (TERM, None, {"cause": "stop", "why": "asked"}, "stopped", "asked"),
@@ -103,19 +104,54 @@ def test_last_lines(tmp_path: Path) -> None:
     assert last_lines(path, 1) == ["last"]
 
 
-def test_kernel_evidence_counts_only_new_kills(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    events = tmp_path / "memory.events"
-    events.write_text("low 0\noom 5\noom_kill 2\n")
-    monkeypatch.setattr(ending, "_oom_counter_file", lambda: events)
+@pytest.fixture
+def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A control group with 1000 bytes and two kills so far, and no kernel log to read."""
+    monkeypatch.setattr(ending, "_oom_counter_file", lambda: tmp_path / "memory.events")
+    monkeypatch.setattr(ending, "_log_speaks_of_our_pids", lambda: False)
+    (tmp_path / "memory.events").write_text("low 0\noom 5\noom_kill 2\n")
+    (tmp_path / "memory.max").write_text("1000\n")
+    return tmp_path
+
+
+def test_kernel_evidence_counts_only_new_kills(group: Path) -> None:
     evidence = ending.KernelEvidence()
-    assert evidence.about(2**22) == ""
-    events.write_text("low 0\noom 5\noom_kill 3\n")
-    assert "control group" in evidence.about(2**22)
-    events.unlink()
-    assert evidence.about(2**22) == ""
+    assert evidence.about(2**22, 900) == ""
+    (group / "memory.events").write_text("low 0\noom 5\noom_kill 3\n")
+    assert "control group" in evidence.about(2**22, 900)
+    (group / "memory.events").unlink()
+    assert evidence.about(2**22, 900) == ""
     evidence.close()
+
+
+def test_a_kill_in_the_group_is_not_taken_for_that_of_a_small_process(group: Path) -> None:
+    evidence = ending.KernelEvidence()
+    (group / "memory.events").write_text("oom_kill 3\n")
+    assert evidence.about(2**22, 249) == ""
+    assert evidence.about(2**22, 250)
+    (group / "memory.max").write_text("max\n")
+    assert evidence.about(2**22, 250) == ""
+    assert evidence.about(2**22, float("inf"))
+    evidence.close()
+
+
+def test_the_kernel_log_is_final_where_it_means_our_pids(
+    group: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence = ending.KernelEvidence()
+    evidence.close()
+    (group / "memory.events").write_text("oom_kill 3\n")
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    evidence._kmsg = reader
+    monkeypatch.setattr(ending, "_LOG_PATIENCE", 0.0)
+    monkeypatch.setattr(ending, "_log_speaks_of_our_pids", lambda: True)
+    os.write(writer, b"3,1,2,-;Out of memory: Killed process 41 (python)")
+    assert evidence.about(4, 900) == ""
+    os.write(writer, b"3,1,3,-;Memory cgroup out of memory: Killed process 4 (python)")
+    assert "kernel log" in evidence.about(4, 1)
+    evidence.close()
+    os.close(writer)
 
 
 def test_limits() -> None:

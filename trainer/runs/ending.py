@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,13 @@ _NO_MEMORY_TEXT = re.compile(_NO_MEMORY)
 _MEMORY_ERROR = re.compile(
     rf"^(?:MemoryError\b|[\w.]*OutOfMemoryError\b|\w*Error: .*(?:{_NO_MEMORY}))"
 )
-_WORKER_KILLED = re.compile(r"DataLoader worker .* is killed by signal: Killed")
+_WORKER_KILLED = re.compile(r"DataLoader worker \(pid\D*(\d+).* is killed by signal: Killed")
+# A process with less than this share of the memory there is was not what filled it.
+_LARGE_SHARE = 0.25
+# The kernel's own pid namespace, whose pids its log speaks of.
+_FIRST_PID_NAMESPACE = 0xEFFFFFFC
+# The kernel logs a kill just after it has sent the signal.
+_LOG_PATIENCE = 0.3
 
 # Our reasons to end a run, as `cause` below.
 STOP, TIMEOUT, MEMORY, KILL = "stop", "timeout", "memory", "kill"
@@ -71,7 +78,7 @@ def conclude(
     *,
     cause: str = "",
     why: str = "",
-    kernel_evidence: Callable[[], str] = str,
+    kernel_evidence: Callable[[int | None], str] = lambda _: "",
     tail: Callable[[], list[str]] = list,
 ) -> End:
     """Settle how a run ended.
@@ -81,7 +88,8 @@ def conclude(
         own: The end that the process itself recorded in this attempt, if it did.
         cause: Why the supervisor had asked it to end: "", "stop", "timeout", "memory", "kill".
         why: That cause in words.
-        kernel_evidence: Says, when asked, what shows that the kernel killed for memory.
+        kernel_evidence: Says, when asked, what shows that the kernel killed this process for
+            memory, or the child of it whose pid it is given.
         tail: Gives, when asked, the last lines of output.
 
     Returns:
@@ -114,8 +122,9 @@ def conclude(
     last = lines[-1] if lines else ""
     if code == 4 or _MEMORY_ERROR.match(last):
         return End(State.OUT_OF_MEMORY, code, None, last or "out of memory")
-    if any(_WORKER_KILLED.search(line) for line in lines):
-        evidence = kernel_evidence()
+    killed = next((found for line in lines if (found := _WORKER_KILLED.search(line))), None)
+    if killed is not None:
+        evidence = kernel_evidence(int(killed[1]))
         if evidence:
             return End(State.OUT_OF_MEMORY, code, None, f"a loader worker died: {evidence}")
     return End(State.FAILED, code, None, _in_short(lines) or f"exit code {code}")
@@ -125,7 +134,7 @@ def _by_signal(
     number: int,
     cause: str,
     why: str,
-    kernel_evidence: Callable[[], str],
+    kernel_evidence: Callable[[int | None], str],
     tail: Callable[[], list[str]],
 ) -> End:
     name = _signal_name(number)
@@ -134,7 +143,7 @@ def _by_signal(
     if cause == STOP and number in (signal.SIGTERM, signal.SIGINT):
         return End(State.STOPPED, None, number, why)
     if number == signal.SIGKILL:
-        evidence = kernel_evidence()
+        evidence = kernel_evidence(None)
         if evidence:
             return End(State.OUT_OF_MEMORY, None, number, evidence)
     if number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
@@ -189,10 +198,11 @@ def last_lines(path: Path, count: int = 5, *, since: int = 0) -> list[str]:
 
 
 class KernelEvidence:
-    """Notices whether the kernel killed for want of memory while this object lived.
+    """Notices whether the kernel killed a process for want of memory while this object lived.
 
-    Looks at the control group's counter of such kills (both cgroup versions) and, where it
-    may be read, at the kernel's log.
+    Where the kernel's log may be read and speaks of our pids, its word is final. Elsewhere the
+    control group's counter of such kills (both cgroup versions) has to do: it counts everybody
+    in the group, so it stands for a process only that itself held much of the memory.
     """
 
     def __init__(self) -> None:
@@ -205,33 +215,67 @@ class KernelEvidence:
         except OSError:
             self.close()
 
-    def about(self, pid: int) -> str:
-        """Say what shows that the kernel killed for memory; empty if nothing does.
+    def about(self, pid: int, peak: float) -> str:
+        """Say what shows that the kernel killed a process for memory; empty if nothing does.
 
         Args:
             pid: The process that died.
+            peak: The most memory that it held, in bytes; infinite if unknown.
         """
+        rose = _oom_kills(self._counter) > self._before
         if self._kmsg is not None:
-            wanted = re.compile(rf"\bKilled process {pid}\b")
-            for _ in range(10_000):
-                try:
-                    record = os.read(self._kmsg, 8192).decode("utf-8", "replace")
-                except BrokenPipeError:
-                    # Older records were overwritten while we read; go on with the next.
-                    continue
-                except OSError:
-                    break
-                if wanted.search(record):
-                    return "the kernel killed it for want of memory (kernel log)"
-        if _oom_kills(self._counter) > self._before:
+            deadline = time.monotonic() + (_LOG_PATIENCE if rose else 0.0)
+            while not (named := self._log_names(pid)) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            if named:
+                return "the kernel killed it for want of memory (kernel log)"
+            if _log_speaks_of_our_pids():
+                return ""
+        if rose and peak >= _LARGE_SHARE * _memory_there_is(self._counter):
             return "the kernel killed it for want of memory (control group's counter)"
         return ""
+
+    def _log_names(self, pid: int) -> bool:
+        """Read on in the kernel's log until a kill of that process or the end."""
+        assert self._kmsg is not None
+        wanted = re.compile(rf"\bKilled process {pid}\b")
+        for _ in range(10_000):
+            try:
+                record = os.read(self._kmsg, 8192).decode("utf-8", "replace")
+            except BrokenPipeError:
+                # Older records were overwritten while we read; go on with the next.
+                continue
+            except OSError:
+                break
+            if wanted.search(record):
+                return True
+        return False
 
     def close(self) -> None:
         """Let go of the kernel's log."""
         if self._kmsg is not None:
             os.close(self._kmsg)
             self._kmsg = None
+
+
+def _log_speaks_of_our_pids() -> bool:
+    try:
+        return Path("/proc/self/ns/pid").stat().st_ino == _FIRST_PID_NAMESPACE
+    except OSError:
+        return False
+
+
+def _memory_there_is(counter: Path | None) -> float:
+    """Give the bytes that a process here can have at most: the group's limit or the machine's."""
+    limits = [float(os.sysconf("SC_PHYS_PAGES")) * os.sysconf("SC_PAGESIZE")]
+    for folder in counter.parents if counter is not None else ():
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            try:
+                limits.append(float((folder / name).read_text()))
+            except (OSError, ValueError):
+                # No limit at this level: no such file, or it says "max".
+                continue
+    return min(limits)
 
 
 def _oom_counter_file() -> Path | None:

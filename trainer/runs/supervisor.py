@@ -198,7 +198,10 @@ class Supervisor:
             own if own is not None and own.state in TERMINAL else None,
             cause=force.cause,
             why=force.why,
-            kernel_evidence=lambda: evidence.about(child.pid),
+            # What its workers held is not known by itself; the one that names them is believed.
+            kernel_evidence=lambda worker: evidence.about(
+                worker or child.pid, math.inf if worker else self._record["usage"]["max_rss_bytes"]
+            ),
             tail=lambda: ending.last_lines(self.run.output, since=child.output_from),
         )
         evidence.close()
