@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import time
@@ -19,6 +20,9 @@ from trainer.runs.record import new_record
 from trainer.runs.status import State, Status, read_status
 
 _MOST_ATTEMPTS_KEPT = 100
+# How `trainer.runs.folders` names the day's folder and the run's in it.
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+_TIME = re.compile(r"\d\d-\d\d-\d\d-.")
 
 
 def request_stop(run: RunFolder, after: str = "step", *, reason: str = "") -> Path:
@@ -293,13 +297,31 @@ def remove(run: RunFolder) -> None:
     """Remove a run that is over, with everything in its folder.
 
     Raises:
-        RunError: The run is live, or the folder cannot be removed.
+        RunError: The run is live, the folder may not be a run's at all, or cannot be removed.
     """
     if run.path.is_symlink():
         run.path.unlink()
         return
+    if not _is_ours(run):
+        raise RunError(
+            Problem(
+                f"{run.path} holds no run.json of a run; it may be no run's folder, and is kept",
+                remedy="Look into it, and remove it by hand if nothing in it is needed.",
+            )
+        )
     with _over(run, "removed"):
         # Gone from every list in one step, however long removing takes.
         hidden = run.path.parent / f".removing-{new_id()}"
         run.path.rename(hidden)
         shutil.rmtree(hidden)
+
+
+def _is_ours(run: RunFolder) -> bool:
+    """Tell whether a folder is surely a run's: by its `run.json`, or else by where it lies."""
+    identity = run.identity()
+    known = identity.get("id")
+    if identity.get("v") == 1 and isinstance(known, str) and known:
+        return True
+    # Broken runs must go too, but a status.json alone may lie in anybody's folder.
+    place = run.path.absolute()
+    return bool(_DAY.fullmatch(place.parent.name) and _TIME.match(place.name))
