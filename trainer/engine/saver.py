@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
@@ -17,6 +16,7 @@ from trainer.engine import rng
 from trainer.engine.files import CheckpointWriter, Job
 from trainer.engine.keep import Kept, SavePlan
 from trainer.engine.loops import ValidationCut
+from trainer.engine.moment import Moment, epochs_of, own_state
 from trainer.engine.optim import override
 from trainer.engine.ranks import Ranks
 from trainer.engine.requests import Stop
@@ -29,18 +29,7 @@ if TYPE_CHECKING:
     from trainer.engine.data import EngineData
     from trainer.engine.session import Session
 
-FORMAT = 1
 KEY = "traindeck"
-
-
-@dataclass
-class _Resume:
-    """What a loaded checkpoint still has to put back, once the loops stand where it was made."""
-
-    random_state: Mapping[str, Any] | None = None
-    metrics: dict[str, Any] = field(default_factory=dict)
-    validation: bool = False
-    scale: float | None = None
 
 
 class Saver(Checkpoint):
@@ -77,7 +66,7 @@ class Saver(Checkpoint):
         self._saved_at: int | None = None
         self._candidate: float | None = None
         self._before_validation: dict[str, Any] | None = None
-        self._resume = _Resume()
+        self._moment = Moment()
         self._settings = dict(session.config["trainer"])
         self.resumed = False
         self.stopped: Stop | None = None
@@ -99,29 +88,15 @@ class Saver(Checkpoint):
 
     def restore_moment(self) -> None:
         """Put random states and metrics back to the instant of the checkpoint; once."""
-        waiting = self._resume
-        if waiting.random_state is not None:
-            rng.restore(waiting.random_state)
-            waiting.random_state = None
-        if waiting.metrics:
-            trainer = self._live()
-            device = trainer.strategy.root_device
-            trainer._logger_connector._callback_metrics.update(
-                {name: _to(value, device) for name, value in waiting.metrics.items()}
-            )
-            waiting.metrics = {}
+        self._moment.restore(self._live())
 
     def rescale(self, progress: _ProcessedTracker) -> None:
         """Count batches of another size or share: as many samples lie behind as before."""
-        scale, self._resume.scale = self._resume.scale, None
-        if scale is not None:
-            done = min(int(progress.completed * scale), int(self._live().num_training_batches) - 1)
-            progress.ready = progress.started = progress.processed = progress.completed = done
+        self._moment.rescale(progress, self._live().num_training_batches)
 
     def take_pending_validation(self) -> bool:
         """Tell, once, whether the checkpoint was made in front of a validation that is due."""
-        pending, self._resume.validation = self._resume.validation, False
-        return pending
+        return self._moment.take_validation()
 
     def take_first_validation(self) -> bool:
         """Tell, once, whether a validation was asked for before a resumed training goes on."""
@@ -274,27 +249,11 @@ class Saver(Checkpoint):
             return
         self.resumed = True
         self._saved_at = checkpoint["global_step"]
-        epoch, batches = own["epoch"], own["batches"]
-        rank, ranks = self._session.rank, own["ranks"]
-        # More ranks than then: the new ones go on from their seed.
-        mine = ranks[rank] if rank < len(ranks) else {}
-        self._resume = _Resume(
-            mine.get("random_state"), dict(own["metrics"]), validation=own["validation"]
-        )
+        self._moment = Moment.of(own, self._session.rank)
         self._data.build_train()
-        then, now = own["geometry"], self._data.geometry()
-        if batches and then and now and (then != now):
-            if then["samples"] != now["samples"]:
-                self._session.events.log(
-                    "warning",
-                    f"the data set has {now['samples']} samples and had {then['samples']} when the "
-                    "checkpoint was made; the epoch goes on at the same share of it",
-                )
-            self._resume.scale = (then["batch_size"] * then["world_size"] * now["samples"]) / (
-                now["batch_size"] * now["world_size"] * then["samples"]
-            )
-            batches = int(batches * self._resume.scale)
-        self._data.seek(epoch, batches, mine.get("loader"))
+        told = self._moment.seek(own, self._data, self._session.rank)
+        if told:
+            self._session.events.log("warning", told)
 
     # ---- inside ----------------------------------------------------------------------------
 
@@ -376,7 +335,7 @@ class Saver(Checkpoint):
 
     def _epoch_number(self) -> int:
         """Give the epoch under way or just completed, counted from 1."""
-        progress = _epochs(self._live())
+        progress = epochs_of(self._live())
         return int(max(progress.started, progress.completed, 1))
 
     def _save(
@@ -395,7 +354,7 @@ class Saver(Checkpoint):
         facts: dict[str, Any] = {"step": trainer.global_step, "epoch": epoch, "reason": reason}
         job = self._kept.job(epoch=epoch, best=best, last=last, facts=facts)
         checkpoint = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
-        own = self._own_state()
+        own = own_state(trainer, self._data, self._ranks)
         if instead is not None:
             checkpoint["callbacks"] = instead["callbacks"] | {self.state_key: self.state_dict()}
             checkpoint["loops"]["fit_loop"] = instead["fit_loop"]
@@ -413,23 +372,6 @@ class Saver(Checkpoint):
             )
         facts["pause_s"] = round(time.perf_counter() - began, 6)
         self._writer.write(snapshot, job)
-
-    def _own_state(self) -> dict[str, Any]:
-        trainer = self._live()
-        loop = trainer.fit_loop
-        epochs = _epochs(trainer)
-        mid_epoch = epochs.started > epochs.processed
-        batches = loop.epoch_loop.batch_progress.current.completed if mid_epoch else 0
-        mine = {"random_state": rng.capture(), "loader": self._data.mark(batches)}
-        return {
-            "format": FORMAT,
-            "epoch": epochs.processed,
-            "batches": batches,
-            "geometry": self._data.geometry(),
-            "ranks": self._ranks.gather(mine),
-            "metrics": dict(trainer.callback_metrics),
-            "validation": False,
-        }
 
     def _report(self, job: Job, size: int, error: Exception | None) -> None:
         """Tell the events how a job ended; runs in the writer's thread."""
@@ -454,14 +396,6 @@ class Saver(Checkpoint):
             events.emit("checkpoint", path=str(path), kind=kind, bytes=size, **job.facts)
 
 
-def _epochs(trainer: pl.Trainer) -> _ProcessedTracker:
-    return cast("_ProcessedTracker", trainer.fit_loop.epoch_progress.current)
-
-
 def _versions(module: torch.nn.Module) -> list[tuple[int, int]]:
     """Give what changes when a weight is replaced or written to."""
     return [(p.data_ptr(), p._version) for p in module.parameters()]
-
-
-def _to(value: Any, device: torch.device) -> Any:
-    return value.to(device) if isinstance(value, torch.Tensor) else value
