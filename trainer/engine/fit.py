@@ -45,16 +45,21 @@ class End:
     exit_code: int
 
 
-def fit(run_folder: Path) -> int:
+def fit(run_folder: Path, requests: Requests | None = None) -> int:
     """Train as the folder's `config.yaml` says, and give the process's exit code.
 
-    0 completed or stopped on request, 1 failed, 2 the config is at fault and nothing was trained,
-    3 timeout, 4 out of memory, 130 interrupted.
+    Args:
+        run_folder: The run's folder.
+        requests: What was asked of this process before now.
+
+    Returns:
+        0 completed or stopped on request, 1 failed, 2 the config is at fault and nothing was
+        trained, 3 timeout, 4 out of memory, 130 interrupted.
     """
     run = RunFolder(Path(run_folder).absolute())
     build.quiet()
     try:
-        session, beat = open_session(run)
+        session, beat = open_session(run, requests or Requests())
     except TraindeckError as error:  # nobody to tell yet but the person
         print(f"{error.title}: {error}", file=sys.stderr)
         return error.exit_code
@@ -107,7 +112,7 @@ def train(session: Session, run: RunFolder, chosen_checkpoint: str) -> End:
     return end_of(trainer, saver)
 
 
-def open_session(run: RunFolder) -> tuple[Session, TrainerBeat]:
+def open_session(run: RunFolder, requests: Requests) -> tuple[Session, TrainerBeat]:
     """Read the config and open what this process writes; only rank 0 writes anything.
 
     Raises:
@@ -128,7 +133,7 @@ def open_session(run: RunFolder) -> tuple[Session, TrainerBeat]:
         folder=run.path,
         config=config,
         events=events,
-        requests=Requests(),
+        requests=requests,
         rank=rank,
         beat=beat if rank == 0 else None,
         attempt=beat.attempt,
