@@ -39,8 +39,10 @@ class Problem:
     def __str__(self) -> str:
         """Give the problem as one line of text."""
         place = f"{self.where}: " if self.where else ""
-        remedy = f" {self.remedy}" if self.remedy else ""
-        return f"{place}{self.what}{remedy}"
+        if not self.remedy:
+            return f"{place}{self.what}"
+        stop = "" if self.what.endswith((".", "!", "?", ":", "…")) else "."
+        return f"{place}{self.what}{stop} {self.remedy}"
 
 
 class TraindeckError(Exception):

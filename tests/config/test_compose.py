@@ -268,14 +268,46 @@ class TestOwnPrimary:
 
 class TestDiff:
     def test_against_the_defaults(self) -> None:
-        composed = compose(["trainer.max_epochs=3", "data.chunk=5", "model=gpt_small"])
-        base = defaults_of(composed)
-        assert base.choices["model"] == "gpt_small"
-        changes = {change.key: change for change in diff(base, composed)}
-        assert set(changes) == {"trainer.max_epochs", "data.chunk"}
+        composed = compose(["trainer.max_epochs=3", "data.chunk=5", "model=gpt_nano"])
+        changes = {change.key: change for change in diff(defaults_of(composed), composed)}
+        assert {"trainer.max_epochs", "data.chunk", "model.dim", "model.layers"} <= set(changes)
+        assert changes["model.dim"].new == 64, "another model is a difference"
         assert changes["data.chunk"].kind == "added"
         assert str(changes["trainer.max_epochs"].origin) == "override trainer.max_epochs=3"
         assert not diff(compose(), defaults_of(compose()))
+
+    def test_another_recipe_is_compared_with_its_own_parts(
+        self, project: Path, write: Write
+    ) -> None:
+        write(
+            project,
+            {
+                "profiles/model/waves.yaml": "name: waves\nwidth: 3\n",
+                "profiles/data/waves.yaml": "name: waves\n",
+                "profiles/preset/waves.yaml": (
+                    "# @package _global_\ndefaults:\n  - override /model: waves\n"
+                    "  - override /data: waves\n  - _self_\n"
+                    "run: {recipe: waves}\nseed: 7\n"
+                ),
+            },
+        )
+        composed = compose(["waves", "model.width=5"])
+        changes = {change.key: change for change in diff(defaults_of(composed), composed)}
+        assert (changes["model.width"].old, changes["model.width"].new) == (3, 5)
+        assert {"seed", "run.recipe"} <= set(changes)
+
+    def test_a_train_yaml_that_is_passed_over_is_told_and_a_broken_one_is_an_error(
+        self, project: Path, write: Write
+    ) -> None:
+        write(project, {"train.yaml": "trainer: {max_epochs: 5}\n"})
+        assert "train.yaml is not used" in " ".join(compose().notes)
+        write(project, {"train.yaml": "{\n"})
+        assert "train.yaml:2:1" in said()
+
+    def test_both_ends_of_training_are_told(self) -> None:
+        notes = " ".join(compose(["trainer.max_epochs=3", "trainer.max_steps=10"]).notes)
+        assert "whichever comes first" in notes
+        assert "whichever" not in " ".join(compose(["trainer.max_steps=10"]).notes)
 
     def test_between_profiles_presets_and_runs(self, project: Path) -> None:
         a, b = side(["trainer/ci_fast"]), side(["trainer/kaggle_safe.yaml"])

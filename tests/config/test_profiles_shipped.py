@@ -95,8 +95,8 @@ def test_the_composition_order_lets_a_trainer_win_over_what_it_touches() -> None
     primary = yaml.safe_load((profiles.FOLDER / "config.yaml").read_text(encoding="utf-8"))
     order = [next(iter(e)) if isinstance(e, dict) else e for e in primary["defaults"]]
     assert order == [
-        "hardware", "data", "model", "loss", "optimizer", "scheduler", "dataloader", "logger",
-        "callbacks", "limits", "trainer", "preset", "_self_",
+        "_self_", "hardware", "data", "model", "loss", "optimizer", "scheduler", "dataloader",
+        "logger", "callbacks", "limits", "trainer", "preset",
     ]  # fmt: skip
     made = config("trainer=kaggle_safe", "dataloader=workers", "limits=ci")
     assert made["dataloader"]["batch_size"] == 32

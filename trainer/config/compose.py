@@ -128,6 +128,7 @@ def _compose(
     first = find_primary(sources, config_file, cwd) if own else built_in_primary(sources)
     tree = build(sources, parsed, SchemaRules(), first.path, first.extra)
     tree.problems[:0] = problems
+    tree.notes += first.notes
     if first.shown and config_file is None:
         tree.notes.insert(0, f"{first.shown} is used as the primary file")
     how = {"sources": sources, "config_file": config_file, "cwd": cwd}
@@ -190,11 +191,14 @@ def settle(
 
 
 RECIPE_GROUPS = ("data", "model", "loss", "callbacks")
-"""The groups that make a recipe: a diff against the defaults keeps their options."""
+"""The groups that make a recipe."""
 
 
 def defaults_of(composed: Composed) -> Composed:
-    """Compose what a config is compared with: its recipe, every other group's default, no overrides.
+    """Compose what a config is compared with: every group's default option, and no overrides.
+
+    Where the config belongs to another recipe than the default one (`run.recipe`), its data, model,
+    loss and callbacks are kept, since those of the default recipe say nothing about it.
 
     Raises:
         ConfigError: The profiles have changed since, and no longer compose.
@@ -203,12 +207,18 @@ def defaults_of(composed: Composed) -> Composed:
     sources: Sources = how["sources"] if how else search_path()
     cwd: Path = how["cwd"] if how else Path.cwd()
     plain = _compose((), sources, None, cwd, check=False, own=False)
+    if _recipe(composed) == _recipe(plain):
+        return plain
     kept = tuple(
         f"{group}={option}"
         for group, option in composed.choices.items()
         if group in RECIPE_GROUPS and plain.choices.get(group) != option
     )
     return _compose(kept, sources, None, cwd, check=False, own=False) if kept else plain
+
+
+def _recipe(composed: Composed) -> Any:
+    return (composed.config.get("run") or {}).get("recipe")
 
 
 def side(

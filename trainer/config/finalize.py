@@ -30,7 +30,7 @@ def finalize(
 
     Args:
         config: The composed, resolved config in canonical keys; it is not changed.
-        provenance: For each dotted key what set it; for later rules, none looks at it yet.
+        provenance: For each dotted key what set it.
 
     Returns:
         The final config, notes for the person, and for each key set here the reason.
@@ -45,9 +45,28 @@ def finalize(
     _numbers(final)
     _device(final, reasons)
     _precision(final, notes, reasons)
+    notes += _two_ends(final, provenance or {})
     notes += _not_acted_on(final)
-    del provenance
     return final, notes, reasons
+
+
+def _two_ends(config: dict[str, Any], provenance: Mapping[str, Any]) -> list[str]:
+    """Say so where both ends of training are set: the person may have thought of one only."""
+    trainer = config.get("trainer")
+    if not isinstance(trainer, dict):
+        return []
+    ends = {
+        key: value
+        for key in ("max_epochs", "max_steps")
+        if isinstance(value := trainer.get(key), int) and value > 0
+    }
+    if len(ends) < 2:
+        return []
+    texts = [
+        f"trainer.{key}={value} ({provenance.get(f'trainer.{key}', 'unknown')})"
+        for key, value in ends.items()
+    ]
+    return [f"training ends at {' or '.join(texts)}, whichever comes first"]
 
 
 def _numbers(config: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 `--config FILE.yaml` names it, whatever it holds. Otherwise it is `train.yaml` or `config.yaml` with a
 defaults list in the project's profiles folder, or in the project's folder itself; there the list must
 name a group that we know, so that another program's `config.yaml`, or a run's, is never picked up by
-accident.
+accident. A `train.yaml` that is passed over is told in a note, and one that is broken is an error.
 
 Its defaults list chooses options as overrides do (below those typed on the command line), and adds
 the groups that the built-in list lacks. Its own values lie above every group's, or below them if
@@ -14,7 +14,7 @@ its `_self_`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainer.config.entries import Entry
@@ -23,7 +23,8 @@ from trainer.config.sources import PRIMARY, Found, Source, Sources
 from trainer.config.text import clean
 from trainer.errors import ConfigError, Problem
 
-NAMES = ("train.yaml", "config.yaml")
+OURS = "train.yaml"
+NAMES = (OURS, "config.yaml")
 COMBINED = "_traindeck_primary_"
 OWN = "_traindeck_own_"
 BUILT_IN = "_traindeck_built_in_"
@@ -38,11 +39,13 @@ class Primary:
         path: The primary file's path below the folders, or a name in `extra`.
         extra: Profiles made here, by that name.
         shown: The person's own file as shown; empty if there is none.
+        notes: Which files were passed over although they may have been meant.
     """
 
     path: str
     extra: dict[str, Profile]
     shown: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def primary(sources: Sources, config_file: Path | None, cwd: Path) -> Primary:
@@ -52,9 +55,10 @@ def primary(sources: Sources, config_file: Path | None, cwd: Path) -> Primary:
         ConfigError: The own file is missing, cannot be read, or is no YAML.
     """
     built_in = _built_in(sources)
-    own = _asked_for(config_file, cwd) if config_file is not None else _found(sources, cwd)
+    notes: list[str] = []
+    own = _asked_for(config_file, cwd) if config_file is not None else _found(sources, cwd, notes)
     if own is None:
-        return built_in_primary(sources)
+        return replace(built_in_primary(sources), notes=tuple(notes))
     entries = _combined(built_in, own)
     combined = Profile({}, {}, entries, None, own.shown, own.path, own.kind)
     content = Profile(own.values, own.origins, None, own.package, own.shown, own.path, own.kind)
@@ -87,7 +91,7 @@ def _asked_for(config_file: Path, cwd: Path) -> Profile:
     return read(str(path), shown, "config")
 
 
-def _found(sources: Sources, cwd: Path) -> Profile | None:
+def _found(sources: Sources, cwd: Path, notes: list[str]) -> Profile | None:
     places = [Path(source.root) for source in sources.folders if source.kind == "project"]
     for folder in (*places, cwd):
         if folder.is_dir() and folder.samefile(sources.folders[-1].root):
@@ -101,13 +105,19 @@ def _found(sources: Sources, cwd: Path) -> Profile | None:
             try:
                 profile = load(found)
             except ConfigError:
-                # In our own folder it is meant for us and must be mended; elsewhere it may be anyone's.
-                if folder != cwd:
+                # What bears our own name or lies in our folder is meant for us and must be mended; a
+                # config.yaml elsewhere may be anyone's.
+                if folder != cwd or name == OURS:
                     raise
                 continue
             # Our own folder holds nothing that is not for us.
             if _names_our_groups(profile, sources) or (folder != cwd and profile.defaults):
                 return profile
+            if name == OURS:
+                notes.append(
+                    f"{shown} is not used: no group of profiles stands in a defaults list of it "
+                    f"(--config {shown} takes it as it is)"
+                )
     return None
 
 
