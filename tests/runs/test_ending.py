@@ -80,6 +80,12 @@ def _own(state: str, reason: str = "own words") -> Status:
         (SEGV, None, {}, "failed", "crashed with SIGSEGV"),
         (-40, None, {}, "failed", "crashed with signal 40"),
         (1, _own("running"), {}, "failed", "exit code 1"),
+        (0, None, {"engine": True}, "failed", "it ended without saying how"),
+        (0, _own("running"), {"engine": True}, "failed", "it ended without saying how"),
+        (0, _own("stopping"), {"engine": True}, "stopped", "own words"),
+        (0, None, {"engine": True, "cause": "stop", "why": "asked"}, "stopped", "asked"),
+        (0, None, {"engine": True, "cause": "timeout", "why": "limit"}, "timeout", "limit"),
+        (0, _own("running"), {}, "completed", ""),
     ],
 )
 def test_ends(

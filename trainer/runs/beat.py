@@ -28,6 +28,8 @@ from trainer.runs.status import TERMINAL, State, Status, known_state, read_statu
 
 # How long the end is retried on a full disk before the process goes without.
 _END_PATIENCE = 5.0
+# What a pipe takes in one go on every system that we know.
+_MOST_ON_PIPE = 16_000
 # The remaining time is judged by the rate of so long: the recent one, not the average.
 RATE_SECONDS = 60.0
 
@@ -73,6 +75,7 @@ class TrainerBeat:
             resume = str(self.run.path / resume)
         self.attempt = attempt if isinstance(attempt, int) and attempt > 0 else 1
         self.resume = resume if isinstance(resume, str) else ""
+        self._last_word = orders.pipe_of(told) if self._supervisor is not None else None
         self._pid = os.getpid()
         self._began = time.monotonic()
         self._fields: dict[str, Any] = {
@@ -83,6 +86,8 @@ class TrainerBeat:
             "boot_id": proc.boot_id(),
             "pid": self._pid,
             "pid_start": proc.process_start_time(self._pid),
+            # Where a wrapper started this process, the session tells that it belongs to the run.
+            "sid": os.getsid(0),
             "started": time.time(),
             "ended": None,
             "exit_code": None,
@@ -210,6 +215,7 @@ class TrainerBeat:
             "exit_code": exit_code,
             "ended": time.time(),
         }
+        self._say_last_word()
         deadline = time.monotonic() + _END_PATIENCE
         while not self._write(sync=True) and time.monotonic() < deadline:
             time.sleep(0.2)
@@ -219,6 +225,21 @@ class TrainerBeat:
             # The process may go on, and this or another one may train in this folder again.
             os.close(self._lock)
             self._lock = None
+
+    def _say_last_word(self) -> None:
+        """Tell the supervisor the end without the disk, which may be full."""
+        if self._last_word is None:
+            return
+        record = {**self._fields, "heartbeat": time.time(), "progress": self._progress}
+        try:
+            line = dumps(record).encode()
+            if len(line) > _MOST_ON_PIPE:
+                line = dumps({**record, "progress": {}, "reason": record["reason"][:2000]}).encode()
+            os.set_blocking(self._last_word, False)
+            os.write(self._last_word, line + b"\n")
+        except (OSError, TypeError, ValueError):
+            # Nobody listens any more; the file has to do.
+            return
 
     def _claim(self) -> None:
         """Take the folder for this process, as a supervisor would have."""

@@ -11,7 +11,16 @@ from typing import Any
 from trainer.runs import ending
 from trainer.runs.enforce import Enforcer
 from trainer.runs.layout import RunFolder
-from trainer.runs.orders import ENV_ATTEMPT, ENV_RESUME, ENV_RUN, ENV_SUPERVISOR
+from trainer.runs.orders import (
+    ENV_ATTEMPT,
+    ENV_END,
+    ENV_RESUME,
+    ENV_RUN,
+    ENV_SUPERVISOR,
+    describe_pipe,
+)
+
+_MOST_SAID = 1 << 20
 
 
 def program_of(identity: Mapping[str, Any]) -> list[str]:
@@ -67,18 +76,27 @@ class Child:
         if resume:
             environment[ENV_RESUME] = str(run.path / resume)
         cwd = identity.get("cwd")
-        with run.output.open("ab") as output:
-            self.output_from = output.tell()
-            process = subprocess.Popen(
-                program_of(identity),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=cwd if isinstance(cwd, str) else None,
-                env=environment,
-                start_new_session=True,
-                pass_fds=keep_open,
-            )
+        self._ear, mouth = os.pipe()
+        try:
+            os.set_blocking(self._ear, False)
+            environment[ENV_END] = describe_pipe(mouth)
+            with run.output.open("ab") as output:
+                self.output_from = output.tell()
+                process = subprocess.Popen(
+                    program_of(identity),
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    cwd=cwd if isinstance(cwd, str) else None,
+                    env=environment,
+                    start_new_session=True,
+                    pass_fds=(mouth, *keep_open),
+                )
+        except BaseException:
+            os.close(self._ear)
+            raise
+        finally:
+            os.close(mouth)
         self.pid = process.pid
         # We wait for it ourselves; this only keeps Popen from doing so as well.
         process.returncode = 0
@@ -117,3 +135,13 @@ class Child:
             "max_rss_bytes": usage.ru_maxrss * scale,
         }
         return os.waitstatus_to_exitcode(raw), used
+
+    def said(self) -> bytes:
+        """Give what it has said on the pipe that it inherited (`trainer.runs.beat`), once."""
+        try:
+            return os.read(self._ear, _MOST_SAID)
+        except BlockingIOError:
+            # Something that it has started keeps the pipe open.
+            return b""
+        finally:
+            os.close(self._ear)

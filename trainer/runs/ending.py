@@ -76,6 +76,7 @@ def conclude(
     returncode: int,
     own: Status | None,
     *,
+    engine: bool = False,
     cause: str = "",
     why: str = "",
     kernel_evidence: Callable[[int | None], str] = lambda _: "",
@@ -85,7 +86,8 @@ def conclude(
 
     Args:
         returncode: As `subprocess` gives it: the exit code, or minus the signal's number.
-        own: The end that the process itself recorded in this attempt, if it did.
+        own: What the process itself said last in this attempt: its end, or what it was at.
+        engine: Whether it is our own engine, which never ends well without saying so.
         cause: Why the supervisor had asked it to end: "", "stop", "timeout", "memory", "kill".
         why: That cause in words.
         kernel_evidence: Says, when asked, what shows that the kernel killed this process for
@@ -114,6 +116,10 @@ def conclude(
         return _by_signal(number, cause, why, kernel_evidence, tail)
     if cause in (TIMEOUT, MEMORY, KILL):
         return End(_state_for(cause), code, None, why)
+    if code == 0 and own is not None and own.state is State.STOPPING:
+        return End(State.STOPPED, 0, None, why or own.reason)
+    if code == 0 and engine and cause != STOP:
+        return End(State.FAILED, 0, None, "it ended without saying how")
     if code == 0:
         return End(State.STOPPED if cause == STOP else State.COMPLETED, 0, None, why)
     if cause == STOP or code == 130:

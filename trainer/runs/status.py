@@ -197,6 +197,9 @@ def read_status(run: RunFolder | Path | str, *, now: float | None = None) -> Sta
     if trainer is not None and main and trainer.attempt != status.attempt:
         # Left over from an attempt before this one, which has not come to write yet.
         trainer = None
+    if trainer is not None and status.pid is not None and not _speaks_for(own, status):
+        # Somebody else has found the folder and beats.
+        trainer = None
     if trainer is not None:
         status = _merge(status, trainer)
     if main_problem:
@@ -227,6 +230,12 @@ def read_status(run: RunFolder | Path | str, *, now: float | None = None) -> Sta
     else:
         reason = f"no heartbeat from {status.host or 'its host'}"
     return replace(status, state=State.LOST, reason=reason, ended=status.heartbeat)
+
+
+def _speaks_for(own: dict[str, Any], status: Status) -> bool:
+    """Tell whether `status.trainer.json` is by the recorded process or from its session."""
+    pid = _integer(own.get("pid"))
+    return pid in (None, status.pid) or own.get("sid") == status.pid
 
 
 def _living(status: Status, trainer: Status | None, supervised: bool) -> Status:

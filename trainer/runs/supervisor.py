@@ -24,7 +24,8 @@ from trainer.runs.layout import RunFolder, read_json_or_empty, write_json_atomic
 from trainer.runs.limits import Limits
 from trainer.runs.queue import DeviceQueue
 from trainer.runs.record import new_record
-from trainer.runs.status import TERMINAL, State, Status, known_state, parse, read_status
+from trainer.runs.status import State, read_status
+from trainer.runs.voice import Voice
 
 _TICK = 0.25
 _BEAT = 1.0
@@ -51,8 +52,6 @@ class Supervisor:
         # Only our own engine is sure to beat; any other program runs as soon as it exists.
         self._engine = "trainer.engine" in self._argv
         self._queue: DeviceQueue | None = None
-        self._trainer: Status | None = None
-        self._trainer_stamp = 0
         self._inbox: control.Inbox | None = None
         self._terms = 0
         self._beat_at = 0.0
@@ -182,20 +181,25 @@ class Supervisor:
             self._finish(_failed(f"the training process could not be started: {error}"))
             return
         force = Enforcer(self.run, self.limits, child.pid)
+        voice = Voice(self.run, child.pid, self._record["pid_start"], self._record["attempt"])
         while not child.exited():
-            self._look_at_trainer()
-            self._answer_requests(force)
-            force.tick(listens=self._engine or self._trainer is not None)
+            if voice.look() in (State.RUNNING, State.STOPPING) and voice.status:
+                self._record.update(state=voice.status.state, reason=voice.status.reason)
+            self._record["progress"] = voice.progress or self._record["progress"]
+            listens = self._engine or voice.status is not None
+            self._answer_requests(force, listens)
+            force.tick(listens=listens)
             if force.cause:
                 self._record.update(state=State.STOPPING, reason=force.why)
             self._publish_if_due()
             self._sleep(force.due)
         returncode, self._record["usage"] = child.reap(force)
-        self._look_at_trainer()
-        own = self._trainer
+        own = voice.last_word(returncode, child.said())
+        self._record["progress"] = voice.progress or self._record["progress"]
         end = ending.conclude(
             returncode,
-            own if own is not None and own.state in TERMINAL else None,
+            own,
+            engine=self._engine,
             cause=force.cause,
             why=force.why,
             # What its workers held is not known by itself; the one that names them is believed.
@@ -226,24 +230,7 @@ class Supervisor:
         self._publish(sync=True)
         return child
 
-    def _look_at_trainer(self) -> None:
-        """Take over state and progress from the trainer's own file if it has changed."""
-        try:
-            stamp = self.run.trainer_status.stat().st_mtime_ns
-        except OSError:
-            return
-        if stamp == self._trainer_stamp:
-            return
-        self._trainer_stamp = stamp
-        raw = read_json_or_empty(self.run.trainer_status)
-        if raw.get("attempt") != self._record["attempt"] or not known_state(raw.get("state")):
-            return
-        self._trainer = parse(raw)
-        self._record["progress"] = raw.get("progress") or self._record["progress"]
-        if self._trainer.state in (State.RUNNING, State.STOPPING):
-            self._record.update(state=self._trainer.state, reason=self._trainer.reason)
-
-    def _answer_requests(self, force: Enforcer) -> None:
+    def _answer_requests(self, force: Enforcer, listens: bool) -> None:
         """Kill on request; stop programs that know nothing of control files by signal."""
         assert self._inbox is not None
         while self._terms > 0:
@@ -255,7 +242,7 @@ class Supervisor:
             if each.kind == "kill":
                 control.done(each)
                 force.kill(each.reason or "killed on request")
-            elif each.kind == "stop" and not self._engine and self._trainer is None:
+            elif each.kind == "stop" and not listens:
                 control.done(each)
                 force.stop(each.reason or "stopped on request")
 
