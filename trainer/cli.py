@@ -172,7 +172,13 @@ def logs(**options: Any) -> int:
 
 @cli.group(cls=Group, invoke_without_command=True)
 @RUNS_DIR
-@click.option("--state", "states", multiple=True, help="Only runs in this state.")
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    help="Only runs in this state, or in these: running,queued.",
+    shell_complete=complete("state"),
+)
 @click.option("--tag", "tags", multiple=True, help="Only runs with this tag.")
 @click.option("--name", help="Only runs whose name holds this text.")
 @click.option("-n", "--limit", type=click.IntRange(min=1), help="At most this many, newest first.")
@@ -306,6 +312,11 @@ def completion(shell: str) -> int:
     """
     from click.shell_completion import get_completion_class
 
+    if shell == "bash":
+        from trainer.commands.complete import BASH
+
+        click.echo(BASH, nl=False)
+        return EXIT_OK
     kind = get_completion_class(shell)
     if kind is None:
         raise TraindeckError(Problem(f"no completion for {shell}"))

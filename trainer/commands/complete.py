@@ -5,6 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+BASH = """\
+_traindeck_completion() {
+    # The words as typed: bash itself breaks them at '=' and ':'.
+    local line=${COMP_LINE:0:COMP_POINT} words word reply
+    read -ra words <<< "$line"
+    [[ $line == *[[:space:]] ]] && words+=("")
+    word=${words[${#words[@]}-1]}
+    COMPREPLY=()
+    while IFS=, read -r _ reply; do
+        # What stands before the last break is on the line already.
+        COMPREPLY+=("${reply#"${word%"${word##*[=:]}"}"}")
+        [[ $reply == *[=.] ]] && compopt -o nospace
+    done < <(COMP_WORDS="${words[*]}" COMP_CWORD=$((${#words[@]} - 1)) \\
+        _TRAINDECK_COMPLETE=bash_complete "$1")
+}
+complete -o nosort -F _traindeck_completion traindeck
+"""
+"""Completion for bash; click's own loses what stands before an `=`."""
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -13,13 +32,21 @@ def candidates(kind: str, incomplete: str, params: Mapping[str, Any]) -> list[st
     """Give what may stand at this place of the command line.
 
     Args:
-        kind: "overrides", "run", "group" or "key".
+        kind: "overrides", "run", "state", "group", "profile" or "key".
         incomplete: What has been typed of the word.
         params: The options typed so far.
     """
     try:
         if kind == "run":
             words = _runs(params)
+        elif kind == "state":
+            from trainer.runs.status import State
+
+            words = [str(state) for state in State]
+        elif kind == "profile":
+            from trainer.config.sources import list_groups
+
+            words = [f"{group}/" for group in list_groups(params.get("profiles_dir"))]
         elif kind == "group":
             from trainer.config.sources import list_groups
 
@@ -31,7 +58,7 @@ def candidates(kind: str, incomplete: str, params: Mapping[str, Any]) -> list[st
     except Exception:
         # Completion runs while somebody types: a broken profile must not print a traceback there.
         return []
-    return sorted(word for word in words if word.startswith(incomplete))
+    return sorted({word for word in words if word.startswith(incomplete)})
 
 
 def _keys() -> list[str]:

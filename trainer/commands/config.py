@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.commands.output import json_line, line, note, table
-from trainer.errors import EXIT_OK, EXIT_WRONG_INPUT, ConfigError, Problem, nearest
+from trainer.errors import EXIT_OK, EXIT_WRONG_INPUT, ConfigError, Problem, RunError, nearest
 from trainer.events.text import clean
 
 if TYPE_CHECKING:
@@ -156,6 +156,13 @@ def diff_runs(*, a: str, b: str, runs_dir: Path, as_json: bool) -> int:
     from trainer.runs.index import find
 
     first, second = find(runs_dir, a), find(runs_dir, b)
+    if first.path == second.path:
+        raise RunError(
+            Problem(
+                f"'{a}' and '{b}' are the same run, {first.id}.",
+                remedy="A name means the newest run of that name; ids are in: traindeck runs",
+            )
+        )
     changes = compare(load_run(first.config), load_run(second.config))
     if as_json:
         json_line({"a": first.id, "b": second.id, "diff": change_rows(changes)})
@@ -216,7 +223,6 @@ def _compose(
 def _base(against: str, profiles_dir: Path | None, runs_dir: Path) -> Composed:
     """Read `--against`: a run, a resolved config, or profiles and overrides apart by blanks."""
     from trainer.config.compose import load_run, side
-    from trainer.errors import RunError
     from trainer.runs.index import find
 
     words = against.split()

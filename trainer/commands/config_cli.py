@@ -99,7 +99,7 @@ def profiles_list(**options: Any) -> int:
 
 
 @profiles.command("new")
-@click.argument("name", metavar="GROUP/NAME")
+@click.argument("name", metavar="GROUP/NAME", shell_complete=complete("profile"))
 @click.option("--from", "copy_from", metavar="OPTION", help="Copy this option of the group.")
 @PROFILES_DIR
 def profiles_new(**options: Any) -> int:

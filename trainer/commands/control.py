@@ -25,11 +25,11 @@ def live(runs_dir: Path, name: str) -> RunFolder:
     run = find(runs_dir, name)
     status = read_status(run)
     if status.state in TERMINAL:
+        completed = status.state == State.COMPLETED
         raise RunError(
             Problem(
                 f"run {run.id} is not running: {status.state}.",
-                str(run.path),
-                f"Go on with it: traindeck resume {run.id}",
+                remedy="" if completed else f"Go on with it: traindeck resume {run.id}",
             )
         )
     return run
@@ -66,6 +66,13 @@ def ask(*, kind: str, run: str, runs_dir: Path, no_wait: bool) -> int:
     from trainer.runs import manage
 
     folder = live(runs_dir, run)
+    if read_status(folder).state == State.QUEUED:
+        raise RunError(
+            Problem(
+                f"run {folder.id} waits in the queue and has nothing to answer with yet.",
+                remedy=f"See when it starts: traindeck watch {folder.id}",
+            )
+        )
     reader = EventReader(folder.events)
     while reader.poll().more:
         pass

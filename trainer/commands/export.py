@@ -39,6 +39,8 @@ def export(
             hint = nearest(wanted, names) or f"It has: {', '.join(names)}."
             raise RunError(Problem(f"the run has no metric '{wanted}'.", "--metric", hint))
     chosen = list(metrics) or names
+    if metrics:
+        rows = [row for row in rows if any(name in row["metrics"] for name in chosen)]
     target: AbstractContextManager[TextIO] = (
         nullcontext(sys.stdout)
         if output is None

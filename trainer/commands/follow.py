@@ -245,6 +245,10 @@ def _advice(run: RunFolder, state: State) -> str:
     has_checkpoint = find_checkpoint(run) is not None
     if state == State.COMPLETED:
         return f"traindeck show {run.id}"
+    if run.identity().get("launcher") == "script":
+        return "start the script again"
     if has_checkpoint:
         return f"traindeck resume {run.id}"
-    return f"traindeck logs {run.id}"
+    if state == State.FAILED:
+        return f"traindeck logs {run.id}"
+    return f"traindeck rerun {run.id}"

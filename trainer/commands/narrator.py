@@ -61,6 +61,7 @@ class Narrator:
     _due: float = 0.0
     _said_step: int | None = None
     _last_ts: float = 0.0
+    _broken: set[str] = field(default_factory=set)
 
     def feed(self, event: Mapping[str, Any]) -> Iterator[str]:
         """Take one event; yield the lines that it is worth at once."""
@@ -69,6 +70,7 @@ class Narrator:
         self._last_ts = float(ts) if isinstance(ts, (int, float)) else self._last_ts
         if kind == "metrics":
             self._metrics(event)
+            yield from self._not_finite()
             if any(name.startswith("val/") for name in event.get("metrics") or ()):
                 yield self._say("validated  " + self._shown("val/"))
         elif kind == "run_started":
@@ -156,9 +158,21 @@ class Narrator:
             if value is None:
                 continue
             self.metrics[name] = value
+            if not math.isfinite(value):
+                continue
             best = self.best.get(name)
             if best is None or value < best[0]:
                 self.best[name] = (value, self.step)
+
+    def _not_finite(self) -> Iterator[str]:
+        """Say at once, and once until it is over, that a loss is no number any more."""
+        for name in ("train/loss", "val/loss"):
+            value = self.metrics.get(name)
+            if value is None or math.isfinite(value):
+                self._broken.discard(name)
+            elif name not in self._broken:
+                self._broken.add(name)
+                yield self._say(f"warning  {name} is {number(value)} at step {self.step}")
 
     def _shown(self, prefix: str) -> str:
         return "  ".join(

@@ -31,9 +31,7 @@ CONFIG_FILE = click.option(
     type=click.Path(dir_okay=False, path_type=Path),
     help="A YAML file of your own that overlays the built-in config.",
 )
-QUEUE = click.option(
-    "--queue", is_flag=True, help="Wait until the device is free of other queued runs."
-)
+QUEUE = click.option("--queue", is_flag=True, help="Wait until the device is free of other runs.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 
 

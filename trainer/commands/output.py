@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -87,21 +88,34 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
+def table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: Sequence[int] = (),
+    expendable: Sequence[int] = (),
+) -> None:
     """Print rows in columns; text from files is shown harmlessly and never wrapped or cut.
 
     Args:
         headers: One title a column.
         rows: The cells.
         right: Indexes of the columns to align at the right.
+        expendable: Indexes of the columns that a terminal too narrow for all does without, the
+            least needed first. Away from a terminal every column is printed.
     """
     from rich.cells import cell_len
 
     cells = [list(headers), *([clean(cell) for cell in row] for row in rows)]
     widths = [max(cell_len(row[i]) for row in cells) for i in range(len(headers))]
+    shown = list(range(len(headers)))
+    if sys.stdout.isatty():
+        columns = shutil.get_terminal_size().columns
+        for i in expendable:
+            if sum(widths[n] + 2 for n in shown) - 2 > columns:
+                shown.remove(i)
     for row in cells:
         parts = []
-        for i, cell in enumerate(row):
+        for i, cell in ((n, row[n]) for n in shown):
             padding = " " * (widths[i] - cell_len(cell))
             parts.append(padding + cell if i in right else cell + padding)
         line("  ".join(parts).rstrip())

@@ -46,12 +46,19 @@ def first_sentence(doc: str) -> str:
     return doc.split(". ", 1)[0].rstrip(".")
 
 
-def new(name: str, copy_from: str | None, profiles_dir: Path | None) -> int:
+def new(*, name: str, copy_from: str | None, profiles_dir: Path | None) -> int:
     """Make a profile; see `traindeck profiles new --help`."""
     from trainer.config.scaffold import new_profile
+    from trainer.config.sources import list_groups
 
+    before = list_groups(profiles_dir)
     for path in new_profile(name, folder=profiles_dir or Path("profiles"), copy_from=copy_from):
         line(f"made {path}")
     group, option = name.rsplit("/", 1)
-    line(f"use it with  traindeck train {group}={option}")
+    if group in before:
+        line(f"use it with  traindeck train {group}={option}")
+        return EXIT_OK
+    hint = nearest(group, before)
+    line(f"the group '{group}' is new{'. ' + hint if hint else ''}")
+    line(f"use it with  traindeck train +{group}={option}")
     return EXIT_OK

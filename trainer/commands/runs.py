@@ -33,6 +33,7 @@ def list_runs(
 ) -> int:
     """List runs; see `traindeck runs --help`."""
     known = {str(state) for state in State}
+    states = tuple(word.strip() for state in states for word in state.split(","))
     for state in states:
         if state not in known:
             from trainer.errors import nearest
@@ -57,6 +58,7 @@ def list_runs(
         ["STATE", "ID", "NAME", "STEP", "TRAIN", "VAL", "SMP/S", "ETA", "AGE", "TAGS"],
         [_cells(row, now) for row in rows],
         right=(3, 4, 5, 6, 7, 8),
+        expendable=(9, 6, 4, 8),
     )
     return EXIT_OK
 
@@ -139,11 +141,13 @@ def show(run: str, runs_dir: Path, as_json: bool) -> int:
             if text
         ]
     command = identity.get("command")
-    if isinstance(command, list):
+    if isinstance(command, list) and command:
         import shlex
 
         rows.append(("command", shlex.join(str(word) for word in command)))
-    rows += [("hash", str(identity.get("config_hash", ""))), ("folder", str(folder.path))]
+    if identity.get("config_hash"):
+        rows.append(("hash", str(identity["config_hash"])))
+    rows.append(("folder", str(folder.path)))
     checkpoints = sorted(p.name for p in folder.checkpoints.glob("*.ckpt") if not p.is_symlink())
     rows.append(("checkpoints", ", ".join(checkpoints) or "none"))
     for label, text in rows:

@@ -60,7 +60,7 @@ def train(
         composed,
         runs_dir=runs_dir,
         name=name or composed.config["run"]["name"] or default_name(composed),
-        tags=tags,
+        tags=[tag for tag in tags if tag.strip()],
         command=command,
         queued=queue,
     )
@@ -83,15 +83,14 @@ def resume(
     from trainer.runs.manage import checkpoint_folder, find_checkpoint, prepare_resume
     from trainer.runs.status import State, read_status
 
-    old = find(runs_dir, run)
+    old = _ours(find(runs_dir, run))
     _need_training_packages()
     if not overrides:
         if read_status(old).state == State.COMPLETED:
             raise RunError(
                 Problem(
                     f"run {old.id} has completed; there is nothing left to do.",
-                    str(old.path),
-                    f"Train it for longer: traindeck resume {old.id} trainer.max_steps=N",
+                    remedy=f"Train it for longer: traindeck resume {old.id} trainer.max_steps=N",
                 )
             )
         prepare_resume(old)
@@ -138,7 +137,7 @@ def rerun(
     from trainer.config.onto import compose_onto
     from trainer.runs.index import find
 
-    old = find(runs_dir, run)
+    old = _ours(find(runs_dir, run))
     _need_training_packages()
     new = _copy_of(
         old,
@@ -151,6 +150,18 @@ def rerun(
         tags=tags,
     )
     return _start_and_follow(new, detach=detach, as_json=as_json, interval=interval, queue=queue)
+
+
+def _ours(run: RunFolder) -> RunFolder:
+    """Give the run back if traindeck launched it; a script's run only the script can repeat."""
+    if run.identity().get("launcher") == "script" or not run.config.is_file():
+        raise RunError(
+            Problem(
+                f"run {run.id} was made by a program of its own, not launched by traindeck.",
+                remedy="Start that program again.",
+            )
+        )
+    return run
 
 
 def _copy_of(

@@ -27,6 +27,9 @@ def watch(
     if source == "-":
         return _watch_stream(told)
     path = Path(source)
+    stream = path / "logs" / "events.jsonl"
+    if path.is_dir() and stream.is_file() and not (path / "run.json").exists():
+        path = stream
     if path.is_file():
         return _watch_file(path, told)
     from trainer.runs.index import find
@@ -60,9 +63,14 @@ def _watch_batches(poll: Callable[[], Batch], told: Lines | JsonLines, pause: fl
     """Tell batches until the run in them has ended, the stream closes, or somebody leaves."""
     finished: str | None = None
     garbage = 0
+    silent = True
     with Interrupts() as interrupts:
         while True:
             batch = poll()
+            if silent and pause and not batch.events and not batch.more:
+                unread = f" ({garbage + batch.garbage} lines are none)" if batch.garbage else ""
+                note(f"no events so far{unread}; waiting for some, Ctrl-C leaves")
+            silent = False
             told.events(batch.events)
             told.tick(time.monotonic())
             garbage += batch.garbage
