@@ -388,3 +388,37 @@ def test_no_value_whatever_breaks_the_check(value: Any, key: str) -> None:
     for found in validate(config, {}):
         assert found.what
         assert "\x1b" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("logger.wandb.api_key", "hunter2"),
+        ("logger.mlflow.tracking_uri", "https://me:hunter2@host"),
+        ("data.root", "https://hunter2@host/x"),
+        ("trainer.max_epochs", "https://me:hunter2@host"),
+        ("data.password", 222),
+        ("model.hub", {"auth_token": "hunter2"}),
+    ],
+)
+def test_a_secret_is_refused_and_not_shown(key: str, value: Any) -> None:
+    from trainer.config.provenance import override_origin
+
+    config = config_with(**{key.replace(".", "__"): value})
+    found = validate(config, {key: override_origin(f"{key}={value}")})
+    assert len(found) == 1
+    assert "would be written into the run folder" in found[0].what
+    assert "environment" in found[0].remedy
+    assert "hunter2" not in str(found[0])
+    assert "222" not in str(found[0])
+    assert "override" in found[0].where
+
+
+def test_what_holds_no_secret_may_be_called_so() -> None:
+    config = config_with(
+        data__token=None,
+        model__cls_token=True,
+        model__pad_token="<pad>",
+        model__use_auth_token=False,
+    )
+    assert validate(config, {}) == []

@@ -108,6 +108,25 @@ def test_the_folder_tells_what_is_known(tmp_path):
     assert os.access(watcher.run.command, os.X_OK)
 
 
+def test_a_scripts_secrets_stay_out_of_its_folder(tmp_path, monkeypatch):
+    words = ["python", "x.py", "--api-key", "hunter2", "--token=hunter2", "--lr", "0.1"]
+    monkeypatch.setattr(sys, "orig_argv", [*words, "postgres://me:hunter2@host/db"])
+    model = Model()
+    model.save_hyperparameters({"hf_token": "hunter2", "uri": "http://hunter2@host", "n_tokens": 3})
+
+    watcher, _, _ = train(tmp_path, model=model)
+
+    run = watcher.run
+    config = yaml.safe_load(run.config.read_text())["model"]
+    assert (config["hf_token"], config["n_tokens"]) == ("(hidden)", 3)
+    assert run.identity()["argv"][1:] == [
+        *("x.py", "--api-key", "***", "--token=***", "--lr", "0.1", "postgres://***@host/db")
+    ]
+    assert "A secret was left out" in run.command.read_text()
+    files = [path for path in run.path.rglob("*") if path.is_file()]
+    assert not [path.name for path in files if b"hunter2" in path.read_bytes()]
+
+
 def test_folders_of_the_same_second_differ(tmp_path):
     folders = {script.new_folder(tmp_path, "x", []).path for _ in range(20)}
     assert len(folders) == 20

@@ -155,6 +155,15 @@ def test_names_that_would_leave_the_folder_are_refused(
 def test_secrets_are_not_written_down(tmp_path: Path, composed: Callable[..., Any]) -> None:
     with pytest.raises(RunError, match="WANDB_API_KEY looks like a secret"):
         launch.create(composed(), runs_dir=tmp_path, env={"WANDB_API_KEY": "x"})
+    with pytest.raises(RunError, match="PROXY looks like a secret"):
+        launch.create(composed(), runs_dir=tmp_path, env={"PROXY": "http://me:hunter2@host"})
+    command = ["traindeck", "train", "data.password=hunter2", "--api-key", "hunter2"]
+    run = launch.create(
+        composed(), runs_dir=tmp_path, command=command, env={"TOKENIZERS_PARALLELISM": "true"}
+    )
+    assert run.identity()["command"][2:] == ["data.password=***", "--api-key", "***"]
+    files = [path for path in run.path.rglob("*") if path.is_file()]
+    assert not [path.name for path in files if b"hunter2" in path.read_bytes()]
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path, composed: Callable[..., Any]) -> None:

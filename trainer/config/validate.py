@@ -25,6 +25,7 @@ from trainer.config.torch_rules import (
     text_of,
 )
 from trainer.errors import Problem, nearest
+from trainer.secrets import has_password, is_empty, is_secret_key, mask
 
 _NESTED = (dict, list)
 _INDEX = re.compile(r"\.\d+(?=\.|$)")
@@ -52,6 +53,9 @@ def validate(
     problems += optimizer_problems(config, where)
     problems += scheduler_problems(config, where)
     problems += _together(config, where)
+    secret = {problem.key: problem for problem in _secret_problems(config, where)}
+    # Whatever else is wrong with a secret: its value is not shown.
+    problems = [*secret.values(), *(p for p in problems if not _concerns(p, secret))]
     if not problems:
         return []
     order = {key: at for at, (key, _) in enumerate(_leaves(config, ""))}
@@ -61,7 +65,7 @@ def validate(
 
 def _shown(problem: Problem) -> Problem:
     """Make a problem fit for a terminal: no control characters, nothing endless."""
-    what, where = clean(problem.what), clean(problem.where)
+    what, where = clean(mask(problem.what)), clean(mask(problem.where))
     return Problem(what, where, clean(problem.remedy, limit=1000), problem.key)
 
 
@@ -210,6 +214,27 @@ def _target_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> Ite
             section = ".".join(map(str, path))
             key = f"{section}.{TARGET}" if section else TARGET
             yield Problem(f"'{section}': {wrong[0]}", origin(key, where), wrong[1], key)
+
+
+def _secret_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[Problem]:
+    """What everybody who may read the run folder would read in it."""
+    for key, value in _leaves(config, ""):
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
+            continue
+        text = str(value)
+        if is_secret_key(key) and not is_empty(text):
+            what = f"'{key}' looks like a secret, which would be written into the run folder."
+        elif has_password(text):
+            what = f"'{key}' holds a password, which would be written into the run folder."
+        else:
+            continue
+        remedy = "Set it in the environment instead (such as WANDB_API_KEY)."
+        yield Problem(what, origin(key, where), remedy, key)
+
+
+def _concerns(problem: Problem, keys: Iterable[str]) -> bool:
+    """Tell whether a problem's key is one of these, or a section that holds one."""
+    return any(key == problem.key or key.startswith(f"{problem.key}.") for key in keys)
 
 
 def _together(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[Problem]:

@@ -31,13 +31,13 @@ from trainer.runs.layout import (
     write_json_atomic,
 )
 from trainer.runs.status import State, printable
+from trainer.secrets import has_password, is_secret_name, mask, mask_words
 
 if TYPE_CHECKING:
     from trainer.config.compose import Composed
 
 ENGINE = "trainer.engine"
 _READY_TIMEOUT = 30.0
-_SECRET = re.compile(r"(?i)(key|token|secret|passw|credential)")
 
 
 def create(
@@ -60,7 +60,7 @@ def create(
         runs_dir: The folder of runs.
         name: The run's name; `run.name` or the recipe's if empty.
         tags: Words to find it by.
-        command: What the person typed.
+        command: What the person typed; secrets in it are masked.
         parent: `{"sweep": id}` or `{"resume": id}`.
         argv: The program to run, with `{run}` for the run folder; the engine if None.
         env: Extra variables for the program; they are written down, so no secrets.
@@ -78,7 +78,8 @@ def create(
     composed = _with_threads(composed)
     config = composed.config
     section = config.get("run") or {}
-    secret = [key for key in env or {} if _SECRET.search(key)]
+    variables = (env or {}).items()
+    secret = [key for key, value in variables if is_secret_name(key) or has_password(value)]
     if secret:
         raise RunError(
             Problem(
@@ -96,7 +97,7 @@ def create(
         "tags": sorted({shown_name(tag) for tag in tags} | set(_words(section.get("tags")))),
         "cwd": str(place),
         "env": dict(env or {}),
-        "command": list(command),
+        "command": mask_words(command),
         "parent": dict(parent) if parent else None,
         "preset": composed.choices.get("preset"),
         "recipe": section.get("recipe"),
@@ -115,7 +116,7 @@ def create(
         identity["runs_dir"] = str(root)
         return {
             "config.yaml": composed.yaml(),
-            "overrides.yaml": _yaml_list(composed.overrides),
+            "overrides.yaml": _yaml_list([mask(word) for word in composed.overrides]),
             "provenance.json": dumps(_origins(composed)) + "\n",
             names["hash_summary"]: dumps(summary) + "\n",
             "command.sh": _command_script(identity),
@@ -314,10 +315,10 @@ def _words(value: object) -> list[str]:
 def _origins(composed: Composed) -> dict[str, dict[str, Any]]:
     return {
         key: {
-            "origin": str(origin),
+            "origin": mask(str(origin)),
             "where": origin.where,
             "line": origin.line,
-            "text": origin.text,
+            "text": mask(origin.text),
             "kind": origin.kind,
         }
         for key, origin in composed.provenance.items()
@@ -365,7 +366,7 @@ def _debug_log(run_id: str, title: str, identity: Mapping[str, Any], composed: C
         *(f"- {group}: {option}" for group, option in sorted(composed.choices.items())),
     ]
     if composed.overrides:
-        asked = (f"- `{printable(word)}`" for word in composed.overrides)
+        asked = (f"- `{printable(mask(word))}`" for word in composed.overrides)
         lines += ["", "## Overrides", "", *asked]
     if composed.notes:
         lines += ["", "## Notes", "", *(f"- {printable(note)}" for note in composed.notes)]

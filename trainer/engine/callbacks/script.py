@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import sys
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from trainer.runs import control, orders
 from trainer.runs.beat import TrainerBeat
 from trainer.runs.folders import make_folder, shown_name
 from trainer.runs.layout import RunFolder, write_bytes_atomic
+from trainer.secrets import is_secret_name, mask, mask_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 ENV_RUNS_DIR = "TRAINDECK_RUNS_DIR"
 _MAX_DEPTH = 6
-_SECRET = re.compile(r"(?i)(^|_)(token|secret|password|passwd|api_?key|credentials?)$")
 # What a reader of the config wants to know of a trainer: the attributes keep the arguments' names.
 _TRAINER_KEYS = (
     "max_epochs",
@@ -69,14 +68,17 @@ def new_folder(runs_dir: Path | str | None, name: str | None, tags: Sequence[str
     """
     root = Path(runs_dir or os.environ.get(ENV_RUNS_DIR) or "runs").absolute()
     script = Path(sys.argv[0] or "python").stem if sys.argv else "python"
-    argv = [sys.executable, *_script_argv()]
+    typed = [sys.executable, *_script_argv()]
+    argv = mask_words(typed)
     identity = {
         "tags": [shown_name(str(tag)) for tag in tags],
         "launcher": "script",
         "argv": argv,
         "command": argv,
     }
-    again = f"#!/bin/sh\ncd {shlex.quote(str(Path.cwd()))}\nexec {shlex.join(argv)}\n"
+    left_out = "# A secret was left out here: put it in for ***.\n" if argv != typed else ""
+    folder = shlex.quote(str(Path.cwd()))
+    again = f"#!/bin/sh\n{left_out}cd {folder}\nexec {shlex.join(argv)}\n"
     try:
         run = make_folder(root, name or script, identity, lambda *_: {"command.sh": again})
         run.command.chmod(0o755)
@@ -147,11 +149,11 @@ def _plain(value: Any, depth: int = 0) -> Any:
         return value
     if isinstance(value, str):
         # A plain str, also from a subclass such as an enumeration's member.
-        return str(getattr(value, "value", value))[:2000]
+        return mask(str(getattr(value, "value", value))[:2000])
     if depth < _MAX_DEPTH:
         if isinstance(value, Mapping):
             return {
-                str(key): "(hidden)" if _SECRET.search(str(key)) else _plain(item, depth + 1)
+                str(key): "(hidden)" if _is_secret(str(key), item) else _plain(item, depth + 1)
                 for key, item in list(value.items())[:500]
             }
         if isinstance(value, list | tuple | set | frozenset):
@@ -160,6 +162,11 @@ def _plain(value: Any, depth: int = 0) -> Any:
         return str(value)
     # A repr may be long, may hold addresses and may hold secrets; a class name is none of these.
     return _full_name(value)
+
+
+def _is_secret(name: str, value: Any) -> bool:
+    # A switch or a size tells nothing, whatever its name.
+    return is_secret_name(name) and value is not None and not isinstance(value, bool)
 
 
 def _full_name(thing: Any) -> str:
