@@ -9,23 +9,25 @@ import signal
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from trainer.errors import Problem, RunError
-from trainer.runs import control, lock, proc
+from trainer.runs import control, lock, proc, signals
 from trainer.runs.folders import new_id
 from trainer.runs.layout import RunFolder, read_json_or_empty, write_json_atomic
 from trainer.runs.record import new_record
 from trainer.runs.status import State, Status, read_status
 
 _MOST_ATTEMPTS_KEPT = 100
+_KILLED = "killed on request"
 # How `trainer.runs.folders` names the day's folder and the run's in it.
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _TIME = re.compile(r"\d\d-\d\d-\d\d-.")
 
 
-def request_stop(run: RunFolder, after: str = "step", *, reason: str = "") -> Path:
+def request_stop(run: RunFolder, after: str = "step", *, reason: str = "") -> Path | None:
     """Ask for a stop with a checkpoint.
 
     Args:
@@ -34,7 +36,7 @@ def request_stop(run: RunFolder, after: str = "step", *, reason: str = "") -> Pa
         reason: Why, for people.
 
     Returns:
-        The request's file.
+        The request's file; None if the disk took none and it was asked for by signal.
 
     Raises:
         RunError: The run is over, or the folder cannot be written.
@@ -42,26 +44,53 @@ def request_stop(run: RunFolder, after: str = "step", *, reason: str = "") -> Pa
     return ask(run, "stop", after=after, **({"reason": reason} if reason else {}))
 
 
-def ask(run: RunFolder, kind: str, **fields: object) -> Path:
+def ask(run: RunFolder, kind: str, **fields: object) -> Path | None:
     """Ask a live run for something; see `trainer.runs.control.request`.
+
+    Returns:
+        The request's file; None if the disk took none and a stop was asked for by signal.
 
     Raises:
         RunError: The run is over, or the folder cannot be written.
     """
-    status = read_status(run)
-    if status.terminal:
-        raise RunError(f"{run.path.name} is not running: {status.state}")
+    status = _live(run)
     try:
         return control.request(run, kind, **fields)
     except OSError as error:
-        raise RunError(f"the request cannot be written: {error.strerror or error}") from error
+        if kind == "stop" and status.local and _stop_by_signal(run, status):
+            return None
+        raise _unwritten(error) from error
+
+
+def _stop_by_signal(run: RunFolder, status: Status) -> bool:
+    """Ask for a stop without the disk; False if there is nobody to ask."""
+    if status.state is State.STOPPING:
+        # Asking a second time would mean to insist.
+        return True
+    if status.writer == "supervisor":
+        # It passes the signal on, and knows then why the process ended.
+        told = signals.send(run, status.supervisor_pid, status.supervisor_start, signal.SIGTERM)
+        if told:
+            return True
+    return signals.send(run, status.pid, status.pid_start, signal.SIGTERM)
+
+
+def _live(run: RunFolder) -> Status:
+    status = read_status(run)
+    if status.terminal:
+        raise RunError(f"{run.path.name} is not running: {status.state}")
+    return status
+
+
+def _unwritten(error: OSError) -> RunError:
+    return RunError(f"the request cannot be written: {error.strerror or error}")
 
 
 def kill_now(run: RunFolder, *, patience: float = 5.0) -> Status:
     """End a run at once: TERM, then KILL for its whole process group.
 
-    The supervisor does it where it lives (also on another machine); without one this process
-    does, after making sure by pid and start time that it is the right one.
+    The supervisor does it where it lives (also on another machine); without one, or where the
+    disk takes no request, this process does, after making sure that it is the right one.
 
     Args:
         run: The run.
@@ -71,29 +100,46 @@ def kill_now(run: RunFolder, *, patience: float = 5.0) -> Status:
         The status afterwards.
 
     Raises:
-        RunError: The run is over already, or it runs elsewhere and does not answer.
+        RunError: The run is over already, it runs elsewhere and the request cannot be written,
+            or its recorded process is not of this run.
     """
-    asked = ask(run, "kill", reason="killed on request")
-    status = read_status(run)
+    status = _live(run)
+    try:
+        asked = control.request(run, "kill", reason=_KILLED)
+    except OSError as error:
+        if not status.local:
+            raise _unwritten(error) from error
+        return _kill_by_signal(run, status, patience)
     supervised = proc.is_alive(status.supervisor_pid, status.supervisor_start)
     if status.writer != "launcher" and (supervised or not status.local):
         # It allows its own few seconds before it kills.
         after = wait(run, timeout=patience + 10.0)
         if after.terminal or not status.local:
             return after
-    asked.unlink(missing_ok=True)
-    if not proc.is_alive(status.pid, status.pid_start):
+    with suppress(OSError):
+        asked.unlink(missing_ok=True)
+    return _kill_by_signal(run, read_status(run), patience)
+
+
+def _kill_by_signal(run: RunFolder, status: Status, patience: float) -> Status:
+    """End a run on this machine by our own hand."""
+    pid, start = status.pid, status.pid_start
+    if not signals.send(run, pid, start, signal.SIGTERM):
+        if status.writer == "supervisor":
+            # It waits in a queue, or has yet to start the process.
+            signals.send(run, status.supervisor_pid, status.supervisor_start, signal.SIGTERM)
+            return wait(run, timeout=patience)
         return read_status(run)
-    pid = status.pid
-    assert pid is not None
-    _signal_group(pid, signal.SIGTERM, alone=True)
     deadline = time.monotonic() + patience
-    while proc.is_alive(pid, status.pid_start) and time.monotonic() < deadline:
+    while proc.is_alive(pid, start) and time.monotonic() < deadline:
         time.sleep(0.05)
-    if proc.is_alive(pid, status.pid_start):
-        _signal_group(pid, signal.SIGKILL)
+    signals.send(run, pid, start, signal.SIGKILL, group=True)
     _record_kill(run, status)
-    return wait(run, timeout=5.0)
+    after = wait(run, timeout=5.0)
+    if not after.terminal and not proc.is_alive(pid, start):
+        # Its supervisor waits for a disk that is full.
+        return replace(after, state=State.KILLED, reason=f"{_KILLED}; not written down yet")
+    return after
 
 
 def _record_kill(run: RunFolder, status: Status) -> None:
@@ -106,7 +152,7 @@ def _record_kill(run: RunFolder, status: Status) -> None:
     record = read_json_or_empty(run.status)
     record.update(
         state=State.KILLED,
-        reason="killed on request",
+        reason=_KILLED,
         signal=int(signal.SIGKILL),
         ended=time.time(),
     )
@@ -114,19 +160,6 @@ def _record_kill(run: RunFolder, status: Status) -> None:
         write_json_atomic(run.status, record)
     except OSError:
         return
-
-
-def _signal_group(pid: int, number: int, *, alone: bool = False) -> None:
-    try:
-        # A process that leads no group of its own shares one with strangers.
-        if alone or os.getpgid(pid) != pid:
-            os.kill(pid, number)
-        else:
-            os.killpg(pid, number)
-    except ProcessLookupError:
-        return
-    except PermissionError as error:
-        raise RunError(f"process {pid} belongs to another user") from error
 
 
 def wait(run: RunFolder, timeout: float | None = None) -> Status:
