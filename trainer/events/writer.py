@@ -74,8 +74,12 @@ class EventWriter:
             **fields: Whatever belongs to it. Values that JSON lacks become texts.
         """
         fields.setdefault("ts", time.time())
-        important = is_important(event, fields.get("level"))
-        self._put((encode_event(event, fields), important))
+        try:
+            important = is_important(event, fields.get("level"))
+            self._put((encode_event(event, fields), important))
+        except Exception:  # a foreign object may raise anything, and training must not feel it
+            self._overflow += 1
+            return
         if important if flush is None else flush:
             self.flush(timeout=1.0)
 
@@ -96,14 +100,20 @@ class EventWriter:
             epoch: The epoch, counted from 0.
             ts: Unix seconds; now, if None.
         """
-        self._put((time.time() if ts is None else ts, step, epoch, plain_metrics(values)))
+        try:
+            self._put((time.time() if ts is None else ts, step, epoch, plain_metrics(values)))
+        except Exception:  # as in emit
+            self._overflow += 1
 
     def metrics_rows(
         self, rows: Iterable[tuple[float, int, float | None, Mapping[str, Any]]]
     ) -> None:
         """Note many rows of (ts, step, epoch, values) in one go."""
-        for ts, step, epoch, values in rows:
-            self._put((ts, step, epoch, plain_metrics(values)))
+        try:
+            for ts, step, epoch, values in rows:
+                self._put((ts, step, epoch, plain_metrics(values)))
+        except Exception:  # as in emit
+            self._overflow += 1
 
     def log(self, level: str, message: str) -> None:
         """Write a line of prose; warnings and worse are flushed at once."""
