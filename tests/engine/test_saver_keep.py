@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import math
 
 import pytest
@@ -112,10 +113,33 @@ def test_checkpoints_may_lie_elsewhere_and_leave_strangers_alone(lab, tmp_path, 
 
     assert fit(run) == 0
 
-    assert (elsewhere / "last.ckpt").exists()
+    assert (elsewhere / "run" / "last.ckpt").exists()
     assert (elsewhere / ".last.ckpt.1.tmp").exists()
     assert not (run / "checkpoints").exists()
     assert events(run, "checkpoint")[0]["path"].startswith(str(elsewhere))
+
+
+def test_runs_that_share_a_folder_keep_their_own_checkpoints(lab, tmp_path):
+    shared = {"trainer.ckpt_dir": str(tmp_path / "shared"), "trainer.save_top_k": 0}
+    more = {**shared, "run.resume": "auto"}
+    for name in ("first", "second"):
+        assert fit(lab(name, **more, **{"trainer.max_epochs": 1})) == 0
+    first, second = (tmp_path / "shared" / name / "last.ckpt" for name in ("first", "second"))
+    assert first.resolve().parent.name == "first"
+    before = first.read_bytes()
+
+    assert fit(lab("second", **more, **{"trainer.max_epochs": 3})) == 0
+
+    assert first.read_bytes() == before
+    assert torch.load(first, weights_only=True)["global_step"] == 11
+    assert torch.load(second, weights_only=True)["global_step"] == 33
+
+
+def test_the_place_that_the_launcher_wrote_down_counts(lab, tmp_path):
+    run = lab(**{"trainer.ckpt_dir": "x", "trainer.max_epochs": 1})
+    (run / "run.json").write_text(json.dumps({"checkpoint_dir": str(tmp_path / "told")}))
+    assert fit(run) == 0
+    assert (tmp_path / "told" / "last.ckpt").exists()
 
 
 def test_a_full_disk_is_told_and_training_goes_on(lab, events, monkeypatch):

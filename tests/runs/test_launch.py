@@ -286,8 +286,11 @@ class TestResume:
         run = launch.create(
             composed(trainer={"ckpt_dir": "ckpts"}), runs_dir=tmp_path / "runs", cwd=tmp_path
         )
-        (tmp_path / "ckpts").mkdir()
-        path = self._checkpoint(tmp_path / "ckpts" / "last.ckpt")
+        # A folder of its own: the next run with the same setting takes nothing away.
+        place = tmp_path / "ckpts" / run.path.name
+        assert run.identity()["checkpoint_dir"] == str(place)
+        place.mkdir(parents=True)
+        path = self._checkpoint(place / "last.ckpt")
         assert manage.find_checkpoint(run) == path
 
 

@@ -268,7 +268,8 @@ class Trainer(LightningArgs):
     )
     ckpt_dir: str | None = key(
         None,
-        "Where checkpoints lie; null: `checkpoints/` in the run folder.",
+        "Where checkpoints lie, in a folder of each run's own that is named like the run's; "
+        "null: `checkpoints/` in the run folder.",
         source="002",
         path=True,
     )

@@ -25,6 +25,7 @@ from trainer.engine.saver import Saver
 from trainer.engine.schedule import make_scheduler
 from trainer.engine.session import Session
 from trainer.errors import ConfigError, Problem
+from trainer.runs.layout import RunFolder
 
 # Keys of other sections, known to the schema, that are no keywords of the recipe's class.
 _NOT_KEYWORDS = {
@@ -143,7 +144,7 @@ def trainer_of(
         ConfigError: Lightning refuses an argument, or a callback cannot be made.
     """
     config, section = session.config, session.config["trainer"]
-    plan = SavePlan.of(section, session.folder / "checkpoints")
+    plan = SavePlan.of(section, RunFolder(session.folder))
     saver = Saver(session, plan, data)
     threshold = section.get("grad_clip_threshold")
     callbacks = [

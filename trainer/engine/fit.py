@@ -15,6 +15,7 @@ from lightning_fabric.utilities.rank_zero import _get_rank
 from trainer.config.schema import load_resolved
 from trainer.engine import build, resume
 from trainer.engine.journal import Journal
+from trainer.engine.keep import checkpoints_of
 from trainer.engine.requests import Requests, StopNow, signals_ask
 from trainer.engine.session import NoEvents, Session
 from trainer.errors import (
@@ -101,7 +102,7 @@ def train(session: Session, run: RunFolder, chosen_checkpoint: str) -> End:
     trainer, saver = build.trainer_of(session, data, module)
 
     # 4. Where to begin.
-    folder = Path(config["trainer"].get("ckpt_dir") or run.checkpoints)
+    folder = checkpoints_of(config["trainer"], run)
     checkpoint = resume.choose(config["run"]["resume"], run, folder, chosen_checkpoint)
     if checkpoint is not None:
         resume.check(checkpoint, module)

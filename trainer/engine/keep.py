@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.engine.files import Job
+from trainer.runs.layout import RunFolder
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,9 @@ class SavePlan:
     at_end: bool = True
 
     @staticmethod
-    def of(section: Mapping[str, Any], folder: Path) -> SavePlan:
-        """Read the plan from the config's `trainer` section; `folder` is the run's default."""
-        chosen = section.get("ckpt_dir")
-        place = Path(chosen) if chosen else folder
+    def of(section: Mapping[str, Any], run: RunFolder) -> SavePlan:
+        """Read the plan from the config's `trainer` section."""
+        place = checkpoints_of(section, run)
         if section.get("enable_checkpointing") is False:
             return SavePlan(place, every_n_epochs=None, top_k=0, at_end=False)
         return SavePlan(
@@ -48,6 +48,23 @@ class SavePlan:
             monitor=section.get("monitor", "val/loss"),
             mode=section.get("monitor_mode") or "min",
         )
+
+
+def checkpoints_of(section: Mapping[str, Any], run: RunFolder) -> Path:
+    """Give the folder of a run's checkpoints, which is never another run's.
+
+    Args:
+        section: The config's `trainer` section.
+        run: The run; in a `ckpt_dir` its checkpoints lie in a folder of its name.
+    """
+    chosen = section.get("ckpt_dir")
+    if not chosen:
+        return run.checkpoints
+    # The launcher has written down where others look for them.
+    recorded = run.identity().get("checkpoint_dir")
+    if isinstance(recorded, str) and recorded:
+        return Path(recorded)
+    return Path(chosen).expanduser().absolute() / run.path.name
 
 
 class Kept:

@@ -186,7 +186,7 @@ class Saver(Checkpoint):
         """Take hold of the trainer; remove what a killed writer left."""
         self._trainer = trainer
         self._ranks = Ranks.of(trainer)
-        if trainer.is_global_zero and self._plan.folder == self._session.folder / "checkpoints":
+        if trainer.is_global_zero:
             self._writer.clean()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

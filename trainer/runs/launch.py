@@ -106,7 +106,6 @@ def create(
         "choices": dict(composed.choices),
         "devices": list(device_names.of(config)),
         "limits": _limits(config),
-        "checkpoint_dir": _checkpoint_dir(config, place),
         "files": names,
     }
 
@@ -114,6 +113,7 @@ def create(
         # The identity is complete only now that the folder's name is known.
         identity["argv"] = _program(argv, run, place)
         identity["runs_dir"] = str(root)
+        identity["checkpoint_dir"] = _checkpoint_dir(config, place, run)
         return {
             "config.yaml": composed.yaml(),
             "overrides.yaml": _yaml_list([mask(word) for word in composed.overrides]),
@@ -255,9 +255,10 @@ def _limits(config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _checkpoint_dir(config: Mapping[str, Any], cwd: Path) -> str | None:
+def _checkpoint_dir(config: Mapping[str, Any], cwd: Path, run: RunFolder) -> str | None:
+    """Give a folder of the run's own in `trainer.ckpt_dir`, which other runs may use as well."""
     named = (config.get("trainer") or {}).get("ckpt_dir")
-    return str(cwd / Path(str(named)).expanduser()) if named else None
+    return str(cwd / Path(str(named)).expanduser() / run.path.name) if named else None
 
 
 def _with_threads(composed: Composed) -> Composed:
