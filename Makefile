@@ -30,6 +30,7 @@ faults: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python -m trainer.config.docs
+	$(BIN)/python -m trainer.commands.docs
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -62,6 +62,8 @@ class Trial:
     lost: float = 0.0
     checkpoints: int = 0
     resumed: bool = False
+    killed: bool = False
+    counted: bool = False
 
     def check(self, holds: bool, otherwise: str) -> bool:
         """Note what is wrong unless it holds."""
@@ -131,6 +133,7 @@ def run_trial(trial: Trial, folder: Path) -> Trial:
     if before.state in TERMINAL:
         trial.check(before.state == State.COMPLETED, f"ended by itself as {before.state}")
         return trial
+    trial.killed = True
     killed_at = time.time()
     if trial.victim in ("supervisor", "both"):
         kill(before.supervisor_pid)
@@ -162,6 +165,7 @@ def _after_trainer_died(trial: Trial, run: RunFolder, killed_at: float) -> None:
     steps = [e for e in events if e["event"] == "metrics"]
     if len(steps) > 50 and events[-1]["event"] == "metrics":
         # Only where steps were flowing can the gap be told from a pause before the kill.
+        trial.counted = True
         trial.lost = max(0.0, killed_at - steps[-1]["ts"])
         trial.check(trial.lost <= LOST_AT_MOST, f"{trial.lost:.2f} s of events lost")
     _resume(trial, run)
@@ -264,11 +268,16 @@ def main() -> int:
                     flush=True,
                 )
     bad = [trial for trial in trials if trial.wrong]
-    killed = Counter(trial.victim for trial in trials)
+    killed = Counter(trial.victim for trial in trials if trial.killed)
     print(f"\n{len(trials)} trials: {len(trials) - len(bad)} right, {len(bad)} wrong")
+    early = sum(not trial.killed for trial in trials)
+    print(f"had ended before the kill, and prove nothing: {early}")
     print("killed: " + ", ".join(f"{victim} {count}" for victim, count in killed.items()))
     print(f"longest until the status was right: {max(t.status_after for t in trials):.2f} s")
-    print(f"most events lost: {max(t.lost for t in trials):.2f} s")
+    counted = [trial.lost for trial in trials if trial.counted]
+    print(
+        f"most events lost: {max(counted, default=0):.2f} s, over {len(counted)} kills in full flow"
+    )
     print(f"checkpoints loaded: {sum(t.checkpoints for t in trials)}")
     print(f"resumed from a checkpoint: {sum(t.resumed for t in trials)}")
     return 1 if bad else 0

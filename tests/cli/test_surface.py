@@ -42,3 +42,9 @@ def test_every_command_and_option_has_help() -> None:
                 check(child, f"{path} {name}")
 
     check(cli, "traindeck")
+
+
+def test_the_page_on_commands_is_in_step() -> None:
+    from trainer.commands.docs import PAGE, page
+
+    assert PAGE.read_text(encoding="utf-8") == page(), "run make docs"
