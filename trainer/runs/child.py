@@ -10,7 +10,7 @@ from typing import Any
 
 from trainer.runs import ending
 from trainer.runs.enforce import Enforcer
-from trainer.runs.layout import RunFolder
+from trainer.runs.layout import RunFolder, open_output
 from trainer.runs.orders import (
     ENV_ATTEMPT,
     ENV_END,
@@ -80,7 +80,7 @@ class Child:
         try:
             os.set_blocking(self._ear, False)
             environment[ENV_END] = describe_pipe(mouth)
-            with run.output.open("ab") as output:
+            with open_output(run) as output:
                 self.output_from = output.tell()
                 process = subprocess.Popen(
                     program_of(identity),

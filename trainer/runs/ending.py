@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from trainer.runs.layout import open_regular
 from trainer.runs.status import TERMINAL, State, Status, printable
 
 # How torch says in a plain RuntimeError, for each of its devices, that memory ran out.
@@ -192,7 +193,7 @@ def last_lines(path: Path, count: int = 5, *, since: int = 0) -> list[str]:
         The lines, oldest first; empty if there is nothing or no file.
     """
     try:
-        with path.open("rb") as file:
+        with os.fdopen(open_regular(path), "rb") as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(since, size - 16384))
             text = file.read(16384).decode("utf-8", "replace")

@@ -124,7 +124,7 @@ class RunIndex:
 
     def _load(self) -> dict[str, _Entry]:
         """Read what is remembered; nothing if it cannot be used."""
-        if not self._path.exists():
+        if not self._path.is_file():
             return {}
         try:
             address = f"{self._path.as_uri()}?mode=ro"

@@ -27,6 +27,7 @@ from trainer.runs.layout import (
     HASH_SUMMARY,
     RunFolder,
     dumps,
+    open_output,
     read_json_or_empty,
     write_json_atomic,
 )
@@ -154,7 +155,7 @@ def start(run: RunFolder, *, queue: str | Sequence[str] | None = None) -> None:
     reader, writer = os.pipe()
     try:
         run.logs.mkdir(exist_ok=True)
-        with run.output.open("ab") as output:
+        with open_output(run) as output:
             since = output.tell()
             # -P: a folder or file called "trainer" in the person's project must not be taken
             # for ours.

@@ -5,6 +5,7 @@ Standard library only: the supervisor and the training process both stand on thi
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -12,7 +13,7 @@ import stat
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any, BinaryIO, TypeGuard
 
 RUN_JSON = "run.json"
 STATUS = "status.json"
@@ -148,6 +149,44 @@ def _is_plain_name(value: object) -> TypeGuard[str]:
         and "\0" not in value
         and value not in (".", "..")
     )
+
+
+def open_regular(path: Path | str, flags: int = os.O_RDONLY) -> int:
+    """Open a regular file in a run folder, whoever has made that; a FIFO must not hang us.
+
+    Args:
+        path: The file.
+        flags: As for `os.open`.
+
+    Returns:
+        The descriptor.
+
+    Raises:
+        OSError: The file cannot be opened, or is no regular one.
+    """
+    odd = OSError(errno.EINVAL, "not a regular file", str(path))
+    try:
+        descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        # How a FIFO that nobody reads says that it cannot be written to.
+        raise odd if error.errno == errno.ENXIO else error from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise odd
+    # Who inherits it must not be told to come back later.
+    os.set_blocking(descriptor, True)
+    return descriptor
+
+
+def open_output(run: RunFolder) -> BinaryIO:
+    """Open the file for what the processes of a run print, to append to it.
+
+    Raises:
+        OSError: It cannot be opened, or is no regular file.
+    """
+    file = os.fdopen(open_regular(run.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND), "ab")
+    file.seek(0, os.SEEK_END)
+    return file
 
 
 def read_json(path: Path | str, *, limit: int = MAX_JSON_BYTES) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from trainer.errors import Problem, RunError
 from trainer.runs import control, lock, proc, signals
 from trainer.runs.folders import new_id
-from trainer.runs.layout import RunFolder, read_json_or_empty, write_json_atomic
+from trainer.runs.layout import RunFolder, open_regular, read_json_or_empty, write_json_atomic
 from trainer.runs.record import new_record
 from trainer.runs.status import State, Status, read_status
 
@@ -320,7 +320,7 @@ def is_whole(checkpoint: Path) -> bool:
     torch writes ZIP files, whose table of contents comes last: what was cut off has none.
     """
     try:
-        with zipfile.ZipFile(checkpoint) as archive:
+        with os.fdopen(open_regular(checkpoint), "rb") as file, zipfile.ZipFile(file) as archive:
             return bool(archive.namelist())
     except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
         return False
