@@ -181,6 +181,9 @@ def start(run: RunFolder, *, queue: str | Sequence[str] | None = None) -> None:
         answer = _wait_for_answer(reader)
     finally:
         os.close(reader)
+    if not answer:
+        # Too slow, or gone. If it still comes up it finds nobody listening and gives up.
+        process.kill()
     process.wait()
     if answer == "ok":
         return

@@ -76,7 +76,11 @@ class Supervisor:
         for leftover in self.run.path.glob(".status*.tmp"):
             leftover.unlink(missing_ok=True)
         self._begin()
-        self._answer("ok")
+        if not self._answer("ok"):
+            # The person has been told that it failed: it must not train behind their back.
+            self._finish(_failed("its launcher was gone before the supervisor came up"))
+            os.close(self._lock)
+            return 2
         if not self._argv:
             self._finish(_failed("run.json names no program to run"))
             return 0
@@ -290,18 +294,20 @@ class Supervisor:
     def _on_signal(self) -> None:
         self._terms += 1
 
-    def _answer(self, text: str) -> None:
-        """Tell the launcher; that it may be gone already is fine."""
+    def _answer(self, text: str) -> bool:
+        """Tell the launcher; False if it waits no more."""
         if self._ready is None:
             if text != "ok":
                 print(text, file=sys.stderr)
-            return
+            return True
         try:
             os.write(self._ready, text.encode())
-            os.close(self._ready)
         except OSError:
-            pass
-        self._ready = None
+            return False
+        finally:
+            os.close(self._ready)
+            self._ready = None
+        return True
 
 
 def _failed(reason: str) -> ending.End:
