@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import torch
 
@@ -56,6 +56,7 @@ class CheckpointWriter:
         self._report = report
         self._settle = settle
         self._thread: threading.Thread | None = None
+        self._failed: tuple[Mapping[str, Any], Job] | None = None
 
     def write(self, snapshot: Mapping[str, Any], job: Job, *, background: bool = True) -> None:
         """Write a snapshot, after any that is still being written.
@@ -66,6 +67,7 @@ class CheckpointWriter:
             background: Return at once; `join` waits for it.
         """
         self.join()
+        self._failed = None
         if not background:
             self._run(snapshot, job)
             return
@@ -82,6 +84,15 @@ class CheckpointWriter:
             thread.join()
             self._thread = None
 
+    def retry(self) -> bool:
+        """Write again, in this thread, what could not be written last; tell whether all is well."""
+        self.join()
+        failed = self._failed
+        if failed is not None:
+            self.clean()
+            self._run(*failed)
+        return self._failed is None
+
     def clean(self) -> None:
         """Remove what writers that were killed have left; for folders of a single run only."""
         with contextlib.suppress(OSError):
@@ -93,8 +104,10 @@ class CheckpointWriter:
         try:
             size = self._put(snapshot, job)
         except Exception as error:  # whatever it is, training goes on with the old checkpoints
+            self._failed = (snapshot, job)
             self._report(job, 0, error)
         else:
+            self._failed = None
             self._report(job, size, None)
 
     def _put(self, snapshot: Mapping[str, Any], job: Job) -> int:
@@ -102,11 +115,7 @@ class CheckpointWriter:
         first, *others = job.names
         temporaries = {name: self._temporary(name) for name in job.names}
         try:
-            with temporaries[first].open("wb") as file:
-                torch.save(snapshot, file)
-                file.flush()
-                os.fsync(file.fileno())
-                size = os.fstat(file.fileno()).st_size
+            size = _save(snapshot, temporaries[first])
             for name in others:
                 _duplicate(temporaries[first], temporaries[name])
             self._settle()
@@ -137,6 +146,44 @@ class CheckpointWriter:
 
     def _temporary(self, name: str) -> Path:
         return self.folder / f".{name}.{os.getpid()}.tmp"
+
+
+class _Noting:
+    """A file for torch to write to that remembers why it could not be written."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            return self._file.write(data)
+        except OSError as error:
+            self.error = self.error or error
+            raise
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def _save(snapshot: Mapping[str, Any], path: Path) -> int:
+    """Write a snapshot to disk and give its size in bytes.
+
+    Raises:
+        OSError: The disk refuses: the system's own error, and not what torch makes of it.
+    """
+    noting: _Noting | None = None
+    try:
+        with path.open("wb") as file:
+            noting = _Noting(file)
+            torch.save(snapshot, cast("BinaryIO", noting))
+            file.flush()
+            os.fsync(file.fileno())
+            return os.fstat(file.fileno()).st_size
+    except Exception as error:
+        if noting is not None and noting.error is not None:
+            raise noting.error from error
+        raise
 
 
 def _duplicate(source: Path, target: Path) -> None:

@@ -151,12 +151,15 @@ def end_of(trainer: pl.Trainer, saver: Saver) -> End:
             return End(State.TIMEOUT, f"time limit reached{lost}", EXIT_TIMEOUT)
         code = EXIT_INTERRUPTED if stop.reason == "SIGINT" else EXIT_OK
         return End(State.STOPPED, f"{stop.reason}{lost}", code)
+    if saver.failure:
+        why = f"its last checkpoint could not be written: {saver.failure}"
+        return End(State.FAILED, f"training completed, but {why}", EXIT_FAILED)
     if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
-        return End(State.COMPLETED, f"max_steps reached{lost}", EXIT_OK)
+        return End(State.COMPLETED, "max_steps reached", EXIT_OK)
     epochs = trainer.max_epochs
     if epochs is not None and epochs != -1 and trainer.current_epoch >= epochs:
-        return End(State.COMPLETED, f"max_epochs reached{lost}", EXIT_OK)
-    return End(State.COMPLETED, f"stopped early by a callback{lost}", EXIT_OK)
+        return End(State.COMPLETED, "max_epochs reached", EXIT_OK)
+    return End(State.COMPLETED, "stopped early by a callback", EXIT_OK)
 
 
 def end_of_error(error: BaseException, requests: Requests) -> End:

@@ -121,8 +121,13 @@ class Kept:
         return Job(tuple(names), links, tuple(obsolete), facts)
 
     def revert(self) -> None:
-        """Forget the last job: it could not be written, and the files before it are still there."""
+        """Forget the last job: it could not be written, and the files before it are still there.
+
+        Called again, with no other job in between, it notes that job once more.
+        """
+        now = (self.best, self.last)
         self.best, self.last = self._before
+        self._before = now
 
     def state(self) -> dict[str, Any]:
         """Give which checkpoints exist."""

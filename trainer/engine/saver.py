@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from trainer.engine.session import Session
 
 KEY = "traindeck"
+# Seconds before each further try to write the checkpoint at the end of training.
+LAST_PATIENCE = (0.0, 1.0, 3.0)
 
 
 class Saver(Checkpoint):
@@ -71,6 +73,7 @@ class Saver(Checkpoint):
         self.resumed = False
         self.stopped: Stop | None = None
         self.failure: str | None = None
+        self._retrying = False
 
     # ---- what others ask -------------------------------------------------------------------
 
@@ -219,8 +222,15 @@ class Saver(Checkpoint):
             self._watch_monitor(in_validation=True)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Bring everything to disk."""
+        """Bring everything to disk, with some patience if the disk refuses: it is the last chance."""
         self._writer.join()
+        for pause in LAST_PATIENCE:
+            if self.failure is None:
+                break
+            time.sleep(pause)
+            self._kept.revert()
+            self._retrying = True
+            self._writer.retry()
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
@@ -378,7 +388,10 @@ class Saver(Checkpoint):
         events = self._session.events
         if error is not None:
             self._kept.revert()
-            self.failure = f"{type(error).__name__}: {error}".splitlines()[0]
+            self._saved_at = None  # so that it counts as due, at the latest at the end
+            self.failure = _why(error)
+            if self._retrying:
+                return  # has been told
             events.alert(
                 "error",
                 "checkpoint_failed",
@@ -394,6 +407,12 @@ class Saver(Checkpoint):
                 path = path.relative_to(self._session.folder)
             kind = name.partition("-")[0]
             events.emit("checkpoint", path=str(path), kind=kind, bytes=size, **job.facts)
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _versions(module: torch.nn.Module) -> list[tuple[int, int]]:
