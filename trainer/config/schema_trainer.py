@@ -168,7 +168,7 @@ class LightningArgs(Section):
         ge=0,
     )
     enable_checkpointing: bool | None = key(
-        None, "Lightning's own switch; checkpoints are always written here.", acted_on=False
+        None, "False writes no checkpoints, but for the one that a stop asks for."
     )
     enable_progress_bar: bool | None = key(
         None, "Lightning's own progress bar; null: none, since progress is in the events."
@@ -197,8 +197,7 @@ class LightningArgs(Section):
     inference_mode: bool = key(True, "Validate under `torch.inference_mode`.")
     use_distributed_sampler: bool = key(
         True,
-        "Split data between processes by Lightning's sampler; here the loaders do it themselves.",
-        acted_on=False,
+        "Split the data between processes; false gives all of it to each of them.",
     )
     profiler: Literal["simple", "advanced", "pytorch", "xla"] | None = key(
         None, "Lightning's profiler by name; `trainer.profile` is the shorter way."
