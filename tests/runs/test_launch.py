@@ -235,7 +235,7 @@ class TestResume:
         self._checkpoint(run.checkpoints / "last-epoch00001.ckpt")
         (run.checkpoints / "last.ckpt").symlink_to("last-epoch00001.ckpt")
         stale = control.request(run, "stop")
-        manage.prepare_resume(run)
+        manage.prepare_resume(run, argv=run.identity()["argv"])
         assert not stale.exists()
         with pytest.raises(RunError, match="is running"):
             manage.prepare_resume(run)

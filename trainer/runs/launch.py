@@ -31,13 +31,13 @@ from trainer.runs.layout import (
     read_json_or_empty,
     write_json_atomic,
 )
+from trainer.runs.program import command_line, secrets_in
 from trainer.runs.status import State, printable
-from trainer.secrets import has_password, is_secret_name, mask, mask_words
+from trainer.secrets import mask, mask_words
 
 if TYPE_CHECKING:
     from trainer.config.compose import Composed
 
-ENGINE = "trainer.engine"
 _READY_TIMEOUT = 30.0
 
 
@@ -79,8 +79,7 @@ def create(
     composed = _with_threads(composed)
     config = composed.config
     section = config.get("run") or {}
-    variables = (env or {}).items()
-    secret = [key for key, value in variables if is_secret_name(key) or has_password(value)]
+    secret = secrets_in(env or {})
     if secret:
         raise RunError(
             Problem(
@@ -112,7 +111,7 @@ def create(
 
     def files(run: RunFolder, run_id: str) -> dict[str, bytes | str]:
         # The identity is complete only now that the folder's name is known.
-        identity["argv"] = _program(argv, run, place)
+        identity["argv"] = command_line(argv, run, place)
         identity["runs_dir"] = str(root)
         identity["checkpoint_dir"] = _checkpoint_dir(config, place, run)
         return {
@@ -235,19 +234,6 @@ def _queue_devices(run: RunFolder, queue: str | Sequence[str] | None) -> tuple[s
                 )
             )
     return tuple(words)
-
-
-def _program(argv: Sequence[str] | None, run: RunFolder, cwd: Path) -> list[str]:
-    """Give the training process's command line."""
-    folder = str(run.path)
-    if argv is not None:
-        return [word.replace("{run}", folder) for word in argv]
-    ours = Path(__file__).parent.parent
-    shadowed = [path for path in (cwd / "trainer", cwd / "trainer.py") if path.exists()]
-    # Normally Python puts the working directory first, which the person's own classes need;
-    # where something there would be taken for this package it must not.
-    safe = ["-P"] if any(not path.samefile(ours) for path in shadowed) else []
-    return [sys.executable, *safe, "-m", ENGINE, folder]
 
 
 def _limits(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,13 +8,13 @@ import shutil
 import signal
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from trainer.errors import Problem, RunError
-from trainer.runs import control, lock, proc, signals
+from trainer.runs import control, lock, proc, program, signals
 from trainer.runs.folders import new_id
 from trainer.runs.layout import RunFolder, open_regular, read_json_or_empty, write_json_atomic
 from trainer.runs.record import new_record
@@ -185,21 +185,25 @@ def wait(run: RunFolder, timeout: float | None = None) -> Status:
         pause = min(pause * 1.5, 0.5)
 
 
-def prepare_resume(run: RunFolder, *, checkpoint: Path | None = None) -> Path:
+def prepare_resume(
+    run: RunFolder, *, checkpoint: Path | None = None, argv: Sequence[str] | None = None
+) -> Path:
     """Make a run that is over ready to go on in the same folder; `launch.start` does the rest.
 
     Control files of before are removed, the attempt is counted up, and how the last one ended
-    is kept in `previous`.
+    is kept in `previous`. What will be executed is settled anew (`trainer.runs.program`):
+    whatever `run.json` may name, only our own engine goes on by itself.
 
     Args:
         run: The run.
         checkpoint: What to start from; the last whole checkpoint if None.
+        argv: The program of a run that is not our engine's, with `{run}` for the run folder.
 
     Returns:
         The checkpoint.
 
     Raises:
-        RunError: The run is running, or has no checkpoint that is whole.
+        RunError: The run is running, has no checkpoint that is whole, or is of another program.
     """
     with _over(run, "written") as status:
         chosen = checkpoint or find_checkpoint(run)
@@ -212,6 +216,7 @@ def prepare_resume(run: RunFolder, *, checkpoint: Path | None = None) -> Path:
             )
         if not is_whole(chosen):
             raise RunError(f"{chosen} is not a whole checkpoint")
+        program.settle(run, argv)
         control.clear(run)
         _count_up(run, status, chosen)
     return chosen
