@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -422,3 +423,39 @@ def test_what_holds_no_secret_may_be_called_so() -> None:
         model__use_auth_token=False,
     )
     assert validate(config, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "right"),
+    [
+        ("hardware.foo", ""),
+        ("hardware.max_batchsize", "hardware.max_batch_size"),
+        ("logger.wandb.projct", "logger.wandb.project"),
+        ("logger.tensorboard.enabld", "logger.tensorboard.enabled"),
+        ("logger.csv.enable", "logger.csv.enabled"),
+        ("logger.mlflow.tracking_url", "logger.mlflow.tracking_uri"),
+    ],
+)
+def test_a_slip_in_a_section_of_known_keys(key: str, right: str) -> None:
+    found = problem(key, **{key.replace(".", "__"): 1})
+    assert found.what == f"there is no key '{key}'."
+    assert right in found.remedy
+
+
+@pytest.mark.parametrize("value", [0, "0", []])
+def test_no_device_at_all(value: Any) -> None:
+    assert "nothing would train" in problem("trainer.devices", trainer__devices=value).what
+
+
+@pytest.mark.parametrize("value", [1, "1", [0], -1, "auto"])
+def test_devices_in_all_their_shapes(value: Any) -> None:
+    assert validate(config_with(trainer__devices=value)) == []
+
+
+def test_a_checkpoint_to_resume_from_is_there(tmp_path: Path) -> None:
+    for missing in ("/nope.ckpt", str(tmp_path), "~nobody-at-all/x", "a\0b", "x" * 5000):
+        assert "no such file" in problem("run.resume", run__resume=missing).what
+    there = tmp_path / "x.ckpt"
+    there.touch()
+    for value in ("never", "auto", str(there)):
+        assert validate(config_with(run__resume=value)) == []

@@ -179,15 +179,6 @@ def _not_acted_on(config: Mapping[str, Any]) -> Iterator[str]:
             continue  # its keys are named one by one
         reported.append(known.key)
         yield _idle(known.key)
-    loggers = config.get("logger")
-    for logger in ("tensorboard", "csv"):
-        section = loggers.get(logger) if isinstance(loggers, Mapping) else None
-        if isinstance(section, Mapping):
-            yield from (
-                _idle(f"logger.{logger}.{name}")
-                for name in section
-                if f"logger.{logger}.{name}" not in fields()
-            )
 
 
 def _idle(key: str) -> str:

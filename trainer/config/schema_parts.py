@@ -212,28 +212,28 @@ class Symbolic(Section):
     rules: list[Rule] = key([], "Rules by name, each switched and weighted.", source="001")
 
 
-class TensorBoard(OpenSection):
-    """Keys of `logger.tensorboard`; others are kept, and told as not acted on."""
+class TensorBoard(Section):
+    """Keys of `logger.tensorboard`."""
 
     enabled: bool = key(True, "Write TensorBoard's files under `logs/`.", source="002 003")
 
 
-class Csv(OpenSection):
-    """Keys of `logger.csv`; others are kept, and told as not acted on."""
+class Csv(Section):
+    """Keys of `logger.csv`."""
 
     enabled: bool = key(False, "Write `metrics.csv` under `logs/`.")
 
 
-class Wandb(OpenSection):
-    """Keys of `logger.wandb`; others are keywords of Lightning's WandbLogger."""
+class Wandb(Section):
+    """Keys of `logger.wandb`."""
 
     enabled: bool = key(False, "Log to Weights & Biases.", source="000 002")
     project: str | None = key(None, "Project there.", source="000")
     offline: bool = key(False, "Write locally only, to be synchronised later.", source="000")
 
 
-class Mlflow(OpenSection):
-    """Keys of `logger.mlflow`; others are keywords of Lightning's MLFlowLogger."""
+class Mlflow(Section):
+    """Keys of `logger.mlflow`."""
 
     enabled: bool = key(False, "Log to MLflow.", source="000")
     experiment_name: str | None = key(None, "Experiment there.", source="000")

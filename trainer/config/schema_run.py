@@ -9,7 +9,7 @@ from pydantic import Field
 from trainer.config.schema_base import OpenSection, Section, key
 
 
-class Hardware(OpenSection):
+class Hardware(Section):
     """The `hardware` section: what a machine has. `trainer` follows it where it says `auto`."""
 
     name: str | None = key(None, "Name of the machine as people know it.", source="004")

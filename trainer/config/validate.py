@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -286,7 +287,22 @@ def _together(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[P
             "Make the grace shorter than the wall clock.",
             "limits.grace",
         )
+    if trainer.get("devices") in (0, "0", []) and trainer.get("devices") is not False:
+        yield Problem(
+            f"'trainer.devices' is {text_of(trainer['devices'])}: nothing would train.",
+            origin("trainer.devices", where),
+            "Give a count of 1 or more, a list of indices, or auto.",
+            "trainer.devices",
+        )
     run = _section(config, "run")
+    resume = run.get("resume")
+    if isinstance(resume, str) and resume not in ("never", "auto") and not _is_file(resume):
+        yield Problem(
+            f"'run.resume' is {text_of(resume)}, and there is no such file.",
+            origin("run.resume", where),
+            "Give the path of a checkpoint, never or auto.",
+            "run.resume",
+        )
     for name in ("hash_file", "debug_log"):
         file = run.get(name)
         if isinstance(file, str) and not _is_file_name(file):
@@ -299,6 +315,13 @@ def _together(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[P
 
 
 _ACCELERATORS = {"cuda": ("gpu", "cuda"), "mps": ("mps",), "cpu": ("cpu",)}
+
+
+def _is_file(text: str) -> bool:
+    try:
+        return Path(text).expanduser().is_file()
+    except (OSError, ValueError, RuntimeError):  # no such home, a NUL, too long a name
+        return False
 
 
 def _is_file_name(text: str) -> bool:
