@@ -138,3 +138,34 @@ def test_a_profile_cannot_add_prefixes() -> None:
         "allowed_prefixes",
         "model._target_",
     }
+
+
+@pytest.mark.parametrize(
+    ("target", "stranger"),
+    [
+        ("torch.serialization.subprocess.Popen", "subprocess"),
+        ("torch.serialization.os.DirEntry", "os"),
+        ("torch.nn.modules.linear.math.Thing", "math"),
+        ("trainer.runs.launch.subprocess.Popen", "subprocess"),
+        ("pytorch_lightning.trainer.trainer.os.PathLike", "os"),
+    ],
+)
+def test_a_path_through_what_a_module_imports_is_refused(target: str, stranger: str) -> None:
+    wrong = problem_with_target(target)
+    assert wrong is not None
+    assert f"leads through '{stranger}'" in wrong[0]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "torch.nn.modules.linear.Linear",
+        "torch.optim.lr_scheduler.StepLR",
+        "torch.utils.data.DataLoader",
+        "torch.nn.Transformer.Inner",
+        "transformers.models.gpt2.modeling_gpt2.GPT2Model",
+        "pytorch_lightning.callbacks.early_stopping.EarlyStopping",
+    ],
+)
+def test_a_path_through_modules_of_the_package_is_right(target: str) -> None:
+    assert problem_with_target(target) is None

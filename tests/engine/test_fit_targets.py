@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
+from trainer.engine import targets
+from trainer.engine.build import module_of
 from trainer.engine.targets import build, locate
 from trainer.errors import ConfigError
 
@@ -22,7 +24,7 @@ def test_a_class_of_the_right_kind_is_found():
         ("torch.nn.functional.relu", "function"),
         ("torch.os.system", "function"),
         ("torch.nn.Linea", "Did you mean 'Linear'"),
-        ("torch.nosuch.Thing", "no 'nosuch'"),
+        ("torch.nosuch.Thing", "through 'nosuch'"),
         ("torch.optim.SGD", "is no Module"),
         ("torch.nn.init", "function"),
         ("trainer.engine.fit.Path", "is no Module"),
@@ -31,7 +33,7 @@ def test_a_class_of_the_right_kind_is_found():
         ("../evil.Thing", "no dotted path"),
         (7, "no dotted path"),
         (None, "no dotted path"),
-        ("pytorch_lightning.nosuch.Thing", "does not exist|no 'nosuch'"),
+        ("pytorch_lightning.nosuch.Thing", "through 'nosuch'"),
     ],
 )
 def test_anything_else_is_refused(target, words):
@@ -43,6 +45,19 @@ def test_a_class_from_elsewhere_is_refused_under_an_allowed_name(lab):
     # tiny imports Path from the standard library: the name is allowed, its home is not.
     with pytest.raises(ConfigError, match="outside the allowed"):
         locate("enginelab.tiny.Path", object)
+
+
+def test_a_class_that_a_module_imports_is_refused_by_the_engine_itself(monkeypatch):
+    monkeypatch.setattr(targets, "problem_with_target", lambda target: None)
+    with pytest.raises(ConfigError, match="defined in 'threading', outside the allowed"):
+        locate("torch.serialization.threading.Thread", object)
+
+
+def test_a_loss_is_a_module():
+    model = {"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 1}
+    loss = {"_target_": "torch.nn.utils.prune.RandomUnstructured", "amount": 1}  # it is callable
+    with pytest.raises(ConfigError, match="RandomUnstructured' is no Module"):
+        module_of({"model": model, "loss": loss})
 
 
 def test_a_broken_module_says_what_it_lacks(lab, tmp_path, monkeypatch):

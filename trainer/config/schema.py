@@ -57,7 +57,11 @@ class Config(Section):
     dataloader: Dataloader = section(Dataloader, "How data is loaded in batches.", source="003")
     data: Data = section(Data, "What is trained on.", source="002 004")
     model: Model = section(Model, "What is trained.", source="002 003")
-    loss: Loss = section(Loss, "What is minimised.", source="001 002 003")
+    loss: Loss = section(
+        Loss,
+        "What is minimised: an `nn.Module`, called with model and batch.",
+        source="001 002 003",
+    )
     eval_loss: EvalLoss = section(
         EvalLoss, "What else is measured in validation.", source="002", acted_on=False
     )

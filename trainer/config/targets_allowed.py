@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,37 @@ def problem_with_target(target: Any) -> tuple[str, str] | None:
     lower_case = name.islower() and target.startswith(BUILT_IN_PREFIXES)  # no class of these is
     if lower_case or any(target == bad or target.startswith(bad + ".") for bad in _REFUSED):
         return (f"{TARGET} '{target}' is a function; only classes are built.", "Name a class.")
+    if target.startswith(BUILT_IN_PREFIXES) and (stranger := _no_module(target)):
+        return (
+            f"{TARGET} '{target}' leads through '{stranger}', which is no module of its package.",
+            "Name a class where it is defined.",
+        )
     return None
+
+
+@lru_cache(maxsize=256)
+def _no_module(target: str) -> str:
+    """Give the part of a path that is no module of the package, such as one that it imports.
+
+    Looks at the names of files only; a package that is not installed here is not judged.
+    """
+    package, *inner, _ = target.split(".")
+    try:
+        spec = find_spec(package)
+    except (ImportError, ValueError):
+        return ""
+    folders = [Path(place) for place in (spec and spec.submodule_search_locations) or ()]
+    if not folders:
+        return ""
+    for part in inner:
+        if any((folder / part).is_dir() for folder in folders):
+            folders = [folder / part for folder in folders]
+        elif any(any(folder.glob(f"{part}.*")) for folder in folders):
+            folders = []
+        else:
+            # A class in a class is all right; whatever else a module holds is not its own.
+            return "" if not part.islower() else part
+    return ""
 
 
 def _first_line(error: Exception) -> str:

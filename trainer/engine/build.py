@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
@@ -47,9 +47,8 @@ def module_of(config: Mapping[str, Any]) -> pl.LightningModule:
         if type(model).configure_optimizers is pl.LightningModule.configure_optimizers:
             _lend_optimizer(model, config)
         return model
-    # Anything that can be called as loss(model, batch) will do.
-    kinds = (nn.Module, cast("type", Callable))
-    loss = targets.build(_keywords(config, "loss"), kinds, key="loss")
+    # Called as loss(model, batch). A module, so that a config cannot call just any class.
+    loss = targets.build(_keywords(config, "loss"), nn.Module, key="loss")
     return TrainModule(model, loss, optimizer=config["optimizer"], scheduler=config["scheduler"])
 
 
