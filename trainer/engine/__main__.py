@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from trainer.engine.early import listen_early
 from trainer.engine.output import keep_printing
-from trainer.engine.requests import Requests, listen_early
+from trainer.engine.requests import Requests
 from trainer.errors import EXIT_WRONG_INPUT
 
 

@@ -6,12 +6,10 @@ always given at a point from which training can be taken up again exactly.
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -113,46 +111,6 @@ class Requests:
         """Tell whether a validation waits, and forget it."""
         asked, self._validate = self._validate, False
         return asked
-
-
-def listen_early(requests: Requests, folder: Path) -> None:
-    """Only remember what signals ask for, and ignore HUP, until `signals_ask` takes over.
-
-    For the seconds that imports take, in which nothing may be raised: libraries catch anything.
-    A second TERM or INT ends the process from within the handler.
-
-    Args:
-        requests: Where to remember it; training stops at its first step boundary.
-        folder: The run folder, in which that second signal's end is recorded.
-    """
-
-    def remember(number: int, frame: FrameType | None) -> None:
-        if requests.closed:
-            return
-        first = requests.stop_asked
-        if first is None:
-            requests.stop("step", signal.Signals(number).name)
-        elif number != signal.SIGUSR1:
-            _leave(folder, first.reason)
-
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-        signal.signal(number, remember)
-
-
-def _leave(folder: Path, asked: str) -> None:
-    """Record the end and be gone, from wherever the imports have got to."""
-    from trainer.errors import EXIT_INTERRUPTED, EXIT_OK
-
-    code = EXIT_INTERRUPTED if asked == "SIGINT" else EXIT_OK
-    try:
-        if not any(os.environ.get(name, "0") != "0" for name in ("RANK", "LOCAL_RANK")):
-            from trainer.runs.beat import TrainerBeat
-            from trainer.runs.status import State
-
-            TrainerBeat(folder).end(State.STOPPED, f"{asked}, before training began", code)
-    finally:
-        os._exit(code)
 
 
 @contextmanager
