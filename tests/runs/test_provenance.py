@@ -147,3 +147,10 @@ def test_the_environment_lists_what_is_installed() -> None:
     packages = provenance.environment()["packages"]
     assert {"pytest", "msgspec", "pydantic"} <= set(packages)
     assert all(version[0].isdigit() for version in packages.values())
+
+
+def test_the_number_of_threads_is_part_of_the_environment() -> None:
+    one, two = (provenance.hash_summary({"run": {"num_threads": threads}}) for threads in (1, 2))
+    assert one["config"] == two["config"]
+    assert one["environment"]["hash"] != two["environment"]["hash"]
+    assert one["hash"] != two["hash"]

@@ -50,7 +50,7 @@ def hash_summary(
     parts: dict[str, Any] = {
         "config": {"hash": config_hash(config)},
         "code": code(cwd or Path.cwd(), runs_dir=runs_dir),
-        "environment": environment(),
+        "environment": environment((config.get("run") or {}).get("num_threads")),
         "data": data_manifest(config, cwd=cwd),
     }
     hashes = {name: part["hash"] if part else None for name, part in parts.items()}
@@ -90,10 +90,15 @@ def package_hash() -> str:
     return digest.hexdigest()
 
 
-@lru_cache(maxsize=1)
-def environment() -> dict[str, Any]:
-    """Hash Python, platform and the versions of all installed distributions; no torch import."""
+@lru_cache(maxsize=8)
+def environment(threads: int | None = None) -> dict[str, Any]:
+    """Hash Python, platform and the versions of all installed distributions; no torch import.
+
+    Args:
+        threads: How many threads compute: the last bits of every sum depend on it.
+    """
     record = {
+        "threads": threads,
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "platform": f"{sys.platform}-{platform.machine()}",
