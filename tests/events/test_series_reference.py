@@ -284,3 +284,12 @@ def test_a_long_history_of_mixed_lines_is_read_as_it_is_one_by_one(tmp_path):
         check_envelope(series.envelope(name), points, 0, 10**9)
         start = points[len(points) // 2][0]
         check_envelope(series.zoom(name, start, start + 100, 50), points, start, start + 100)
+
+
+def test_one_metric_going_back_hides_no_later_point_of_another():
+    script = [
+        (1, [("memory", 1, 0.5), ("memory", 1, 0.5), ("validation", 1, 0.5)]),
+        (1, [("validation", 1, 0.5), ("memory", 1, 0.5)]),
+    ]
+    for cut in (0.25, 0.5, 0.75, 0.9):
+        check_series(True, mixed_as_lines(script), [cut], 1, [])

@@ -108,7 +108,7 @@ class History:
             ready, odd = self._from_table(rows.table, steps)
         else:
             ready, odd = [], self._from_columns(rows, steps)
-        self._rewind(odd, start)
+        self._rewind(odd, start, [int(sheaf.steps[-1]) for sheaf in ready])
         for sheaf in ready:
             sheaf.merge(self.grid)
         for metric, own, kept in odd:
@@ -212,8 +212,14 @@ class History:
         self.clock.fold()
         self.grid.width *= 2
 
-    def _rewind(self, points: list[Points], start: int) -> None:
-        """End what new points go back behind, each for its own metric."""
+    def _rewind(self, points: list[Points], start: int, others: list[int]) -> None:
+        """End what new points go back behind, each for its own metric.
+
+        Args:
+            points: The new points.
+            start: Byte offset of their first line.
+            others: Last steps of points that come with them and go back behind nothing.
+        """
         hit: dict[int, list[Metric]] = {}
         for metric, steps, _ in points:
             step = int(steps[0])
@@ -224,7 +230,7 @@ class History:
         for step, metrics in hit.items():
             self._end_at(metrics, step, start)
         if hit:
-            self._lower_highest([int(steps[-1]) for _, steps, _ in points])
+            self._lower_highest([*others, *(int(steps[-1]) for _, steps, _ in points)])
 
     def _lower_highest(self, coming: list[int]) -> None:
         """After a rewind, let the picture end where points end."""
