@@ -14,6 +14,7 @@ from trainer.errors import EXIT_INTERRUPTED, EXIT_OK, Problem, RunError
 from trainer.events.text import clean
 from trainer.runs.index import RunIndex, find
 from trainer.runs.status import TERMINAL, State, read_status
+from trainer.runs.summary import summarise
 
 if TYPE_CHECKING:
     from trainer.runs.index import RunSummary
@@ -115,7 +116,6 @@ def show(run: str, runs_dir: Path, as_json: bool) -> int:
     folder = find(runs_dir, run)
     status = read_status(folder)
     identity = folder.identity()
-    summary = next((r for r in RunIndex(runs_dir).list() if r.path == str(folder.path)), None)
     if as_json:
         json_line({"identity": identity, "status": asdict(status), "path": str(folder.path)})
         return EXIT_OK
@@ -127,19 +127,18 @@ def show(run: str, runs_dir: Path, as_json: bool) -> int:
         end = status.ended or time.time()
         rows.append(("started", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.started))))
         rows.append(("took" if status.ended else "elapsed", duration(end - status.started)))
-    if summary is not None:
-        cells = _cells(summary, time.time())
-        rows += [
-            (label, text)
-            for label, text in (
-                ("step", cells[3]),
-                ("train/loss", cells[4]),
-                ("val/loss", cells[5]),
-                ("ETA", cells[7]),
-                ("tags", cells[9]),
-            )
-            if text
-        ]
+    cells = _cells(summarise(folder.path), time.time())
+    rows += [
+        (label, text)
+        for label, text in (
+            ("step", cells[3]),
+            ("train/loss", cells[4]),
+            ("val/loss", cells[5]),
+            ("ETA", cells[7]),
+            ("tags", cells[9]),
+        )
+        if text
+    ]
     command = identity.get("command")
     if isinstance(command, list) and command:
         import shlex
