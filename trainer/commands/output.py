@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
+from trainer.display import age, duration, number, plural, size
 from trainer.events.text import clean
 from trainer.runs.layout import dumps
 
@@ -14,6 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trainer.errors import TraindeckError
+
+
+__all__ = [
+    "age",
+    "duration",
+    "json_line",
+    "line",
+    "note",
+    "number",
+    "plural",
+    "print_error",
+    "size",
+    "table",
+]
 
 
 def line(text: str = "") -> None:
@@ -42,50 +56,6 @@ def print_error(error: TraindeckError) -> None:
     note(f"traindeck: {len(problems)} problems")
     for problem in problems:
         note(f"  {problem}")
-
-
-def number(value: float) -> str:
-    """Write a metric in at most about seven characters: 0.4123, 1.2e-05, 812, nan."""
-    if not math.isfinite(value):
-        return "NaN" if math.isnan(value) else ("inf" if value > 0 else "-inf")
-    if value == 0:
-        return "0"
-    size = abs(value)
-    if size >= 1e6 or size < 1e-3:
-        return f"{value:.2e}"
-    if size >= 100:
-        return f"{value:.0f}"
-    return f"{value:.4g}"
-
-
-def duration(seconds: float) -> str:
-    """Write a duration as 0:42, 12:05 or 3:04:05."""
-    total = max(0, round(seconds))
-    hours, rest = divmod(total, 3600)
-    minutes, secs = divmod(rest, 60)
-    return f"{hours}:{minutes:02}:{secs:02}" if hours else f"{minutes}:{secs:02}"
-
-
-def age(seconds: float) -> str:
-    """Write how long ago something was, in one unit: 42s, 7m, 3h, 2d."""
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= size:
-            return f"{int(seconds // size)}{unit}"
-    return f"{max(0, int(seconds))}s"
-
-
-def size(count: float) -> str:
-    """Write a number of bytes: 123 B, 4.1 MB."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" or count >= 10 else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
-
-
-def plural(count: int, noun: str) -> str:
-    """Write a count with its noun: 1 run, 2 runs."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def table(

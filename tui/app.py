@@ -1,0 +1,128 @@
+"""The app: routes between screens, and leaves the terminal whole however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from textual.app import App
+from textual.binding import BindingType
+
+from tui.context import Context
+from tui.widgets.keybar import binding
+
+if TYPE_CHECKING:
+    from textual.screen import Screen
+
+    from tui.sources.follow import Source
+
+Severity = Literal["information", "warning", "error"]
+
+
+class Deck(App[int]):
+    """The flight deck.
+
+    Args:
+        context: The world outside.
+        first: Makes the screen to begin with; the list of runs if None.
+    """
+
+    TITLE = "traindeck"
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        binding("ctrl+q", "leave", "quit", show=False, tip="Leave the app; runs go on"),
+        binding(
+            "ctrl+z", "suspend_process", "suspend", show=False, tip="To the shell; fg comes back"
+        ),
+    ]
+
+    def __init__(
+        self, context: Context | None = None, first: Callable[[], Screen[None]] | None = None
+    ) -> None:
+        super().__init__()
+        self.context = context or Context()
+        self._first = first
+        #: Said on the plain terminal after the app has gone, a line each.
+        self.last_words: list[str] = []
+
+    def get_default_screen(self) -> Screen[None]:
+        """Begin with the screen that was asked for."""
+        if self._first is not None:
+            return self._first()
+        from tui.screens.runs import RunsScreen
+
+        return RunsScreen()
+
+    def on_mount(self) -> None:
+        """Leave in order when the terminal or the machine says so."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            # Textual leaves the terminal in raw mode on these; training lives elsewhere.
+            loop.add_signal_handler(number, self.exit, 128 + number)
+
+    # ── the ways between screens ─────────────────────────────────────────────────────────────
+
+    def open_runs(self) -> None:
+        """Show the list of runs."""
+        from tui.screens.runs import RunsScreen
+
+        self.push_screen(RunsScreen())
+
+    def open_monitor(self, source: Source) -> None:
+        """Show one run.
+
+        Args:
+            source: A run folder, an events file or a pipe.
+        """
+        from tui.screens.monitor import MonitorScreen
+
+        self.push_screen(MonitorScreen(source))
+
+    def open_profiles(self, profile: str = "") -> None:
+        """Show the profiles, at one of them (`group/name`) if given."""
+        from tui.screens.profiles import ProfilesScreen
+
+        self.push_screen(ProfilesScreen(profile))
+
+    def open_launch(self, words: Sequence[str] = ()) -> None:
+        """Show the launch screen.
+
+        Args:
+            words: Overrides to begin with, as on the command line.
+        """
+        from tui.screens.launch import LaunchScreen
+
+        self.push_screen(LaunchScreen(words))
+
+    def open_compare(self, runs: Sequence[Path]) -> None:
+        """Show runs over each other; up to eight."""
+        from tui.screens.compare import CompareScreen
+
+        self.push_screen(CompareScreen(runs))
+
+    def open_help(self) -> None:
+        """Show the keys of the screen in front."""
+        from tui.screens.help import HelpScreen
+
+        self.push_screen(HelpScreen(self.screen))
+
+    def back(self) -> None:
+        """Leave the screen in front; leaving the first one leaves the app."""
+        if len(self.screen_stack) > 1:
+            self.pop_screen()
+        else:
+            self.action_leave()
+
+    def action_leave(self) -> None:
+        """Leave the app; runs go on."""
+        self.exit(self.return_code or 0)
+
+    def say(self, text: str, severity: Severity = "information") -> None:
+        """Tell the person something in passing; the text is data, never markup."""
+        from tui.text import clean
+
+        self.notify(clean(text, keep_newlines=True), severity=severity, markup=False)

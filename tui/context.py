@@ -1,0 +1,35 @@
+"""What every screen needs to know of the world: folders, settings, signs, the clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tui.clock import Clock, SystemClock
+from tui.glyphs import UNICODE, Glyphs
+from tui.settings import Settings
+
+
+@dataclass(frozen=True)
+class Context:
+    """The world outside the app.
+
+    Attributes:
+        runs_dirs: The folders of runs; new runs go into the first.
+        profiles_dir: The project's profiles, if named on the command line.
+        config_file: A primary config file, if named on the command line.
+        cwd: Where the person stands; profiles and runs are sought from here.
+        settings: The person's settings.
+        glyphs: The signs to draw with.
+        clock: Tells the time.
+        live: Whether screens look for news by themselves; tests look when they choose to.
+    """
+
+    runs_dirs: tuple[Path, ...] = (Path("runs"),)
+    profiles_dir: Path | None = None
+    config_file: Path | None = None
+    cwd: Path = field(default_factory=Path.cwd)
+    settings: Settings = field(default_factory=Settings)
+    glyphs: Glyphs = UNICODE
+    clock: Clock = field(default_factory=SystemClock)
+    live: bool = True

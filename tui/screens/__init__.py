@@ -1,0 +1,1 @@
+"""The screens, one package each; the app only routes between them."""

@@ -1,0 +1,127 @@
+"""What all screens share: a title line, a key line, and a clock that stands still while hidden."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.segment import Segment
+from textual.app import RenderResult
+from textual.binding import BindingType
+from textual.screen import Screen
+from textual.strip import Strip
+from textual.timer import Timer
+from textual.widget import Widget
+
+from tui.text import cell_len, fit
+from tui.widgets.keybar import binding
+
+if TYPE_CHECKING:
+    from tui.app import Deck
+    from tui.context import Context
+
+
+class TitleBar(Widget):
+    """One line: where one is, what there is, and the time in minutes."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"titlebar--name", "titlebar--text"}
+    DEFAULT_CSS = """
+    TitleBar { dock: top; height: 1; background: $panel; color: $text-muted; }
+    TitleBar > .titlebar--name { color: $accent; text-style: bold; }
+    TitleBar > .titlebar--text { color: $text-muted; }
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+        self._facts = ("", "", "")
+
+    def show(self, text: str, right: str = "", now: float | None = None) -> None:
+        """Show facts at the left and the right; draws only if something changed.
+
+        Args:
+            text: At the left, behind the name; harmless text.
+            right: At the right.
+            now: Unix seconds for the time of day; none is shown without them.
+        """
+        clock = time.strftime("%H:%M", time.localtime(now)) if now is not None else ""
+        if (text, right, clock) != self._facts:
+            self._facts = (text, right, clock)
+            self.refresh()
+
+    def render(self) -> RenderResult:
+        """Nothing: the line is drawn by `render_line`."""
+        return ""
+
+    def render_line(self, y: int) -> Strip:
+        """Draw the line."""
+        text, right, clock = self._facts
+        base = self.rich_style
+        name_style = self.get_component_rich_style("titlebar--name")
+        text_style = self.get_component_rich_style("titlebar--text")
+        tail = "  ".join(part for part in (right, clock) if part) + " "
+        name = f" {self._name}  "
+        room = self.size.width - cell_len(name) - cell_len(tail) - 1
+        shown = fit(text, room)
+        gap = " " * max(1, room - cell_len(shown) + 1)
+        segments = [
+            Segment(name, name_style),
+            Segment(shown, text_style),
+            Segment(gap, base),
+            Segment(tail, text_style),
+        ]
+        return Strip(segments).adjust_cell_length(self.size.width, base)
+
+
+class DeckScreen(Screen[None]):
+    """A screen that looks for news on a clock, and not at all while it is hidden."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        binding("question_mark", "help", "help", tip="All keys of this screen"),
+        binding("escape", "back", "back", show=False, tip="Back to where you came from"),
+    ]
+    #: How often a second the screen looks for news; the settings may make it less.
+    HZ: ClassVar[float] = 4.0
+
+    _ticking: Timer | None = None
+
+    @property
+    def deck(self) -> Deck:
+        """The app."""
+        from tui.app import Deck
+
+        assert isinstance(self.app, Deck)
+        return self.app
+
+    @property
+    def context(self) -> Context:
+        """What the app knows of the world."""
+        return self.deck.context
+
+    def on_mount(self) -> None:
+        """Begin to look for news."""
+        if self.context.live:
+            hz = min(self.HZ, max(0.5, self.context.settings.refresh))
+            self._ticking = self.set_interval(1 / hz, self.tick)
+
+    def on_screen_suspend(self) -> None:
+        """Rest while another screen is in front."""
+        if self._ticking is not None:
+            self._ticking.pause()
+
+    def on_screen_resume(self) -> None:
+        """Go on, at once."""
+        if self._ticking is not None:
+            self._ticking.resume()
+        self.tick()
+
+    def tick(self) -> None:
+        """Draw what is new; must cost next to nothing when nothing is."""
+
+    def action_help(self) -> None:
+        """Show all keys of this screen."""
+        self.deck.open_help()
+
+    def action_back(self) -> None:
+        """Leave this screen; the first one leaves the app."""
+        self.deck.back()

@@ -1,0 +1,5 @@
+"""The screen of monitor."""
+
+from tui.screens.monitor.screen import MonitorScreen
+
+__all__ = ["MonitorScreen"]

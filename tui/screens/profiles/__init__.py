@@ -1,0 +1,5 @@
+"""The screen of profiles."""
+
+from tui.screens.profiles.screen import ProfilesScreen
+
+__all__ = ["ProfilesScreen"]

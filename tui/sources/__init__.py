@@ -1,0 +1,1 @@
+"""Threads that read runs and hand the screens immutable pictures of them."""
