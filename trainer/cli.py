@@ -48,20 +48,44 @@ Exit codes:
 """
 
 
-@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]}, epilog=EXIT_CODES)
+@click.group(
+    cls=Group,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=EXIT_CODES,
+)
 @click.version_option(__version__, prog_name="traindeck")
-def cli() -> None:
+@RUNS_DIR
+@PROFILES_DIR
+@CONFIG_FILE
+@click.option("--no-tui", is_flag=True, help="Print the list of runs instead of opening the app.")
+@click.pass_context
+def cli(ctx: click.Context, /, **options: Any) -> int | None:
     """The terminal flight deck for PyTorch training.
 
-    Profiles compose into a config, a config becomes a run folder, a process trains in it, and
-    everything else watches the folder.
+    Without a command it opens the app, on the list of runs. Profiles compose into a config, a
+    config becomes a run folder, a process trains in it, and everything else watches the folder.
 
     \b
+      traindeck                               the app: runs, monitor, profiles, launch
       traindeck train quickstart              train a small GPT on Python's own sources
       traindeck runs                          what is going on?
       traindeck watch last                    follow a run, also one started elsewhere
       traindeck config diff trainer=ci_fast   what would run, and how does it differ?
     """
+    if ctx.invoked_subcommand is not None:
+        given = ctx.get_parameter_source
+        for parameter in ctx.command.params:
+            name = parameter.name or ""
+            if given(name) == click.core.ParameterSource.COMMANDLINE:
+                raise click.UsageError(
+                    f"{parameter.opts[0]} stands before the command. Give it behind:"
+                    f" traindeck {ctx.invoked_subcommand} {parameter.opts[0]} …"
+                )
+        return None
+    from trainer.commands import app
+
+    return app.open_app(ctx, **options)
 
 
 cli.add_command(config)

@@ -64,7 +64,15 @@ def train(
         command=command,
         queued=queue,
     )
-    return _start_and_follow(run, detach=detach, as_json=as_json, interval=interval, queue=queue)
+    return _start_and_follow(
+        run,
+        runs_dir,
+        no_tui=no_tui,
+        detach=detach,
+        as_json=as_json,
+        interval=interval,
+        queue=queue,
+    )
 
 
 def resume(
@@ -95,7 +103,13 @@ def resume(
             )
         prepare_resume(old)
         return _start_and_follow(
-            old, detach=detach, as_json=as_json, interval=interval, queue=queue
+            old,
+            runs_dir,
+            no_tui=no_tui,
+            detach=detach,
+            as_json=as_json,
+            interval=interval,
+            queue=queue,
         )
     checkpoint = find_checkpoint(old)
     if checkpoint is None:
@@ -118,7 +132,15 @@ def resume(
         parent={"resume": old.id},
         queued=queue,
     )
-    return _start_and_follow(new, detach=detach, as_json=as_json, interval=interval, queue=queue)
+    return _start_and_follow(
+        new,
+        runs_dir,
+        no_tui=no_tui,
+        detach=detach,
+        as_json=as_json,
+        interval=interval,
+        queue=queue,
+    )
 
 
 def rerun(
@@ -149,7 +171,15 @@ def rerun(
         name=name,
         tags=tags,
     )
-    return _start_and_follow(new, detach=detach, as_json=as_json, interval=interval, queue=queue)
+    return _start_and_follow(
+        new,
+        runs_dir,
+        no_tui=no_tui,
+        detach=detach,
+        as_json=as_json,
+        interval=interval,
+        queue=queue,
+    )
 
 
 def _ours(run: RunFolder) -> RunFolder:
@@ -273,10 +303,24 @@ def _need_training_packages() -> None:
 
 
 def _start_and_follow(
-    run: RunFolder, *, detach: bool, as_json: bool, interval: float | None, queue: bool
+    run: RunFolder,
+    runs_dir: Path,
+    *,
+    no_tui: bool,
+    detach: bool,
+    as_json: bool,
+    interval: float | None,
+    queue: bool,
 ) -> int:
+    from trainer.commands.terminal import app_fits, screen_on_stderr
     from trainer.runs.launch import start
 
+    if app_fits(plain=no_tui or detach or as_json or interval is not None):
+        from tui.entry import open_run
+
+        start(run, queue="auto" if queue else None)
+        with screen_on_stderr():
+            return open_run(run, runs_dir, launched=True)
     told = telling(as_json, interval)
     reader = past(run, told)
     # From here on a Ctrl-C means the run, also while its supervisor is coming up.

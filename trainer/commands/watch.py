@@ -23,21 +23,40 @@ def watch(
     *, source: str, runs_dir: Path, no_tui: bool, as_json: bool, interval: float | None
 ) -> int:
     """Follow `source` until it ends; see `traindeck watch --help`."""
+    from trainer.commands.terminal import app_fits
+
     told = telling(as_json, interval)
+    plain = no_tui or as_json or interval is not None
     if source == "-":
-        return _watch_stream(told)
+        return _watch_stream(told, runs_dir, in_app=app_fits(plain=plain, piped=True))
+    in_app = app_fits(plain=plain)
     path = Path(source)
     stream = path / "logs" / "events.jsonl"
     if path.is_dir() and stream.is_file() and not (path / "run.json").exists():
         path = stream
     if path.is_file():
-        return _watch_file(path, told)
+        return _open_events(path, runs_dir) if in_app else _watch_file(path, told)
     from trainer.runs.index import find
 
-    return follow_run(find(runs_dir, source), told, own=False)
+    run = find(runs_dir, source)
+    if in_app:
+        from trainer.commands.terminal import screen_on_stderr
+        from tui.entry import open_run
+
+        with screen_on_stderr():
+            return open_run(run, runs_dir)
+    return follow_run(run, told, own=False)
 
 
-def _watch_stream(told: Lines | JsonLines) -> int:
+def _open_events(path: Path, runs_dir: Path) -> int:
+    from trainer.commands.terminal import screen_on_stderr
+    from tui.entry import open_events
+
+    with screen_on_stderr():
+        return open_events(path, runs_dir)
+
+
+def _watch_stream(told: Lines | JsonLines, runs_dir: Path, *, in_app: bool) -> int:
     from trainer.events import StreamReader
 
     if sys.stdin.isatty():
@@ -48,6 +67,13 @@ def _watch_stream(told: Lines | JsonLines) -> int:
                 "Pipe events into it: ssh host cat run/logs/events.jsonl | traindeck watch -",
             )
         )
+    if in_app:
+        from trainer.commands.terminal import keys_from_terminal, screen_on_stderr
+        from tui.entry import open_stream
+
+        stream = keys_from_terminal()
+        with screen_on_stderr():
+            return open_stream(stream, runs_dir)
     reader = StreamReader(sys.stdin.fileno())
     return _watch_batches(lambda: reader.poll(timeout=POLL), told)
 

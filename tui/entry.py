@@ -1,0 +1,113 @@
+"""The ways into the app, for the command line; importing this imports no Textual."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from textual.screen import Screen
+
+    from trainer.runs.layout import RunFolder
+    from tui.context import Context
+    from tui.sources.follow import Source
+
+
+def open_runs(
+    runs_dir: Path, *, profiles_dir: Path | None = None, config_file: Path | None = None
+) -> int:
+    """Open the list of runs.
+
+    Args:
+        runs_dir: The folder of runs.
+        profiles_dir: The project's profiles, if they are not in `./profiles`.
+        config_file: A primary config of the person's own.
+
+    Returns:
+        The exit code.
+    """
+    return _run(_context(runs_dir, profiles_dir, config_file))
+
+
+def open_run(run: RunFolder, runs_dir: Path, *, launched: bool = False) -> int:
+    """Open the monitor on a run folder.
+
+    Args:
+        run: The run.
+        runs_dir: The folder of runs, for the list behind it.
+        launched: Whether this command launched it: the exit code then tells how it ended, if it
+            has ended when the person leaves.
+
+    Returns:
+        The exit code.
+    """
+    from tui.sources.follow import Source
+
+    return _open_source(Source.of_run(run), runs_dir, launched=launched)
+
+
+def open_events(path: Path, runs_dir: Path) -> int:
+    """Open the monitor on a file of events without a run folder."""
+    from tui.sources.follow import Source
+
+    return _open_source(Source(None, path, None, _label(path.name)), runs_dir)
+
+
+def open_stream(descriptor: int, runs_dir: Path) -> int:
+    """Open the monitor on a pipe of events."""
+    from tui.sources.follow import Source
+
+    return _open_source(Source(None, None, descriptor, "standard input"), runs_dir)
+
+
+def _label(name: str) -> str:
+    from trainer.events.text import clean
+
+    return clean(name)
+
+
+def _open_source(source: Source, runs_dir: Path, *, launched: bool = False) -> int:
+    def first() -> Screen[None]:
+        from tui.screens.monitor import MonitorScreen
+
+        return MonitorScreen(source, launched=launched)
+
+    return _run(_context(runs_dir, None, None), first)
+
+
+def _context(runs_dir: Path, profiles_dir: Path | None, config_file: Path | None) -> Context:
+    from tui.context import Context
+    from tui.glyphs import choose
+    from tui.settings import Settings
+
+    settings = Settings()
+    return Context(
+        runs_dirs=(runs_dir.expanduser().absolute(),),
+        profiles_dir=profiles_dir,
+        config_file=config_file,
+        settings=settings,
+        glyphs=choose(settings.glyphs),
+    )
+
+
+def _run(context: Context, first: Callable[[], Screen[None]] | None = None) -> int:
+    from tui.app import Deck
+
+    app = Deck(context, first)
+    code = app.run()
+    tell(app.last_words)
+    return code if code is not None else (app.return_code or 0)
+
+
+def tell(words: Sequence[str]) -> None:
+    """Say last words on the plain terminal; one that is gone does not matter any more."""
+    from trainer.events.text import clean
+
+    try:
+        for line in words:
+            print(clean(line))
+    except OSError:
+        return
