@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from trainer.config.schema import defaults
+from trainer.config.settings import settings_file
 from trainer.config.targets_allowed import (
     BUILT_IN_PREFIXES,
     allowed_prefixes,
     problem_with_target,
-    settings_file,
 )
 from trainer.config.validate import validate
 from trainer.errors import ConfigError

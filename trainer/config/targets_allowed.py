@@ -6,15 +6,13 @@ Only the person's own settings file can add prefixes, never a profile. What the 
 
 from __future__ import annotations
 
-import os
 import re
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from trainer.config.settings import read, settings_file, shown
 from trainer.errors import ConfigError, Problem
 
 TARGET = "_target_"
@@ -44,13 +42,6 @@ _REFUSED = (
 )
 
 
-def settings_file() -> Path:
-    """Give the path of the person's own settings file, whether or not it exists."""
-    configured = os.environ.get("XDG_CONFIG_HOME", "")
-    base = Path(configured) if configured.startswith("/") else Path.home() / ".config"
-    return base / "traindeck" / "settings.yaml"
-
-
 def allowed_prefixes() -> tuple[str, ...]:
     """Give the module prefixes, each with its final dot, under which a `_target_` may lie.
 
@@ -68,15 +59,8 @@ def allowed_prefixes() -> tuple[str, ...]:
 @lru_cache(maxsize=8)
 def _own_prefixes(path: str, mtime_ns: int, size: int) -> tuple[str, ...]:
     del mtime_ns, size  # they only tell one state of the file from another
-    try:
-        settings = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(
-            Problem(f"Your settings cannot be read: {_first_line(error)}.", path)
-        ) from None
-    if not isinstance(settings, dict):
-        raise ConfigError(Problem("Your settings are no mapping of keys.", path))
-    prefixes = settings.get("allowed_prefixes")
+    written = read(Path(path)).get("allowed_prefixes")
+    prefixes = written.value if written else None
     if prefixes is None:
         return ()
     if not isinstance(prefixes, list) or not all(
@@ -85,7 +69,7 @@ def _own_prefixes(path: str, mtime_ns: int, size: int) -> tuple[str, ...]:
         raise ConfigError(
             Problem(
                 "'allowed_prefixes' must be a list of module names.",
-                path,
+                f"{path}:{written.line}" if written else path,
                 "Write `allowed_prefixes: [my_package]`.",
             )
         )
@@ -106,10 +90,10 @@ def problem_with_target(target: Any) -> tuple[str, str] | None:
     # The settings file is only looked at for a class of somebody's own.
     prefixes = BUILT_IN_PREFIXES if target.startswith(BUILT_IN_PREFIXES) else allowed_prefixes()
     if not target.startswith(prefixes):
-        shown = ", ".join(prefix.rstrip(".") for prefix in prefixes)
+        packages = ", ".join(prefix.rstrip(".") for prefix in prefixes)
         return (
-            f"{TARGET} '{target}' lies under none of the allowed packages ({shown}).",
-            f"Add its package to allowed_prefixes in {_home(settings_file())} if you trust it.",
+            f"{TARGET} '{target}' lies under none of the allowed packages ({packages}).",
+            f"Add its package to allowed_prefixes in {shown(settings_file())} if you trust it.",
         )
     name = target.rsplit(".", 1)[1]
     lower_case = name.islower() and target.startswith(BUILT_IN_PREFIXES)  # no class of these is
@@ -146,14 +130,3 @@ def _no_module(target: str) -> str:
             # A class in a class is all right; whatever else a module holds is not its own.
             return "" if not part.islower() else part
     return ""
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-def _home(path: Path) -> str:
-    try:
-        return f"~/{path.relative_to(Path.home())}"
-    except ValueError:
-        return str(path)
