@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 
 def number(value: float) -> str:
@@ -53,3 +54,23 @@ def size(bytes_: float) -> str:
 def plural(number_of: int, noun: str) -> str:
     """Write a count with its noun: 1 run, 2 runs."""
     return f"{number_of} {noun}" if number_of == 1 else f"{number_of} {noun}s"
+
+
+def aligned(rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> list[str]:
+    """Put rows in columns, two blanks apart, by the cells that the texts take.
+
+    Args:
+        rows: The texts; as many in each row.
+        right: Indexes of the columns to align at the right.
+    """
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        parts = []
+        for i, cell in enumerate(row):
+            padding = " " * (widths[i] - cell_len(cell))
+            parts.append(padding + cell if i in right else cell + padding)
+        lines.append("  ".join(parts).rstrip())
+    return lines

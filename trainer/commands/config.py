@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 from trainer.commands.output import json_line, line, note, table
 from trainer.errors import EXIT_OK, EXIT_WRONG_INPUT, ConfigError, Problem, RunError, nearest
 from trainer.events.text import clean
+from trainer.runs.plan import NO_CHANGES, diff_lines, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trainer.config.compose import Composed
     from trainer.config.diff import Change
-
-SIGNS = {"changed": "~", "added": "+", "removed": "-"}
-NOTHING = "—"
 
 
 def show(
@@ -171,17 +169,6 @@ def diff_runs(*, a: str, b: str, runs_dir: Path, as_json: bool) -> int:
     return EXIT_OK
 
 
-def text_of(value: Any) -> str:
-    """Write a value as it would stand in YAML's flow style."""
-    import json
-
-    if value is None:
-        return "null"
-    if isinstance(value, str):
-        return clean(value)
-    return clean(json.dumps(value, ensure_ascii=False, default=str))
-
-
 def change_rows(changes: Sequence[Change]) -> list[dict[str, Any]]:
     """Give changes as JSON rows."""
     return [
@@ -196,20 +183,10 @@ def change_rows(changes: Sequence[Change]) -> list[dict[str, Any]]:
     ]
 
 
-def print_changes(changes: Sequence[Change], same: str = "no difference") -> None:
+def print_changes(changes: Sequence[Change], same: str = NO_CHANGES) -> None:
     """Print changes as a table: sign, key, old → new, origin."""
-    if not changes:
-        line(same)
-        return
-    rows = []
-    for change in changes:
-        kind = str(change.kind)
-        if kind == "changed":
-            value = f"{text_of(change.old)} → {text_of(change.new)}"
-        else:
-            value = text_of(change.new if kind == "added" else change.old)
-        rows.append([SIGNS[kind], change.key, value, str(change.origin) if change.origin else ""])
-    table([" ", "KEY", "VALUE", "FROM"], rows)
+    for text in diff_lines(changes, same):
+        line(text)
 
 
 def _compose(

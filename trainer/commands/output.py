@@ -6,7 +6,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
-from trainer.display import age, duration, number, plural, size
+from trainer.display import age, aligned, duration, number, plural, size
 from trainer.events.text import clean
 from trainer.runs.layout import dumps
 
@@ -83,9 +83,6 @@ def table(
         for i in expendable:
             if sum(widths[n] + 2 for n in shown) - 2 > columns:
                 shown.remove(i)
-    for row in cells:
-        parts = []
-        for i, cell in ((n, row[n]) for n in shown):
-            padding = " " * (widths[i] - cell_len(cell))
-            parts.append(padding + cell if i in right else cell + padding)
-        line("  ".join(parts).rstrip())
+    kept = [[row[n] for n in shown] for row in cells]
+    for text in aligned(kept, [at for at, n in enumerate(shown) if n in right]):
+        line(text)

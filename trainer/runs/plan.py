@@ -1,0 +1,136 @@
+"""What would be launched, told before it is: the command, the name, the whole config and its diff."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainer.display import aligned
+from trainer.events.text import clean
+
+if TYPE_CHECKING:
+    from trainer.config.compose import Composed
+    from trainer.config.diff import Change
+    from trainer.runs.layout import RunFolder
+
+SIGNS = {"changed": "~", "added": "+", "removed": "-"}
+"""How each kind of change is marked."""
+
+NO_CHANGES = "no difference"
+
+
+def default_name(composed: Composed) -> str:
+    """Name a run after its preset, or the trainer profile where there is none."""
+    return composed.choices.get("preset") or composed.choices.get("trainer") or "run"
+
+
+def train_command(
+    overrides: Sequence[str],
+    config_file: Path | None = None,
+    profiles_dir: Path | None = None,
+    *,
+    runs_dir: Path | None = None,
+    name: str | None = None,
+    tags: Sequence[str] = (),
+    queue: bool = False,
+) -> list[str]:
+    """Give the command that trains so, as a list of words.
+
+    Args:
+        overrides: A preset's name, choices and values.
+        config_file: A primary file of the person's own.
+        profiles_dir: The project's profiles, if named.
+        runs_dir: The folder of runs; left out where it is the usual one.
+        name: The run's name, if one was given.
+        tags: Words to find it by.
+        queue: Whether it waits until the device is free.
+    """
+    words = ["traindeck", "train", *overrides]
+    if config_file is not None:
+        words += ["--config", str(config_file)]
+    if profiles_dir is not None:
+        words += ["--profiles-dir", str(profiles_dir)]
+    if runs_dir is not None and runs_dir != Path("runs"):
+        words += ["--runs-dir", str(runs_dir)]
+    if name:
+        words += ["--name", name]
+    for tag in tags:
+        words += ["--tag", tag]
+    if queue:
+        words.append("--queue")
+    return words
+
+
+def text_of(value: Any) -> str:
+    """Write a value as it would stand in YAML's flow style; harmless, whatever it is."""
+    if value is None:
+        return "null"
+    if isinstance(value, str):
+        return clean(value)
+    return clean(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def cells(change: Change, arrow: str = "→") -> list[str]:
+    """Give a change as four texts: sign, key, old and new value, origin."""
+    if change.kind == "changed":
+        value = f"{text_of(change.old)} {arrow} {text_of(change.new)}"
+    else:
+        value = text_of(change.new if change.kind == "added" else change.old)
+    origin = str(change.origin) if change.origin else ""
+    return [SIGNS[change.kind], clean(change.key), value, clean(origin)]
+
+
+def diff_lines(changes: Sequence[Change], same: str = NO_CHANGES) -> list[str]:
+    """Write changes as a table: sign, key, old → new, origin."""
+    if not changes:
+        return [same]
+    return aligned([[" ", "KEY", "VALUE", "FROM"], *(cells(change) for change in changes)])
+
+
+def dry_run_lines(
+    composed: Composed, changes: Sequence[Change], command: Sequence[str]
+) -> list[str]:
+    """Write all that is known before a launch: config, diff, notes, hash and command.
+
+    Args:
+        composed: What would be launched.
+        changes: How it differs from the defaults.
+        command: What launches it.
+    """
+    return [
+        "# config",
+        *clean(composed.yaml().rstrip(), keep_newlines=True).split("\n"),
+        "",
+        "# diff against the defaults",
+        *diff_lines(changes),
+        *(f"note: {clean(text)}" for text in composed.notes),
+        "",
+        "# config hash",
+        composed.hash,
+        "",
+        "# command",
+        *clean(shlex.join(command), keep_newlines=True).split("\n"),
+    ]
+
+
+def words_of(run: RunFolder) -> list[str]:
+    """Give the overrides that a run was launched with, as typed; empty if none can be read.
+
+    Those in which a secret was masked are left out: the mask is not the value.
+    """
+    import yaml
+
+    from trainer.secrets import MASK
+
+    path = run.overrides
+    try:
+        if path.stat().st_size > 1 << 20:
+            return []
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return []
+    words = found if isinstance(found, list) else []
+    return [word for word in words if isinstance(word, str) and MASK not in word]
