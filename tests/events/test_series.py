@@ -90,6 +90,26 @@ def test_a_first_picture_keeps_to_its_time_and_of_a_small_file_is_complete(spiky
     assert series.latest("a") == (1, 1.0)
 
 
+def test_a_first_picture_reaches_the_end_though_windows_overlap(tmp_path):
+    path = tmp_path / "e.jsonl"
+    path.write_bytes(b"".join(metrics_line(step, loss=1.0) for step in range(60_000)))
+    assert path.stat().st_size < 128 * (48 << 10)  # windows are closer than twice their size
+    assert sample(path).view.step == 59_999
+
+
+def test_a_metric_in_which_nothing_changed_gives_the_same_picture(tmp_path):
+    path = tmp_path / "e.jsonl"
+    path.write_bytes(metrics_line(1, a=1.0, b=1.0) + metrics_line(2, a=2.0, b=2.0))
+    series = read_all(RunSeries(path))
+    a, b = series.envelope("a"), series.envelope("b")
+    with path.open("ab") as file:
+        file.write(metrics_line(2, a=2.0))
+    series.poll()
+    assert series.envelope("b") is b
+    assert series.envelope("a") is not a
+    assert series.envelope("a") == a
+
+
 def test_drawn_columns_do_not_move_while_a_run_grows(tmp_path):
     path = tmp_path / "e.jsonl"
     series = RunSeries(path, bins=16)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from trainer.events.envelope import Bins, Grid, use_numpy
+from trainer.events.envelope import Bins, Envelope, Grid, use_numpy
 from trainer.events.rows import HOLE_BITS, Table, finite_or_mark
 from trainer.events.steps import rising, survivors
 
@@ -26,7 +26,7 @@ class Metric:
     Logging a step again right away (gradient accumulation does) so costs nothing.
     """
 
-    __slots__ = ("bins", "last_step", "merged", "name", "newest")
+    __slots__ = ("bins", "last_step", "merged", "name", "newest", "shown")
 
     def __init__(self, name: str, size: int) -> None:
         self.name = name
@@ -34,6 +34,7 @@ class Metric:
         self.newest: tuple[int, float] | None = None
         self.last_step: int | None = None  # upper bound of the steps of its points
         self.merged: int | None = None  # the same for those in bins
+        self.shown: Shown | None = None
 
     def settle(self, grid: Grid) -> None:
         """Move the newest point into its bin."""
@@ -47,6 +48,22 @@ class Metric:
     def empty(self) -> bool:
         """Whether there are no points."""
         return self.newest is None and self.merged is None
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The last picture of a metric's whole history, and what it was made of.
+
+    Attributes:
+        newest: The newest point. Every point that comes makes a new tuple of it, so the same
+            object means that none came.
+        base: What else a picture depends on.
+        envelope: The picture.
+    """
+
+    newest: tuple[int, float] | None
+    base: tuple[object, ...]
+    envelope: Envelope
 
 
 #: Points of a metric in rising order of steps: (metric, steps, values), lists or arrays.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from trainer.events.clock import Clock, group_by_bin
-from trainer.events.columns import Metric, Points, Sheaf, merge, own_points, sheaves
+from trainer.events.columns import Metric, Points, Sheaf, Shown, merge, own_points, sheaves
 from trainer.events.envelope import BINS, Bins, Envelope, Grid
 from trainer.events.fast import MAX_METRICS, RowDecoder
 from trainer.events.index import ByteIndex, Cut
@@ -74,6 +74,20 @@ class History:
         newest = metric.newest
         extra = (self.grid.bin(newest[0]), newest[1]) if newest is not None else None
         return metric.bins.picture(self.grid, begin, end, extra, exact=self.exact)
+
+    def whole(self, name: str) -> Envelope:
+        """Give all bins of a metric: the same picture again as long as nothing changed in it.
+
+        Raises:
+            KeyError: There is no such metric.
+        """
+        metric = self.metrics[name]
+        used = self.used
+        base = (self.grid.start, self.grid.width, used, self.exact, metric.merged)
+        shown = metric.shown
+        if shown is None or shown.newest is not metric.newest or shown.base != base:
+            shown = metric.shown = Shown(metric.newest, base, self.picture(name, 0, used))
+        return shown.envelope
 
     def replay(self, before: int | None = None) -> Replay:
         """Give what reads ranges of steps again.

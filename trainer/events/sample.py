@@ -66,9 +66,11 @@ def sample(
         os.close(fd)
     reached = 0
     for start in sorted(blocks):
-        if start >= reached:
-            series.feed(Block(start, blocks[start]))
-            reached = start + len(blocks[start])
+        end = start + len(blocks[start])
+        if end > reached:  # windows may overlap; both begin and end with whole lines
+            begin = max(start, reached)
+            series.feed(Block(begin, blocks[start][begin - start :]))
+            reached = end
     series.loading = True
     series.exact = False
     return series
