@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,17 +43,20 @@ def train(
             )
         )
     from trainer.config.compose import compose
+    from trainer.runs.plan import default_name, train_command
 
     composed = compose(overrides, config_file=config_file, profiles_dir=profiles_dir)
-    command = command_line(
-        overrides, config_file, profiles_dir, runs_dir=runs_dir, name=name, tags=tags
+    command = train_command(
+        overrides, config_file, profiles_dir, runs_dir=runs_dir, name=name, tags=tags, queue=queue
     )
     if dry_run:
         return _dry_run(composed, command, as_json)
     for text in composed.notes:
         note(f"note: {text}")
-    _need_training_packages()
+    from trainer.runs.again import need_training_packages
     from trainer.runs.launch import create
+
+    need_training_packages()
 
     run = create(
         composed,
@@ -87,21 +89,14 @@ def resume(
     interval: float | None,
 ) -> int:
     """Go on with a run; see `traindeck resume --help`."""
+    from trainer.runs.again import make_ready, need_training_packages, ours
     from trainer.runs.index import find
-    from trainer.runs.manage import checkpoint_folder, find_checkpoint, prepare_resume
-    from trainer.runs.status import State, read_status
+    from trainer.runs.manage import checkpoint_folder, find_checkpoint
 
-    old = _ours(find(runs_dir, run))
-    _need_training_packages()
+    old = ours(find(runs_dir, run))
+    need_training_packages()
     if not overrides:
-        if read_status(old).state == State.COMPLETED:
-            raise RunError(
-                Problem(
-                    f"run {old.id} has completed; there is nothing left to do.",
-                    remedy=f"Train it for longer: traindeck resume {old.id} trainer.max_steps=N",
-                )
-            )
-        prepare_resume(old)
+        make_ready(old)
         return _start_and_follow(
             old,
             runs_dir,
@@ -157,10 +152,11 @@ def rerun(
 ) -> int:
     """Repeat a run from its folder alone; see `traindeck rerun --help`."""
     from trainer.config.onto import compose_onto
+    from trainer.runs.again import need_training_packages, ours
     from trainer.runs.index import find
 
-    old = _ours(find(runs_dir, run))
-    _need_training_packages()
+    old = ours(find(runs_dir, run))
+    need_training_packages()
     new = _copy_of(
         old,
         compose_onto(old.path),
@@ -180,18 +176,6 @@ def rerun(
         interval=interval,
         queue=queue,
     )
-
-
-def _ours(run: RunFolder) -> RunFolder:
-    """Give the run back if traindeck launched it; a script's run only the script can repeat."""
-    if run.identity().get("launcher") == "script" or not run.config.is_file():
-        raise RunError(
-            Problem(
-                f"run {run.id} was made by a program of its own, not launched by traindeck.",
-                remedy="Start that program again.",
-            )
-        )
-    return run
 
 
 def _copy_of(
@@ -226,44 +210,16 @@ def _copy_of(
     )
 
 
-def default_name(composed: Composed) -> str:
-    """Name a run after its preset, or the trainer profile where there is none."""
-    return composed.choices.get("preset") or composed.choices.get("trainer") or "run"
-
-
 def quoted(value: str) -> str:
     """Quote a value for Hydra's override grammar."""
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def command_line(
-    overrides: Sequence[str],
-    config_file: Path | None,
-    profiles_dir: Path | None,
-    *,
-    runs_dir: Path | None = None,
-    name: str | None = None,
-    tags: Sequence[str] = (),
-) -> list[str]:
-    """Give the command that does the same again, as a list of words."""
-    words = ["traindeck", "train", *overrides]
-    if config_file is not None:
-        words += ["--config", str(config_file)]
-    if profiles_dir is not None:
-        words += ["--profiles-dir", str(profiles_dir)]
-    if runs_dir is not None and runs_dir != Path("runs"):
-        words += ["--runs-dir", str(runs_dir)]
-    if name:
-        words += ["--name", name]
-    for tag in tags:
-        words += ["--tag", tag]
-    return words
-
-
 def _dry_run(composed: Composed, command: Sequence[str], as_json: bool) -> int:
-    from trainer.commands.config import change_rows, print_changes
+    from trainer.commands.config import change_rows
     from trainer.config.compose import defaults_of
     from trainer.config.diff import diff
+    from trainer.runs.plan import dry_run_lines
 
     changes = diff(defaults_of(composed), composed)
     if as_json:
@@ -277,29 +233,9 @@ def _dry_run(composed: Composed, command: Sequence[str], as_json: bool) -> int:
             }
         )
         return EXIT_OK
-    line("# config")
-    line(composed.yaml().rstrip())
-    line("\n# diff against the defaults")
-    print_changes(changes)
-    for text in composed.notes:
-        line(f"note: {text}")
-    line(f"\n# config hash\n{composed.hash}")
-    line(f"\n# command\n{shlex.join(command)}")
+    for text in dry_run_lines(composed, changes, command):
+        line(text)
     return EXIT_OK
-
-
-def _need_training_packages() -> None:
-    from importlib.util import find_spec
-
-    missing = [name for name in ("torch", "pytorch_lightning") if find_spec(name) is None]
-    if missing:
-        raise RunError(
-            Problem(
-                f"training needs {' and '.join(missing)}, which the base install leaves out.",
-                sys.executable,
-                "Install them: pip install 'traindeck[train]'",
-            )
-        )
 
 
 def _start_and_follow(

@@ -1,4 +1,4 @@
-"""A composed config without the composer, and a training process without torch."""
+"""For every room: a composed config without the composer, and a training process without torch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,6 +124,29 @@ def fake_trainer(tmp_path: Path) -> Path:
     path = tmp_path / "fake_trainer.py"
     path.write_text(FAKE_TRAINER)
     return path
+
+
+@pytest.fixture
+def launched(make_run: Callable[..., RunFolder]) -> Callable[..., RunFolder]:
+    """Make run folders as `make_run` does, and start them."""
+
+    def make(how: str = "good", seconds: float = 60.0, **more: Any) -> RunFolder:
+        run = make_run(how, seconds, **more)
+        launch.start(run)
+        return run
+
+    return make
+
+
+@pytest.fixture
+def whole_checkpoint() -> Callable[[Path], None]:
+    """Write a file that counts as a whole checkpoint."""
+
+    def write(path: Path) -> None:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("data.pkl", b"weights")
+
+    return write
 
 
 @pytest.fixture

@@ -1,0 +1,75 @@
+"""Taking up a run that is over, for whoever asks: the command line and the screens."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from trainer.errors import Problem, RunError
+from trainer.runs.layout import RunFolder
+from trainer.runs.manage import prepare_resume
+from trainer.runs.status import State, read_status
+
+
+def ours(run: RunFolder) -> RunFolder:
+    """Give the run back if traindeck launched it; a script's run only the script can repeat.
+
+    Raises:
+        RunError: It was made by a program of its own.
+    """
+    if run.identity().get("launcher") == "script" or not run.config.is_file():
+        raise RunError(
+            Problem(
+                f"run {run.id} was made by a program of its own, not launched by traindeck.",
+                remedy="Start that program again.",
+            )
+        )
+    return run
+
+
+def need_training_packages() -> None:
+    """Make sure that training can start here at all.
+
+    Raises:
+        RunError: The packages that the base install leaves out are missing.
+    """
+    missing = [name for name in ("torch", "pytorch_lightning") if find_spec(name) is None]
+    if missing:
+        raise RunError(
+            Problem(
+                f"training needs {' and '.join(missing)}, which the base install leaves out.",
+                sys.executable,
+                "Install them: pip install 'traindeck[train]'",
+            )
+        )
+
+
+def check_resume(run: RunFolder) -> None:
+    """Make sure that there is something to go on with.
+
+    Raises:
+        RunError: The run has completed, is of another program, or nothing can train here.
+    """
+    ours(run)
+    need_training_packages()
+    if read_status(run).state == State.COMPLETED:
+        raise RunError(
+            Problem(
+                f"run {run.id} has completed; there is nothing left to do.",
+                remedy=f"Train it for longer: traindeck resume {run.id} trainer.max_steps=N",
+            )
+        )
+
+
+def make_ready(run: RunFolder) -> Path:
+    """Make a run that is over ready to go on in its folder; `launch.start` does the rest.
+
+    Returns:
+        The checkpoint that it goes on from.
+
+    Raises:
+        RunError: It has completed, runs, has no whole checkpoint, or is of another program.
+    """
+    check_resume(run)
+    return prepare_resume(run)

@@ -1,0 +1,202 @@
+"""The keys that act on runs, for every screen that shows some.
+
+A screen takes `RunControl` as its base (it is a `DeckScreen`), says in `controlled` which runs are
+meant, and binds the keys to the actions. Nothing here changes a state: the run does, and whoever
+reads its folder sees it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from collections.abc import Callable, Coroutine
+from typing import Any, ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from trainer.runs.layout import RunFolder
+from tui.screens.base import DeckScreen
+from tui.screens.monitor import deeds
+from tui.screens.monitor.deeds import Seen, Told
+from tui.text import clean
+from tui.widgets.dialogs import Confirm, Dialog, TypeToConfirm
+
+
+class RunControl(DeckScreen):
+    """A screen from which runs can be stopped, asked, killed and resumed."""
+
+    #: Said where there is no run to act on.
+    NOTHING: ClassVar[str] = (
+        "there is no run folder behind these events: they can be watched, not steered"
+    )
+    _asking = False
+
+    def controlled(self) -> list[RunFolder]:
+        """Give the runs that are meant: those chosen, or the one in front."""
+        return []
+
+    def action_stop_step(self) -> None:
+        """Stop after the step under way, with a checkpoint."""
+        self._begin(self._stop("step"))
+
+    def action_stop_epoch(self) -> None:
+        """Stop after the epoch under way, with a checkpoint."""
+        self._begin(self._stop("epoch"))
+
+    def action_checkpoint(self) -> None:
+        """Ask for a checkpoint now."""
+        self._begin(self._ask("checkpoint"))
+
+    def action_validate(self) -> None:
+        """Ask for a validation now."""
+        self._begin(self._ask("validate"))
+
+    def action_kill(self) -> None:
+        """End at once, without a checkpoint."""
+        self._begin(self._kill())
+
+    def action_resume(self) -> None:
+        """Go on with a run that is over."""
+        self._begin(self._resume())
+
+    def action_open_folder(self) -> None:
+        """Show the path of the folder."""
+        runs = self.controlled()
+        if runs:
+            self.app.push_screen(FolderDialog(runs[0]))
+        else:
+            self.deck.say(self.NOTHING, "warning")
+
+    # ── how each of them goes ────────────────────────────────────────────────────────────────
+
+    def _begin(self, deed: Coroutine[Any, Any, None]) -> None:
+        """Start one deed; while it looks and asks, further keys do nothing."""
+        if self._asking or not self.controlled():
+            deed.close()
+            if not self._asking:
+                self.deck.say(self.NOTHING, "warning")
+            return
+        self._asking = True
+        self._run_deed(deed)
+
+    @work(group="control", exit_on_error=True)
+    async def _run_deed(self, deed: Coroutine[Any, Any, None]) -> None:
+        try:
+            await deed
+        finally:
+            self._asking = False
+
+    async def _fit(self, refuse: Callable[[Seen], str]) -> list[Seen]:
+        """Look at the runs; tell of those with which it cannot be done, and give the others."""
+
+        def look() -> list[tuple[Seen, str]]:
+            return [(seen := deeds.look(run), refuse(seen)) for run in runs]
+
+        runs = self.controlled()
+        looked = await asyncio.to_thread(look)
+        refused = [why for _, why in looked if why]
+        if refused:
+            self.deck.say(Told(refused).text, "warning")
+        return [seen for seen, why in looked if not why]
+
+    async def _stop(self, after: str) -> None:
+        fit = await self._fit(lambda seen: deeds.no_stop(seen, after))
+        if not fit:
+            return
+        lines = [
+            *deeds.listed(fit),
+            f"It ends after the {after} under way and saves a checkpoint first; R resumes it.",
+        ]
+        question = Confirm(f"Stop {deeds.names(fit)} after this {after}?", lines, "stop")
+        if await self.app.push_screen_wait(question):
+            self._act(lambda: deeds.stop(fit, after))
+
+    async def _ask(self, kind: str) -> None:
+        fit = await self._fit(deeds.no_answer)
+        if fit:
+            self._act(lambda: deeds.ask(fit, kind))
+
+    async def _kill(self) -> None:
+        fit = await self._fit(lambda seen: deeds.over(seen) if seen.status.terminal else "")
+        if not fit:
+            return
+        if len(fit) == 1:
+            word, lost = fit[0].id, [await asyncio.to_thread(deeds.loses, fit[0])]
+        else:
+            word, lost = f"kill {len(fit)}", ["What they did since their checkpoints is lost."]
+        lines = [*deeds.listed(fit), *lost, "To keep it, stop instead (s), which saves first."]
+        question = TypeToConfirm(f"Kill {deeds.names(fit)} at once?", word, lines)
+        if await self.app.push_screen_wait(question) is not None:
+            self.deck.say(f"ending {deeds.names(fit)}; this may take some seconds")
+            self._act(lambda: deeds.kill(fit))
+
+    async def _resume(self) -> None:
+        fit = await self._fit(deeds.no_resume)
+        if not fit:
+            return
+        lines = deeds.listed(fit)
+        if len(fit) == 1:
+            lines = [await asyncio.to_thread(deeds.goes_on_from, fit[0])]
+        question = Confirm(
+            f"Resume {deeds.names(fit)}?", [each for each in lines if each], "resume"
+        )
+        if await self.app.push_screen_wait(question):
+            self.deck.say(f"starting {deeds.names(fit)}")
+            self._act(lambda: deeds.resume(fit))
+
+    def _act(self, deed: Callable[[], Told]) -> None:
+        """Do it in a thread that outlives this screen, and tell how it went."""
+        deck = self.deck
+
+        async def act() -> None:
+            told = await asyncio.to_thread(deed)
+            if told.problems:
+                deck.say(told.text, "error")
+            elif told.done:
+                deck.say(told.text)
+            if deck.screen is self:
+                self.tick()
+
+        deck.run_worker(act(), group="deeds")
+
+
+class FolderDialog(Dialog[bool]):
+    """Says where a run lies; what is copied is copied on a key, never by itself."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "copy(False)", "Copy the path", show=False),
+        Binding("c", "copy(True)", "Copy the command", show=False),
+        Binding("enter", "cancel", "Close", show=False),
+    ]
+
+    def __init__(self, run: RunFolder) -> None:
+        super().__init__()
+        self._path = str(deeds.folder(run))
+        self._line = f"cd {shlex.quote(self._path)}"
+
+    def compose(self) -> ComposeResult:
+        """Lay it out."""
+        with Vertical():
+            yield Static("Folder of the run", classes="title", markup=False)
+            yield Static(Content(clean(self._path)), markup=False)
+            yield Static(Content(f"\n{clean(self._line)}"), markup=False)
+            yield Static(
+                Content("y copy the path   c copy the cd line   esc close"),
+                classes="keys",
+                markup=False,
+            )
+
+    def action_copy(self, command: bool) -> None:
+        """Copy the path or the command."""
+        if not self._path.isprintable():
+            # Pasted into a shell, a line break in it would run what follows.
+            self.notify("the path has control characters and is not copied", markup=False)
+            return
+        self.app.copy_to_clipboard(self._line if command else self._path)
+        self.notify("copied, if this terminal allows it", markup=False)
+        self.dismiss(True)

@@ -1,0 +1,269 @@
+"""What the keys do to runs, without a screen: asks the truth first, then acts, then tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from trainer.display import count, plural
+from trainer.errors import TraindeckError
+from trainer.runs.layout import RunFolder
+from trainer.runs.status import State, Status, read_status
+from tui.text import clean
+
+#: From the mildest to the most urgent.
+URGENCY = ("epoch", "step", "now")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A run as it is at this moment.
+
+    Attributes:
+        run: The run folder.
+        id: Its short id; harmless text.
+        name: What people call it; harmless text.
+        status: Its state.
+        stop: When it is to stop, if it was asked to: "step", "epoch" or "now"; else empty.
+    """
+
+    run: RunFolder
+    id: str
+    name: str
+    status: Status
+    stop: str = ""
+
+
+@dataclass
+class Told:
+    """What to tell the person.
+
+    Attributes:
+        done: What was done, a line each.
+        problems: What could not be done, and why.
+    """
+
+    done: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """Everything as lines, problems first; of many the first few."""
+        lines = [*self.problems, *self.done]
+        more = len(lines) - 6
+        return "\n".join([*lines[:6], *([f"and {count(more)} more"] if more > 0 else [])])
+
+
+def look(run: RunFolder) -> Seen:
+    """Read what a run is now."""
+    from trainer.runs import control
+
+    identity = run.identity()
+    known, name = identity.get("id"), identity.get("name")
+    run_id = known if isinstance(known, str) and known else run.path.name
+    asked = [request for request in control.pending(run) if request.kind in ("stop", "kill")]
+    after = ["now" if request.kind == "kill" else request.after for request in asked]
+    return Seen(
+        run,
+        clean(run_id),
+        clean(name)[:60] if isinstance(name, str) and name else clean(run_id),
+        read_status(run),
+        max(after, key=URGENCY.index, default=""),
+    )
+
+
+def waiting(run: RunFolder) -> str:
+    """Tell what a run was asked for and has not answered yet, in a few words; may be empty."""
+    from trainer.runs import control
+
+    words = {
+        (request.kind, request.after if request.kind == "stop" else "")
+        for request in control.pending(run)
+    }
+    said = [f"{kind} after {after}" if after else kind for kind, after in sorted(words)]
+    return f"asked: {', '.join(said)}" if said else ""
+
+
+def over(seen: Seen) -> str:
+    """Say that a run is over, and how it goes on."""
+    if seen.status.state == State.COMPLETED:
+        return f"{seen.name} has already completed"
+    return f"{seen.name} is already over ({seen.status.state}); R resumes it"
+
+
+def no_stop(seen: Seen, after: str) -> str:
+    """Tell why a stop makes no sense; empty if it does."""
+    if seen.status.terminal:
+        return over(seen)
+    urgency = URGENCY.index(after)
+    if seen.stop and URGENCY.index(seen.stop) >= urgency:
+        when = "now" if seen.stop == "now" else f"after this {seen.stop}"
+        return f"{seen.name} is stopping already, {when}; K ends it without waiting"
+    if seen.status.state == State.STOPPING and not seen.stop:
+        return f"{seen.name} is stopping already; K ends it without waiting"
+    return ""
+
+
+def no_answer(seen: Seen) -> str:
+    """Tell why a run cannot be asked for a checkpoint or a validation; empty if it can."""
+    if seen.status.terminal:
+        return over(seen)
+    if seen.status.state == State.QUEUED:
+        return f"{seen.name} waits in the queue and has nothing to answer with yet"
+    if seen.status.state == State.STOPPING:
+        return f"{seen.name} is stopping; it saves a checkpoint by itself"
+    return ""
+
+
+def no_resume(seen: Seen) -> str:
+    """Tell why a run cannot be resumed; empty if it can."""
+    from trainer.runs.again import check_resume
+    from trainer.runs.manage import find_checkpoint
+
+    if not seen.status.terminal:
+        return f"{seen.name} is {seen.status.state}; only a run that is over can be resumed"
+    try:
+        check_resume(seen.run)
+    except TraindeckError as error:
+        return _why(error)
+    if find_checkpoint(seen.run) is None:
+        return (
+            f"{seen.name} has no whole checkpoint to go on from; "
+            f"start it again from the beginning: traindeck rerun {seen.id}"
+        )
+    return ""
+
+
+def loses(seen: Seen) -> str:
+    """Say what killing a run loses."""
+    from trainer.events.backward import last_of
+
+    if seen.status.state == State.QUEUED:
+        return "It waits in the queue; nothing is lost."
+    step = seen.status.progress.step
+    saved = _whole((last_of(seen.run.events, "checkpoint") or {}).get("step"))
+    if step is None:
+        return "What it did since its last checkpoint is lost."
+    if saved is None:
+        return f"No checkpoint is known: all {plural_steps(step)} are lost."
+    if step <= saved:
+        return (
+            f"Its last checkpoint is of step {count(saved)}, the newest: next to nothing is lost."
+        )
+    lost = plural_steps(step - saved)
+    return f"{lost} since the last checkpoint (step {count(saved)}) are lost."
+
+
+def goes_on_from(seen: Seen) -> str:
+    """Say what resuming a run begins with; empty if there is no checkpoint any more."""
+    from trainer.events.backward import last_of
+    from trainer.runs.manage import find_checkpoint
+
+    found = find_checkpoint(seen.run)
+    if found is None:
+        return ""
+    saved = _whole((last_of(seen.run.events, "checkpoint") or {}).get("step"))
+    step = seen.status.progress.step
+    text = f"It goes on from {clean(found.name)}"
+    if saved is None:
+        return f"{text}."
+    again = f"; {plural_steps(step - saved)} are done again" if step and step > saved else ""
+    return f"{text} at step {count(saved)}{again}."
+
+
+def stop(runs: Iterable[Seen], after: str) -> Told:
+    """Ask runs to stop with a checkpoint."""
+    from trainer.runs.manage import request_stop
+
+    def act(seen: Seen) -> str:
+        request_stop(seen.run, after)
+        if seen.status.state == State.QUEUED:
+            return f"{seen.name} leaves the queue"
+        return f"{seen.name} is stopping after this {after}, with a checkpoint"
+
+    return _each(runs, act)
+
+
+def ask(runs: Iterable[Seen], kind: str) -> Told:
+    """Ask runs for a checkpoint or a validation."""
+    from trainer.runs import manage
+
+    noun = "validation" if kind == "validate" else kind
+
+    def act(seen: Seen) -> str:
+        manage.ask(seen.run, kind)
+        return f"asked {seen.name} for a {noun}; its log tells when it is done"
+
+    return _each(runs, act)
+
+
+def kill(runs: Iterable[Seen]) -> Told:
+    """End runs at once; takes some seconds."""
+    from trainer.runs.manage import kill_now
+
+    def act(seen: Seen) -> str:
+        status = kill_now(seen.run)
+        if not status.terminal:
+            return f"{seen.name} was told to end, and is {status.state} still"
+        return f"{seen.name} {status.state}: {clean(status.reason)}".rstrip(": ")
+
+    return _each(runs, act)
+
+
+def resume(runs: Iterable[Seen]) -> Told:
+    """Let runs that are over go on in their folders."""
+    from trainer.runs import launch
+    from trainer.runs.again import make_ready
+
+    def act(seen: Seen) -> str:
+        checkpoint = make_ready(seen.run)
+        # Who waited for a device before waits for it again.
+        launch.start(seen.run, queue="auto" if seen.status.queue else None)
+        return f"{seen.name} goes on from {clean(checkpoint.name)}"
+
+    return _each(runs, act)
+
+
+def names(runs: Sequence[Seen]) -> str:
+    """Name runs in a question: one by its name, several by their number."""
+    return runs[0].name if len(runs) == 1 else plural(len(runs), "run")
+
+
+def listed(runs: Sequence[Seen]) -> list[str]:
+    """List several runs below a question; one alone stands in the question itself."""
+    if len(runs) == 1:
+        return []
+    more = len(runs) - 8
+    lines = [f"  {seen.name}  {seen.id}  {seen.status.state}" for seen in runs[:8]]
+    return [*lines, *([f"  and {count(more)} more"] if more > 0 else [])]
+
+
+def plural_steps(steps: int) -> str:
+    """Write a number of steps: 1 step, 1 200 steps."""
+    return f"{count(steps)} {'step' if steps == 1 else 'steps'}"
+
+
+def folder(run: RunFolder) -> Path:
+    """Give the whole path of a run's folder."""
+    return run.path.absolute()
+
+
+def _each(runs: Iterable[Seen], act: Callable[[Seen], str]) -> Told:
+    told = Told()
+    for seen in runs:
+        try:
+            told.done.append(act(seen))
+        except TraindeckError as error:
+            told.problems.append(f"{seen.name}: {_why(error)}")
+        except OSError as error:
+            told.problems.append(f"{seen.name}: {error.strerror or error}")
+    return told
+
+
+def _why(error: TraindeckError) -> str:
+    return clean(" ".join(str(problem) for problem in error.problems))
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
