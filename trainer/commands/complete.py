@@ -75,30 +75,10 @@ def _runs(params: Mapping[str, Any]) -> list[str]:
 
 
 def _overrides(incomplete: str, params: Mapping[str, Any]) -> list[str]:
+    from trainer.config.complete import suggestions
     from trainer.config.sources import list_groups, list_options
+    from trainer.config.values import known_keys
 
     folder = params.get("profiles_dir")
-    groups = list_groups(folder)
-    prefix = incomplete[: len(incomplete) - len(incomplete.lstrip("+~"))]
-    typed = incomplete[len(prefix) :]
-    if "=" in typed:
-        key = typed.split("=", 1)[0]
-        if key in groups:
-            return [f"{prefix}{key}={option.name}" for option in list_options(key, folder)]
-        return [f"{prefix}{key}={choice}" for choice in _choices(key)]
-    words = [f"{prefix}{group}=" for group in groups]
-    words += [f"{prefix}{key}=" for key in _keys()]
-    if not prefix:
-        words += [option.name for option in list_options("preset", folder)]
-    return words
-
-
-def _choices(key: str) -> list[str]:
-    from trainer.config.schema import fields
-
-    about = fields().get(key)
-    if about is None:
-        return []
-    if about.choices:
-        return [str(choice) for choice in about.choices]
-    return ["true", "false"] if about.type.startswith("bool") else []
+    groups = {group: list_options(group, folder) for group in list_groups(folder)}
+    return [found.text for found in suggestions(incomplete, groups, known_keys())]
