@@ -205,7 +205,7 @@ def prepare_resume(
     Raises:
         RunError: The run is running, has no checkpoint that is whole, or is of another program.
     """
-    with _over(run, "written") as status:
+    with while_over(run, "written") as status:
         chosen = checkpoint or find_checkpoint(run)
         if chosen is None:
             raise RunError(
@@ -223,7 +223,7 @@ def prepare_resume(
 
 
 @contextmanager
-def _over(run: RunFolder, done: str) -> Iterator[Status]:
+def while_over(run: RunFolder, done: str) -> Iterator[Status]:
     """Hold a run that is over, so that nobody takes it up meanwhile.
 
     Args:
@@ -340,21 +340,21 @@ def remove(run: RunFolder) -> None:
     if run.path.is_symlink():
         run.path.unlink()
         return
-    if not _is_ours(run):
+    if not is_ours(run):
         raise RunError(
             Problem(
                 f"{run.path} holds no run.json of a run; it may be no run's folder, and is kept",
                 remedy="Look into it, and remove it by hand if nothing in it is needed.",
             )
         )
-    with _over(run, "removed"):
+    with while_over(run, "removed"):
         # Gone from every list in one step, however long removing takes.
         hidden = run.path.parent / f".removing-{new_id()}"
         run.path.rename(hidden)
         shutil.rmtree(hidden)
 
 
-def _is_ours(run: RunFolder) -> bool:
+def is_ours(run: RunFolder) -> bool:
     """Tell whether a folder is surely a run's: by its `run.json`, or else by where it lies."""
     identity = run.identity()
     known = identity.get("id")

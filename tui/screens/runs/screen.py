@@ -1,12 +1,466 @@
-"""The screen of runs."""
+"""The list of runs: what is going on?"""
 
 from __future__ import annotations
 
-from tui.screens.base import DeckScreen
+from collections import Counter
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import on
+from textual.app import ComposeResult, RenderResult
+from textual.binding import BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+
+from trainer.display import count, plural
+from trainer.runs.layout import RunFolder
+from trainer.runs.summary import UNREADABLE, RunSummary
+from tui import memory
+from tui.screens.base import TitleBar
+from tui.screens.runs.actions import RunActions
+from tui.screens.runs.columns import ACTIVITY, BY_KEY, COLUMNS, arrange
+from tui.screens.runs.filter import Filter, parse
+from tui.screens.runs.rows import RunRows, RunTitles
+from tui.screens.runs.trash import Trash
+from tui.sources.runs import RunsPicture, RunsSource
+from tui.text import clean
+from tui.widgets.keybar import KeyBar, binding
+from tui.widgets.linelist import LineList
+
+if TYPE_CHECKING:
+    from tui.screens.runs.filterbar import FilterBar
+
+#: A filter that asks for ages is applied again this often, in seconds.
+_AGAIN_SECONDS = 5.0
+#: What crashes left behind is looked for this long after the start, in seconds.
+_SWEEP_SECONDS = 5.0
+_MEMORY = "runs"
+_COUNTED = ("running", "starting", "stopping", "queued", "requeued")
 
 
-class RunsScreen(DeckScreen):
-    """The list of runs."""
+class Notice(Widget):
+    """What to know where there are no runs to show, or a folder that cannot be read."""
 
-    def __init__(self) -> None:
+    DEFAULT_CSS = """
+    Notice { height: auto; padding: 1 2; display: none; }
+    Notice.shown { display: block; }
+    Notice.problem { padding: 0 1; color: $text-error; }
+    """
+
+    _text = ""
+
+    def show(self, text: str) -> None:
+        """Show a text as it is; hide if it is empty."""
+        if text != self._text:
+            self._text = text
+            self.set_class(bool(text), "shown")
+            self.refresh(layout=True)
+
+    def render(self) -> RenderResult:
+        """Show the text."""
+        return Content(self._text)
+
+
+class RunsScreen(RunActions):
+    """The list of runs.
+
+    Args:
+        source: What reads the runs, if it was started before the app; the screen stops it.
+    """
+
+    NOTHING = "there is no run to act on"
+    AUTO_FOCUS = "#runs"
+    DEFAULT_CSS = """
+    RunsScreen { layout: vertical; }
+    RunsScreen RunRows.none { display: none; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        binding("n", "launch", "launch", tip="Launch a new run"),
+        binding("p", "profiles", "profiles", tip="Look at the profiles and edit them"),
+        binding("space", "choose", "select", tip="Choose the run, or choose it no longer"),
+        binding("slash", "filter", "filter", tip="Narrow the list: state:running loss<0.5 word"),
+        binding("c", "compare", "compare", tip="Show the chosen runs over each other (2 to 8)"),
+        binding("s", "stop_step", "stop", tip="Stop after this step, with a checkpoint"),
+        binding("t", "tag", "tag", tip="Edit the tags"),
+        binding("d", "delete", "delete", tip="Delete runs that are over; u brings them back"),
+        binding("u", "undo", "undo", show=False, tip="Bring back what was deleted last"),
+        binding("o", "sort", "sort", tip="Choose the column to sort by"),
+        binding("O", "reverse", "reverse", show=False, tip="Sort the other way round"),
+        binding(
+            "greater_than_sign", "next(1)", "next column", show=False, tip="Sort by the next column"
+        ),
+        binding(
+            "less_than_sign",
+            "next(-1)",
+            "column before",
+            show=False,
+            tip="Sort by the column before",
+        ),
+        binding(
+            "a", "choose_all", "select all", show=False, tip="Choose all runs of the list, or none"
+        ),
+        binding("R", "resume", "resume", tip="Go on with runs that are over"),
+        binding("K", "kill", "kill", tip="End runs at once, without a checkpoint"),
+        binding(
+            "S",
+            "stop_epoch",
+            "stop after epoch",
+            show=False,
+            tip="Stop after this epoch, with a checkpoint",
+        ),
+        binding("v", "validate", "validate", show=False, tip="Ask for a validation now"),
+        binding(
+            "f", "open_folder", "folder", show=False, tip="Show where the run lies, and copy it"
+        ),
+        binding("q", "app.leave", "quit", show=False, tip="Leave the app; runs go on"),
+        binding(
+            "escape", "back", "back", show=False, tip="Drop the filter, then the choice; go back"
+        ),
+    ]
+
+    class Fresh(Message, bubble=False):
+        """The source has a picture that was waited for."""
+
+        def can_replace(self, message: Message) -> bool:
+            """One is as good as many."""
+            return isinstance(message, RunsScreen.Fresh)
+
+    def __init__(self, source: RunsSource | None = None) -> None:
         super().__init__()
+        self._given = source
+        self._shown = RunsPicture()
+        self._filter = Filter()
+        self._chosen: frozenset[str] = frozenset()
+        self._order: tuple[str, bool] = (ACTIVITY, False)
+        self._applied_at = 0.0
+        self._facts = ""
+        self._bar: FilterBar | None = None
+
+    def compose(self) -> ComposeResult:
+        """Lay it out."""
+        context = self.context
+        self.source = self._given or RunsSource(context.runs_dirs, context.clock)
+        if context.live:
+            self.source.start()
+        self.trash = Trash(self.source.folders)
+        self._order = _remembered_order()
+        self._titlebar = TitleBar("traindeck")
+        self._titles = RunTitles(context.glyphs)
+        self._problems = Notice(classes="problem")
+        self._notice = Notice()
+        self._rows = RunRows(context.glyphs, context.clock)
+        yield self._titlebar
+        yield self._problems
+        yield self._titles
+        yield self._rows
+        yield self._notice
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Begin to look."""
+        if self.context.live:
+            self.source.told = self._told
+            self.set_timer(_SWEEP_SECONDS, self._sweep)
+        else:
+            self.source.step()
+        self.tick()
+
+    def on_unmount(self) -> None:
+        """Stop to look; what was deleted is gone now."""
+        self.source.told = None
+        self.source.stop()
+        self.trash.expire(float("inf"))
+
+    def on_screen_suspend(self) -> None:
+        """Rest while another screen is in front."""
+        self.source.pause(True)
+
+    def on_screen_resume(self) -> None:
+        """Go on."""
+        self.source.pause(False)
+
+    def _told(self) -> None:
+        self.post_message(self.Fresh())
+
+    def _sweep(self) -> None:
+        self.run_worker(self.trash.sweep, thread=True, group="sweep", exit_on_error=False)
+
+    # ── news ─────────────────────────────────────────────────────────────────────────────────
+
+    @on(Fresh)
+    def _fresh(self) -> None:
+        self.tick()
+
+    def tick(self) -> None:
+        """Draw what is new."""
+        if not self.is_mounted:
+            return
+        clock = self.context.clock
+        picture = self.source.picture
+        stale = bool(self._filter.tests) and clock.monotonic() - self._applied_at > _AGAIN_SECONDS
+        if picture is not self._shown or stale:
+            self._take(picture, again=stale)
+        else:
+            self._rows.redraw()
+        self.trash.expire(clock.monotonic())
+        self._show_title()
+        self.source.look_at(self._rows.in_sight())
+
+    def _take(self, picture: RunsPicture, *, again: bool = False, first: bool = False) -> None:
+        """Show a picture; `again` where the filter or the order is another one."""
+        before, self._shown = self._shown, picture
+        if picture.runs is before.runs and not again and not before.loading:
+            self._rows.show(self._rows.runs, picture.curves)
+            return
+        now = self.context.clock.now()
+        self._applied_at = self.context.clock.monotonic()
+        key, reverse = self._order
+        if key == ACTIVITY:
+            # What fits a word best comes first, unless an order was asked for.
+            runs = self._filter.apply(arrange(picture.runs, key, reverse, now), now)
+        else:
+            runs = arrange(self._filter.apply(picture.runs, now), key, reverse, now)
+        if self._chosen:
+            self._choose(self._chosen & {run.path for run in picture.runs})
+        self._facts = self._count(picture)
+        self._rows.show(runs, picture.curves, first=first)
+        self._rows.set_class(not runs, "none")
+        self._problems.show("\n".join(picture.problems))
+        self._notice.show("" if runs else self._nothing(picture))
+        self._show_titles()
+        self._show_title()
+
+    def _again(self, *, first: bool = False) -> None:
+        self._take(self._shown, again=True, first=first)
+        self.source.look_at(self._rows.in_sight())
+
+    def _count(self, picture: RunsPicture) -> str:
+        """Say how many runs there are."""
+        if picture.loading:
+            return "looking for runs"
+        states = Counter(run.state for run in picture.runs)
+        parts = [plural(len(picture.runs), "run")]
+        if len(picture.runs) > 999:
+            parts = [f"{count(len(picture.runs))} runs"]
+        parts += [f"{count(states[state])} {state}" for state in _COUNTED if states[state]]
+        if states[UNREADABLE]:
+            parts.append(f"{count(states[UNREADABLE])} unreadable")
+        return f" {self.context.glyphs.separator} ".join(parts)
+
+    def _nothing(self, picture: RunsPicture) -> str:
+        """Say what to do where there is no run to show."""
+        if picture.loading:
+            return ""
+        if picture.runs:
+            return f"No run fits  {clean(self._filter.text)}\n\nesc drops the filter."
+        folders = ", ".join(clean(_short(str(folder))) for folder in self.source.folders)
+        return (
+            f"No runs yet in {folders}\n\n"
+            "Launch one from here:\n"
+            "  n    choose a preset and launch it\n\n"
+            "Or from a shell:\n"
+            "  traindeck train quickstart\n\n"
+            "If your runs lie elsewhere:\n"
+            "  traindeck --runs-dir PATH"
+        )
+
+    def _show_title(self) -> None:
+        facts = self._facts or "looking for runs"
+        separator = self.context.glyphs.separator
+        if self._filter:
+            facts = f"{count(len(self._rows.runs))} of {facts}"
+        if self._chosen:
+            facts = f"{facts} {separator} {count(len(self._chosen))} selected"
+        if self.trash:
+            facts = f"{facts} {separator} u undoes"
+        text = f"/ {clean(self._filter.text.strip())}" if self._filter else ""
+        self._titlebar.show(facts, text, self.context.clock.now())
+
+    def _show_titles(self) -> None:
+        key, reverse = self._order
+        column = BY_KEY.get(key)
+        upwards = reverse if column is not None and column.downwards else not reverse
+        self._titles.show(self._rows.columns, key, upwards)
+
+    @on(RunRows.Laid)
+    def _laid(self) -> None:
+        self._show_titles()
+
+    # ── which runs are meant ─────────────────────────────────────────────────────────────────
+
+    def chosen_runs(self) -> list[RunSummary]:
+        """Give the runs that are chosen, in the list's order; those filtered out come last."""
+        listed = [run for run in self._rows.runs if run.path in self._chosen]
+        if len(listed) == len(self._chosen):
+            return listed
+        seen = {run.path for run in listed}
+        hidden = (run for run in self._shown.runs if run.path in self._chosen - seen)
+        return [*listed, *hidden]
+
+    def meant(self) -> list[RunSummary]:
+        """Give the runs that are chosen, or else the one under the cursor."""
+        under = self._rows.under_cursor
+        return self.chosen_runs() or ([under] if under is not None else [])
+
+    def controlled(self) -> list[RunFolder]:
+        """Give the folders of the runs that are meant."""
+        return [run.folder for run in self.meant() if run.state != UNREADABLE]
+
+    def unchoose(self) -> None:
+        """Choose none."""
+        self._choose(frozenset())
+
+    def _choose(self, paths: frozenset[str]) -> None:
+        if paths != self._chosen:
+            self._chosen = paths
+            self._rows.choose(paths)
+            self._show_title()
+
+    def action_choose(self) -> None:
+        """Choose the run under the cursor, or choose it no longer; go on to the next."""
+        under = self._rows.under_cursor
+        if under is not None:
+            self._choose(self._chosen ^ {under.path})
+            self._rows.cursor += 1
+
+    def action_choose_all(self) -> None:
+        """Choose all runs of the list, or none if all are."""
+        listed = frozenset(run.path for run in self._rows.runs)
+        self._choose(self._chosen - listed if listed <= self._chosen else self._chosen | listed)
+
+    # ── the ways on ──────────────────────────────────────────────────────────────────────────
+
+    @on(LineList.Chosen)
+    def _opened(self, event: LineList.Chosen) -> None:
+        event.stop()
+        self.action_open()
+
+    def action_open(self) -> None:
+        """Open the run under the cursor."""
+        run = self._rows.under_cursor
+        if run is None:
+            return
+        if run.state == UNREADABLE:
+            self.deck.say(f"{run.name} cannot be opened: {run.problem}", "warning")
+            return
+        from tui.sources.follow import Source
+
+        self.deck.open_monitor(Source.of_run(run.folder))
+
+    def action_launch(self) -> None:
+        """Launch a new run."""
+        self.deck.open_launch()
+
+    def action_profiles(self) -> None:
+        """Look at the profiles."""
+        self.deck.open_profiles()
+
+    def action_back(self) -> None:
+        """Drop the filter, then the choice; then leave this screen if it is not the first."""
+        if self._filter:
+            self._set_filter(Filter())
+        elif self._chosen:
+            self.unchoose()
+        elif len(self.app.screen_stack) > 1:
+            self.deck.back()
+        else:
+            self.deck.say("q leaves traindeck; runs go on")
+
+    # ── filter ───────────────────────────────────────────────────────────────────────────────
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        if self._bar is not None:
+            return
+        from tui.screens.runs.filterbar import FilterBar
+
+        self._bar = FilterBar(self._filter.text)
+        self.mount(self._bar, after=self._notice)
+
+    def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
+        """Narrow the list while the person types; what is not understood changes nothing."""
+        event.stop()
+        names = {name for run in self._shown.runs for name in run.progress.metrics}
+        found = parse(event.text, names)
+        if self._bar is not None:
+            self._bar.tell(found.problem)
+        if not found.problem:
+            self._set_filter(found)
+
+    def on_filter_bar_moved(self, event: FilterBar.Moved) -> None:
+        """Move the cursor from within the filter."""
+        event.stop()
+        self._rows.action_move(event.by)
+
+    def on_filter_bar_closed(self, event: FilterBar.Closed) -> None:
+        """Go back to the list, with the filter or without."""
+        event.stop()
+        if self._bar is not None:
+            self._bar.remove()
+            self._bar = None
+        if not event.keep:
+            self._set_filter(Filter())
+        self._rows.focus()
+
+    def _set_filter(self, wanted: Filter) -> None:
+        if wanted.text != self._filter.text:
+            self._filter = wanted
+            self._again(first=bool(wanted))
+
+    # ── order ────────────────────────────────────────────────────────────────────────────────
+
+    def action_sort(self) -> None:
+        """Choose the column to sort by."""
+        from tui.widgets.dialogs import Pick
+
+        keys = [ACTIVITY, *(column.key for column in COLUMNS)]
+        choices = [
+            ("live first", "what lives, then the newest"),
+            *((column.title, column.what) for column in COLUMNS),
+        ]
+
+        def chosen(place: int | None) -> None:
+            if place is not None:
+                self._sort(keys[place], False)
+
+        picker = Pick("Sort by", choices, keys.index(self._order[0]))
+        self.app.push_screen(picker, chosen)
+
+    def action_reverse(self) -> None:
+        """Sort the other way round."""
+        key, reverse = self._order
+        self._sort(key, not reverse)
+
+    def action_next(self, by: int) -> None:
+        """Sort by the next column in sight, or the one before."""
+        keys = [ACTIVITY, *self._rows.columns.keys]
+        here = keys.index(self._order[0]) if self._order[0] in keys else 0
+        self._sort(keys[(here + by) % len(keys)], False)
+
+    @on(RunTitles.Pressed)
+    def _pressed(self, event: RunTitles.Pressed) -> None:
+        key, reverse = self._order
+        self._sort(event.key, not reverse if event.key == key else False)
+
+    def _sort(self, key: str, reverse: bool) -> None:
+        self._order = (key, reverse)
+        memory.remember(_MEMORY, {"sort": key, "reverse": reverse})
+        self._again()
+
+
+def _remembered_order() -> tuple[str, bool]:
+    found = memory.recall(_MEMORY)
+    key = found.get("sort")
+    known = isinstance(key, str) and key in BY_KEY
+    return (str(key) if known else ACTIVITY, found.get("reverse") is True)
+
+
+def _short(path: str) -> str:
+    """Write a path below the person's home or place the short way."""
+    import os
+
+    here = os.getcwd()  # noqa: PTH109 - compared as text
+    if path.startswith(here + "/"):
+        return "." + path[len(here) :]
+    home = os.path.expanduser("~")  # noqa: PTH111 - compared as text
+    return "~" + path[len(home) :] if path.startswith(home + "/") else path
