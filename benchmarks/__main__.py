@@ -21,6 +21,7 @@ BENCHMARKS = {
     "runs": "Runs and supervisor",
     "callback": "Cost of the events callback",
     "cli": "Command line",
+    "chart": "Charts",
 }
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"

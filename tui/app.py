@@ -6,15 +6,17 @@ import asyncio
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from textual.app import App
 from textual.binding import BindingType
 
 from tui.context import Context
+from tui.spans import tighten
 from tui.widgets.keybar import binding
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
     from textual.screen import Screen
 
     from tui.sources.follow import Source
@@ -120,6 +122,10 @@ class Deck(App[int]):
     def action_leave(self) -> None:
         """Leave the app; runs go on."""
         self.exit(self.return_code or 0)
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Send what changed and no more; see `tui.spans`."""
+        super()._display(screen, tighten(renderable))
 
     def say(self, text: str, severity: Severity = "information") -> None:
         """Tell the person something in passing; the text is data, never markup."""
