@@ -11,6 +11,7 @@ from typing import Any
 
 from trainer.config import merge as merging
 from trainer.config.interpolate import has_interpolation, missing, resolve
+from trainer.config.loader import Profile, parse
 from trainer.config.overrides import parse_all
 from trainer.config.primary import built_in_primary
 from trainer.config.primary import primary as find_primary
@@ -95,6 +96,7 @@ def compose(
     profiles_dir: Path | None = None,
     cwd: Path | None = None,
     check: bool = True,
+    texts: Mapping[str, str] | None = None,
 ) -> Composed:
     """Compose a config from profiles and overrides. Safe to call from several threads.
 
@@ -104,6 +106,8 @@ def compose(
         profiles_dir: The project's profiles; `cwd / "profiles"` when not given.
         cwd: The project's folder; the current one when not given.
         check: Raise what is wrong; otherwise it is in the result's `problems`.
+        texts: Profiles as an editor holds them, not yet saved, by `group/name`; each is read in
+            place of its file, which need not exist.
 
     Raises:
         ConfigError: The config is wrong; holds every problem found. With `check=False` only what
@@ -111,7 +115,7 @@ def compose(
     """
     here = Path.cwd() if cwd is None else Path(cwd)
     sources = search_path(profiles_dir, here)
-    return _compose(tuple(overrides), sources, config_file, here, check=check)
+    return _compose(tuple(overrides), sources, config_file, here, check=check, texts=texts)
 
 
 def _compose(
@@ -122,17 +126,36 @@ def _compose(
     *,
     check: bool,
     own: bool = True,
+    texts: Mapping[str, str] | None = None,
 ) -> Composed:
     """Compose; without `own` as if the person had no primary file."""
     parsed, problems = parse_all([_as_choice(word, sources) for word in overrides])
     first = find_primary(sources, config_file, cwd) if own else built_in_primary(sources)
-    tree = build(sources, parsed, SchemaRules(), first.path, first.extra)
+    unsaved = _unsaved(texts or {}, sources, problems)
+    tree = build(sources, parsed, SchemaRules(), first.path, {**first.extra, **unsaved})
     tree.problems[:0] = problems
     tree.notes += first.notes
     if first.shown and config_file is None:
         tree.notes.insert(0, f"{first.shown} is used as the primary file")
     how = {"sources": sources, "config_file": config_file, "cwd": cwd}
     return settle(tree, overrides, how, check=check)
+
+
+def _unsaved(
+    texts: Mapping[str, str], sources: Sources, problems: list[Problem]
+) -> dict[str, Profile]:
+    """Read profiles from texts; one that cannot be read counts as empty, as a file would."""
+    read: dict[str, Profile] = {}
+    for name, text in texts.items():
+        found = sources.find(name)
+        shown, kind = (found.shown, found.source.kind) if found else (f"{name}.yaml", "project")
+        path = found.path if found else None
+        try:
+            read[name] = parse(text.removeprefix("\ufeff"), shown, kind, path)
+        except ConfigError as error:
+            problems += error.problems
+            read[name] = Profile({}, {}, None, None, shown, "", kind)
+    return read
 
 
 def settle(

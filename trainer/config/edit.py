@@ -184,7 +184,7 @@ class ProfileText:
         self._must_be_readable()
         for path, name, node in self._places:
             if name == key:
-                if node.kind != "alias" and same(_at(self.values, path), value):
+                if node.kind != "alias" and repr(_at(self.values, path)) == repr(value):
                     return self  # spelled otherwise, maybe, but the same
                 text = replace(self.text, self._root, path, value)
                 return self._checked(text, path, value, anchored=node.anchored)
