@@ -11,17 +11,26 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from textual.app import App
 from textual.binding import BindingType
 
+from tui import theme
 from tui.context import Context
 from tui.spans import tighten
 from tui.widgets.keybar import binding
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from textual.command import Provider
     from textual.screen import Screen
 
     from tui.sources.follow import Source
 
 Severity = Literal["information", "warning", "error"]
+
+
+def _commands() -> type[Provider]:
+    # Only the palette needs it, so that starting the app does not pay for it.
+    from tui.commands import DeckCommands
+
+    return DeckCommands
 
 
 class Deck(App[int]):
@@ -40,7 +49,10 @@ class Deck(App[int]):
         binding(
             "ctrl+z", "suspend_process", "suspend", show=False, tip="To the shell; fg comes back"
         ),
+        binding("ctrl+t", "choose_theme", "theme", show=False, tip="Choose the colours"),
     ]
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_commands}
+    CSS = theme.CSS
 
     def __init__(
         self, context: Context | None = None, first: Callable[[], Screen[None]] | None = None
@@ -50,6 +62,7 @@ class Deck(App[int]):
         self._first = first
         #: Said on the plain terminal after the app has gone, a line each.
         self.last_words: list[str] = []
+        theme.settle(self)
 
     def get_default_screen(self) -> Screen[None]:
         """Begin with the screen that was asked for."""
@@ -59,12 +72,18 @@ class Deck(App[int]):
 
         return RunsScreen()
 
+    def get_css_variables(self) -> dict[str, str]:
+        """Give the theme's colours, legible on its backgrounds."""
+        return theme.legible(super().get_css_variables())
+
     def on_mount(self) -> None:
         """Leave in order when the terminal or the machine says so."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             # Textual leaves the terminal in raw mode on these; training lives elsewhere.
             loop.add_signal_handler(number, self.exit, 128 + number)
+        for problem in self.context.settings_problems:
+            self.say(str(problem), "warning")
 
     # ── the ways between screens ─────────────────────────────────────────────────────────────
 
@@ -122,6 +141,16 @@ class Deck(App[int]):
     def action_leave(self) -> None:
         """Leave the app; runs go on."""
         self.exit(self.return_code or 0)
+
+    def action_choose_theme(self) -> None:
+        """Choose the colours."""
+        theme.pick(self)
+
+    def action_settings(self) -> None:
+        """Open the settings file in an editor."""
+        from tui.editor import edit_settings
+
+        edit_settings(self)
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         """Send what changed and no more; see `tui.spans`."""

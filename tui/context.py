@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from trainer.errors import Problem
 from tui.clock import Clock, SystemClock
 from tui.glyphs import UNICODE, Glyphs
 from tui.settings import Settings
@@ -20,6 +21,8 @@ class Context:
         config_file: A primary config file, if named on the command line.
         cwd: Where the person stands; profiles and runs are sought from here.
         settings: The person's settings.
+        settings_given: Names of the fields that the person's settings file sets.
+        settings_problems: What is wrong with that file.
         glyphs: The signs to draw with.
         clock: Tells the time.
         live: Whether screens look for news by themselves; tests look when they choose to.
@@ -30,6 +33,8 @@ class Context:
     config_file: Path | None = None
     cwd: Path = field(default_factory=Path.cwd)
     settings: Settings = field(default_factory=Settings)
+    settings_given: frozenset[str] = frozenset()
+    settings_problems: tuple[Problem, ...] = ()
     glyphs: Glyphs = UNICODE
     clock: Clock = field(default_factory=SystemClock)
     live: bool = True

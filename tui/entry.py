@@ -81,14 +81,18 @@ def _open_source(source: Source, runs_dir: Path, *, launched: bool = False) -> i
 def _context(runs_dir: Path, profiles_dir: Path | None, config_file: Path | None) -> Context:
     from tui.context import Context
     from tui.glyphs import choose
-    from tui.settings import Settings
+    from tui.settings import load
 
-    settings = Settings()
+    loaded = load()
+    settings = loaded.settings
+    own = runs_dir.expanduser().absolute()
     return Context(
-        runs_dirs=(runs_dir.expanduser().absolute(),),
+        runs_dirs=(own, *(each for each in settings.runs_dirs if each != own)),
         profiles_dir=profiles_dir,
         config_file=config_file,
         settings=settings,
+        settings_given=loaded.given,
+        settings_problems=loaded.problems,
         glyphs=choose(settings.glyphs),
     )
 
@@ -97,7 +101,7 @@ def _run(context: Context, first: Callable[[], Screen[None]] | None = None) -> i
     from tui.app import Deck
 
     app = Deck(context, first)
-    code = app.run()
+    code = app.run(mouse=context.settings.mouse)
     tell(app.last_words)
     return code if code is not None else (app.return_code or 0)
 

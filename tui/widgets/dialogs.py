@@ -26,7 +26,7 @@ Dialog > Vertical {
 Dialog .title { text-style: bold; margin-bottom: 1; }
 Dialog .keys { color: $text-muted; margin-top: 1; }
 Dialog .problem { color: $text-error; height: auto; }
-Dialog Input { border: none; height: 1; padding: 0 1; background: $boost; }
+Dialog Input, Dialog Input:focus { border: none; height: 1; padding: 0 1; background: $boost; }
 Dialog LineList { height: auto; max-height: 16; margin-top: 1; }
 """
 

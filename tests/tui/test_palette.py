@@ -1,0 +1,83 @@
+"""The command palette: all that can be done here, and every place to go."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from textual.command import CommandPalette, DiscoveryHit, Hit
+from tuilab import context, make_run
+
+from tui.app import Deck
+from tui.commands import DeckCommands
+from tui.screens.monitor import MonitorScreen
+
+
+async def offered(app: Deck, query: str = "") -> dict[str, DiscoveryHit | Hit]:
+    provider = DeckCommands(app.screen)
+    provider._post_init()
+    return {str(hit.text): hit async for hit in provider._search(query)}
+
+
+async def test_it_offers_what_the_screen_can_do_and_where_to_go(runs_dir: Path) -> None:
+    make_run(runs_dir)
+    app = Deck(context(runs_dir))
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        found = await offered(app)
+        places = {"Go to Runs", "Go to Launch", "Go to Profiles", "Edit settings", "Quit"}
+        assert places <= found.keys()
+        assert "Help" in found
+        assert "All keys of this screen  (?)" in str(found["Help"].help)
+        assert not {"Back", "Up", "Next part", "First"} & found.keys()
+
+
+async def test_runs_are_found_by_name_and_opened(runs_dir: Path) -> None:
+    for number in range(3):
+        make_run(runs_dir, f"run-{number}", created=1772366400.0 - number)
+    app = Deck(context(runs_dir))
+    async with app.run_test() as pilot:
+        found = await offered(app, "open run-2")
+        (hit,) = (hit for name, hit in found.items() if "run-2" in name)
+        hit.command()
+        await pilot.pause()
+        assert isinstance(app.screen, MonitorScreen)
+
+
+async def test_names_with_brackets_are_shown_as_they_are(runs_dir: Path) -> None:
+    make_run(runs_dir, "evil[red]x[", tags=["[/]b", "[@click=app.bell]z[/]"])
+    app = Deck(context(runs_dir))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("ctrl+p")
+        await pilot.press(*"evil")
+        for _ in range(20):
+            await pilot.pause(0.05)
+            text = "\n".join(
+                "".join(segment.text for segment in strip)
+                for strip in app.screen._compositor.render_strips()
+            )
+            if "Open run" in text:
+                break
+        assert "evil[red]x[" in text
+        assert "[@click=app.bell]z[/]" in text
+
+
+async def test_a_theme_is_chosen_by_name(runs_dir: Path) -> None:
+    app = Deck(context(runs_dir))
+    async with app.run_test() as pilot:
+        found = await offered(app, "theme: nord")
+        found["Theme: nord"].command()
+        await pilot.pause()
+        assert app.theme == "nord"
+
+
+async def test_an_action_is_done_on_the_screen_behind(runs_dir: Path) -> None:
+    app = Deck(context(runs_dir))
+    async with app.run_test() as pilot:
+        await pilot.press("ctrl+p")
+        assert isinstance(app.screen, CommandPalette)
+        await pilot.press(*"choose")
+        await pilot.pause(0.3)
+        await pilot.press("enter")
+        await pilot.pause()
+        await pilot.pause()
+        assert type(app.screen).__name__ == "ThemePick"

@@ -1,0 +1,134 @@
+"""The command palette: everything that can be done here, places to go, runs to open, themes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+
+from tui import keys, theme
+
+if TYPE_CHECKING:
+    from trainer.runs.summary import RunSummary
+    from tui.app import Deck
+
+#: Of very many runs only the newest are offered; the list of runs finds the others.
+_RUNS = 2000
+#: Actions that make no sense from the palette.
+_BY_KEY_ALONE = ("back", "cancel")
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One line of the palette.
+
+    Attributes:
+        name: What it is called; harmless text.
+        help: What it does.
+        run: Does it.
+        first: Whether it is shown before anything is typed.
+    """
+
+    name: str
+    help: str
+    run: Callable[[], Any]
+    first: bool = True
+
+
+class DeckCommands(Provider):
+    """Offers the actions of the screen in front, and the ways to everything else."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._runs: list[RunSummary] = []
+        self._known: list[Command] = []
+
+    @property
+    def deck(self) -> Deck:
+        """The app."""
+        from tui.app import Deck
+
+        assert isinstance(self.app, Deck)
+        return self.app
+
+    async def startup(self) -> None:
+        """Collect what there is; the runs are listed in a thread."""
+        self._known = [*self._actions(), *self._places(), *self._themes()]
+        self._runs = await asyncio.to_thread(_newest, self.deck.context.runs_dirs)
+
+    async def discover(self) -> Hits:
+        """Offer what can be done here, before anything is typed."""
+        for command in self._known:
+            if command.first:
+                name = Content(command.name)
+                yield DiscoveryHit(name, command.run, command.name, _plain(command.help))
+
+    async def search(self, query: str) -> Hits:
+        """Offer what matches."""
+        matcher = self.matcher(query)
+        for command in [*self._known, *self._openings()]:
+            score, places = matcher.fuzzy_search.match(query, command.name)
+            if score > 0:
+                # Never the matcher's own `highlight`: it reads the name as markup.
+                name = Content(command.name)
+                for place in places:
+                    name = name.stylize(matcher.match_style, place, place + 1)
+                yield Hit(score, name, command.run, command.name, _plain(command.help))
+
+    def _actions(self) -> Iterator[Command]:
+        for group in keys.groups(self.screen):
+            for key in group.keys:
+                # Those without a sentence of their own only move a cursor or the focus.
+                if key.told and key.node is not self.app and key.action not in _BY_KEY_ALONE:
+                    name = f"{key.name[:1].upper()}{key.name[1:]}"
+                    run = partial(self.app.run_action, key.action, key.node)
+                    yield Command(name, f"{key.tip}  ({key.shown})", run)
+
+    def _places(self) -> Iterator[Command]:
+        deck = self.deck
+        yield Command("Go to Runs", "The list of all runs", deck.open_runs)
+        yield Command("Go to Launch", "Compose a run and start it", deck.open_launch)
+        yield Command("Go to Profiles", "Browse and edit the profiles", deck.open_profiles)
+        yield Command(
+            "Theme: choose…", "See each theme as you go  (ctrl+t)", partial(theme.pick, deck)
+        )
+        yield Command(
+            "Edit settings", "Open the settings file, every field explained", deck.action_settings
+        )
+        yield Command("Quit", "Leave the app; runs go on  (ctrl+q)", deck.action_leave)
+
+    def _themes(self) -> Iterator[Command]:
+        for name in (theme.AUTO, *theme.names()):
+            what = "what fits the terminal" if name == theme.AUTO else theme.about(name)
+            run = partial(theme.choose, self.deck, name)
+            yield Command(f"Theme: {name}", what, run, first=False)
+
+    def _openings(self) -> Iterator[Command]:
+        for run in self._runs:
+            what = "  ".join(part for part in (run.state, run.preset, " ".join(run.tags)) if part)
+            yield Command(f"Open run {run.name} {run.id}", what, partial(self._open, run))
+
+    def _open(self, run: RunSummary) -> None:
+        from tui.sources.follow import Source
+
+        self.deck.open_monitor(Source.of_run(run.folder))
+
+
+def _newest(folders: tuple[Path, ...]) -> list[RunSummary]:
+    from trainer.runs.index import RunIndex
+
+    found: list[RunSummary] = []
+    for folder in folders:
+        found += RunIndex(folder).list()
+    return sorted(found, key=lambda run: -run.created)[:_RUNS]
+
+
+def _plain(text: str) -> str:
+    # Typed as a text, which would be read as markup; content passes through as it is.
+    return cast("str", Content(text))

@@ -1,0 +1,60 @@
+"""The person's own editor, in front of the app for as long as it is open."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui.settings import Settings, load, make_file
+
+if TYPE_CHECKING:
+    from tui.app import Deck
+
+
+def command(settings: Settings) -> list[str]:
+    """Give the editor's words: as set, else `$VISUAL`, else `$EDITOR`, else `vi`."""
+    named = settings.editor or os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    try:
+        return shlex.split(named) or ["vi"]
+    except ValueError:
+        return [named]
+
+
+def edit(app: Deck, path: Path) -> str:
+    """Open a file in the editor and wait until it is closed; the app steps aside meanwhile.
+
+    Returns:
+        What went wrong, for people; empty if nothing did.
+    """
+    from textual.app import SuspendNotSupported
+
+    words = [*command(app.context.settings), str(path)]
+    try:
+        with app.suspend():
+            code = subprocess.run(words, check=False).returncode
+    except SuspendNotSupported:
+        return "An editor cannot be opened in this terminal."
+    except OSError as error:
+        reason = error.strerror or str(error)
+        return f"{words[0]} cannot be started: {reason}. Set `editor` in your settings."
+    return f"{words[0]} ended with code {code}." if code else ""
+
+
+def edit_settings(app: Deck) -> None:
+    """Open the person's settings, made with every field explained if there are none yet."""
+    try:
+        path = make_file()
+    except (OSError, RuntimeError) as error:
+        app.say(f"Your settings file cannot be made: {error}", "error")
+        return
+    if problem := edit(app, path):
+        app.say(problem, "error")
+        return
+    loaded = load(path)
+    for each in loaded.problems:
+        app.say(str(each), "warning")
+    if not loaded.problems and loaded.settings != app.context.settings:
+        app.say("Settings hold from the next start of the app.")
