@@ -1,14 +1,272 @@
-"""The screen of launch."""
+"""Launch: choose, change, see what would run and how it differs, then start it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
-from tui.screens.base import DeckScreen
+from textual import on
+from textual.binding import BindingType
+
+from trainer.errors import TraindeckError
+from tui.screens.launch.choices import ChoiceRows
+from tui.screens.launch.composer import Outcome, put_value
+from tui.screens.launch.draft import tags_of
+from tui.screens.launch.foot import LaunchBar
+from tui.screens.launch.panes import LaunchPanes
+from tui.screens.launch.result import ResultRows
+from tui.screens.launch.start import start_run
+from tui.text import clean
+from tui.widgets.dialogs import Ask, Confirm, Pick
+from tui.widgets.field import FieldForm, Row
+from tui.widgets.keybar import binding
+
+if TYPE_CHECKING:
+    from trainer.runs.layout import RunFolder
 
 
-class LaunchScreen(DeckScreen):
-    """Compose and launch."""
+class LaunchScreen(LaunchPanes):
+    """Compose and launch.
 
-    def __init__(self, words: Sequence[str] = ()) -> None:
-        super().__init__()
+    Args:
+        words: Overrides to begin with, as on the command line.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        binding("L,ctrl+l", "launch", "launch", tip="Start the run and watch it"),
+        binding("slash", "find", "find a key", tip="Find any key of the config and change it"),
+        binding("d", "dry_run", "dry run", tip="The whole config, diff, hash and command"),
+        binding("y", "whole", "yaml/diff", tip="Switch between the diff and the whole config"),
+        binding("c", "copy", "copy command", tip="Copy the command to the clipboard"),
+        binding("u", "undo", "undo", tip="Take back the last change"),
+        binding("n", "name", "name", show=False, tip="Name the run"),
+        binding("t", "tags", "tags", show=False, tip="Words to find the run by"),
+        binding("Q", "queue", "queue", show=False, tip="Wait until the device is free, or not"),
+        binding("b", "begin_like", "like a run", show=False, tip="Begin with a past run's words"),
+        binding("p", "profile", "profile", show=False, tip="Open the chosen profile"),
+    ]
+
+    #: A launch waits for what was just typed.
+    _launch_when_composed = False
+
+    # ── choosing and changing ────────────────────────────────────────────────────────────────
+
+    @on(ChoiceRows.Chosen, "ChoiceRows")
+    def _choose_row(self) -> None:
+        row = self.query_one(ChoiceRows).row
+        if row is not None:
+            self.choose(row.group)
+
+    def choose(self, group: str) -> None:
+        """Ask for an option of a group."""
+        options = self.outcome.groups.get(group, ())
+        chosen = self.outcome.choices.get(group)
+        rows: list[tuple[str, str]] = [(clean(found.name), clean(found.doc)) for found in options]
+        names: list[str | None] = [found.name for found in options]
+        plain = self.draft.without(group)
+        if chosen is not None:
+            rows.append(("(nothing)", "leave this group out"))
+            names.append(None)
+        if plain != self.draft:
+            rows.append(("(as the profiles say)", "take this choice back"))
+        cursor = names.index(chosen) if chosen in names else 0
+
+        def picked(at: int | None) -> None:
+            if at is not None:
+                self.change(plain if at == len(names) else plain.choose(group, names[at]))
+
+        self.app.push_screen(Pick(f"{group}: which one?", rows, cursor), picked)
+
+    @on(FieldForm.Edited)
+    def _edited_value(self, event: FieldForm.Edited) -> None:
+        self.change(put_value(replace(self.outcome, draft=self.draft), event.key, event.value))
+
+    @on(ResultRows.Chosen, "ResultRows")
+    def _edit_result(self) -> None:
+        self.edit_key(self.query_one(ResultRows).key)
+
+    def edit_key(self, key: str) -> None:
+        """Edit a key in the form, or choose an option if it is a group."""
+        form = self.query_one(FieldForm)
+        if key in self.outcome.groups:
+            self.choose(key)
+        elif key and form.go_to(key):
+            self.action_part(1)
+            if form.row is not None:
+                form.edit(form.row)
+
+    def action_find(self) -> None:
+        """Find a key and change it."""
+        from trainer.runs.plan import text_of
+
+        rows = [row for row in self.query_one(FieldForm).rows.rows if not row.heading]
+        choices = [(clean(row.key), f"{text_of(row.value)}  {_doc(row)}") for row in rows]
+
+        def picked(at: int | None) -> None:
+            if at is not None:
+                self.edit_key(rows[at].key)
+
+        self.app.push_screen(Pick("which key?", choices), picked)
+
+    def action_undo(self) -> None:
+        """Take back the last change."""
+        if not self.undo():
+            self.deck.say("nothing to take back")
+
+    def action_name(self) -> None:
+        """Name the run."""
+
+        def named(name: str | None) -> None:
+            if name is not None:
+                self.change(replace(self.draft, name=clean(name).strip()))
+
+        lines = ["Empty: as the config or the preset is called."]
+        self.app.push_screen(Ask("name of the run", self.draft.name, lines=lines), named)
+
+    def action_tags(self) -> None:
+        """Tag the run."""
+
+        def tagged(text: str | None) -> None:
+            if text is not None:
+                self.change(replace(self.draft, tags=tags_of(clean(text))))
+
+        lines = ["Words to find the run by, apart by blanks."]
+        self.app.push_screen(Ask("tags", " ".join(self.draft.tags), lines=lines), tagged)
+
+    def action_queue(self) -> None:
+        """Wait for the device, or not."""
+        self.change(replace(self.draft, queue=not self.draft.queue))
+
+    def action_begin_like(self) -> None:
+        """Begin with what a past run was launched with."""
+        self.run_worker(self._list_runs, thread=True, group="runs", exclusive=True)
+
+    def _list_runs(self) -> None:
+        from trainer.runs.index import RunIndex
+        from trainer.runs.layout import RunFolder
+        from trainer.runs.plan import words_of
+
+        runs = RunIndex(self.context.runs_dirs[0]).list()[:200]
+        found = [
+            (clean(f"{run.name}  {run.id}"), words_of(RunFolder(Path(run.path)))) for run in runs
+        ]
+        if self.is_attached:
+            self.app.call_from_thread(self._pick_run, found)
+
+    def _pick_run(self, found: Sequence[tuple[str, Sequence[str]]]) -> None:
+        if not found:
+            self.deck.say("there are no runs yet")
+            return
+        choices = [(name, clean(" ".join(words)) or "no overrides") for name, words in found]
+
+        def picked(at: int | None) -> None:
+            if at is not None:
+                self.change(replace(self.draft, words=tuple(found[at][1])))
+
+        self.app.push_screen(Pick("begin like which run?", choices), picked)
+
+    # ── looking ──────────────────────────────────────────────────────────────────────────────
+
+    def action_whole(self) -> None:
+        """Switch between the diff and the whole config."""
+        self.whole = not self.whole
+        self.show_result()
+        self.action_part(3)
+
+    def action_dry_run(self) -> None:
+        """Show what `traindeck train --dry-run` prints."""
+        from trainer.runs.plan import dry_run_lines
+        from tui.screens.launch.preview import PreviewScreen
+
+        outcome = self.outcome
+        if outcome.composed is None or outcome.problems or not self.is_current:
+            self.deck.say(f"no dry run: {self.why_not() or 'composing'}", "error")
+            return
+        lines = dry_run_lines(outcome.composed, outcome.changes, outcome.command)
+        self.app.push_screen(PreviewScreen(lines, self.command))
+
+    def action_copy(self) -> None:
+        """Copy the command."""
+        if self.command:
+            self.app.copy_to_clipboard(self.command)
+            self.deck.say(f"copied: {self.command}")
+
+    def action_profile(self) -> None:
+        """Open the profile under the cursor."""
+        row = self.query_one(ChoiceRows).row
+        if row is not None:
+            self.deck.open_profiles(f"{row.group}/{row.option}" if row.option else "")
+
+    def action_back(self) -> None:
+        """Leave; what was put together is asked about first."""
+        if not self.has_changes:
+            self.deck.back()
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.deck.back()
+
+        words = clean(" ".join(self.draft.words)) or "what you typed"
+        self.app.push_screen(
+            Confirm("Leave without launching?", [f"This is lost: {words}"]), answered
+        )
+
+    # ── launching ────────────────────────────────────────────────────────────────────────────
+
+    @on(LaunchBar.Pressed)
+    def action_launch(self) -> None:
+        """Start the run and watch it."""
+        if self.launching:
+            return
+        if not self.is_current:
+            # What was just typed counts: it is composed first.
+            self._launch_when_composed = True
+            return
+        if why := self.why_not():
+            self.deck.say(f"cannot launch: {why}", "error")
+            self.action_part(3)
+            return
+        self.launching = True
+        self.tell_state()
+        outcome = self.outcome
+        self.run_worker(lambda: self._start(outcome), thread=True, group="launch")
+
+    def composed_now(self) -> None:
+        """Go on with a launch that waited for the config."""
+        if self._launch_when_composed and self.is_current:
+            self._launch_when_composed = False
+            self.action_launch()
+
+    def _start(self, outcome: Outcome) -> None:
+        run: RunFolder | None = None
+        problem = ""
+        whole = replace(outcome, draft=replace(outcome.draft, words=outcome.words))
+        try:
+            run = start_run(whole, self.context)
+        except TraindeckError as error:
+            problem = "\n".join(str(each) for each in error.problems)
+        except OSError as error:
+            problem = f"the run could not be started: {error}"
+        if self.app.is_running:
+            self.app.call_from_thread(self._started, run, problem)
+
+    def _started(self, run: RunFolder | None, problem: str) -> None:
+        from tui.sources.follow import Source
+
+        self.launching = False
+        if run is None:
+            self.tell_state()
+            self.deck.say(f"not launched: {problem}", "error")
+            return
+        deck = self.deck
+        # The run's screen takes this one's place: what was to be decided here has been.
+        if deck.screen is self and len(deck.screen_stack) > 1:
+            deck.pop_screen()
+        deck.open_monitor(Source.of_run(run))
+
+
+def _doc(row: Row) -> str:
+    return clean(row.known.doc) if row.known is not None else ""

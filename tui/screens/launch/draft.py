@@ -1,0 +1,79 @@
+"""What a person has put together so far: overrides, and what the run is called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+from dataclasses import dataclass, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Overrides in order, and the run's name, tags and queueing; never changed, only replaced.
+
+    Attributes:
+        words: The overrides in force, as on the command line.
+        name: The run's name; empty for the one that the config gives.
+        tags: Words to find the run by.
+        queue: Whether it waits until the device is free.
+    """
+
+    words: tuple[str, ...] = ()
+    name: str = ""
+    tags: tuple[str, ...] = ()
+    queue: bool = False
+
+    def put(self, word: str) -> Draft:
+        """Add an override; one for the same key or group gives way."""
+        word = word.strip()
+        aim = target(word)
+        kept = [old for old in self.words if target(old) != aim]
+        # A preset is what people read first; where it stands makes no difference.
+        words = [word, *kept] if aim == "preset" else [*kept, word]
+        return replace(self, words=tuple(words))
+
+    def drop(self, index: int) -> Draft:
+        """Take an override out."""
+        return replace(self, words=self.words[:index] + self.words[index + 1 :])
+
+    def without(self, aim: str) -> Draft:
+        """Take out what sets a key or chooses an option of a group."""
+        return replace(self, words=tuple(word for word in self.words if target(word) != aim))
+
+    def choose(self, group: str, option: str | None) -> Draft:
+        """Choose an option of a group; none at all if None."""
+        if option is None:
+            return self.put(f"~{group}")
+        return self.put(option if group == "preset" else f"{group}={option}")
+
+    def set(self, key: str, value: Any) -> Draft:
+        """Set a key to a value."""
+        from trainer.config.values import override
+
+        return self.put(override(key, value))
+
+
+def target(word: str) -> str:
+    """Name what an override is about: a canonical key, or a group; a bare word is a preset."""
+    from trainer.config.aliases import canonical_key
+
+    bare = word.strip().lstrip("+~")
+    if "=" not in bare and not word.strip().startswith(("~", "+")):
+        return "preset"
+    name = re.sub(r"\[([\w-]+)\]", r".\1", bare.partition("=")[0].strip())
+    return canonical_key(name) if "." in name else name
+
+
+def is_whole(line: str, presets: Container[str]) -> bool:
+    """Say whether what stands on the line can be meant as it is, or is still being typed."""
+    text = line.strip()
+    if text.startswith("~"):
+        return len(text) > 1
+    name, equals, value = text.partition("=")
+    return bool(name.lstrip("+") and value.strip()) if equals else text in presets
+
+
+def tags_of(text: str) -> tuple[str, ...]:
+    """Read tags that are apart by blanks or commas."""
+    return tuple(dict.fromkeys(word for word in re.split(r"[\s,]+", text) if word))

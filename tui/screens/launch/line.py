@@ -1,0 +1,256 @@
+"""The override line: type a preset, a choice or a value, with what may follow shown below."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.style import Style
+from textual import on
+from textual.actions import SkipAction
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from tui.text import cell_len, clean, fit, left
+from tui.widgets.keybar import binding
+from tui.widgets.linelist import LineList, Pieces
+
+if TYPE_CHECKING:
+    from trainer.config.complete import Suggestion
+
+_MOST = 8
+
+
+class OverrideInput(Input):
+    """The line itself; the keys of the list below work from within it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        binding("tab", "accept", "complete", tip="Take the suggestion under the cursor"),
+        binding("escape", "leave", "leave the line", show=False, tip="To the list of overrides"),
+        Binding("up", "pick(-1)", "Suggestion above", show=False),
+        Binding("down", "pick(1)", "Suggestion below", show=False),
+        Binding("pageup", f"pick(-{_MOST})", "Suggestions above", show=False),
+        Binding("pagedown", f"pick({_MOST})", "Suggestions below", show=False),
+    ]
+
+    def _line(self) -> OverrideLine:
+        assert isinstance(self.parent, OverrideLine)
+        return self.parent
+
+    def action_accept(self) -> None:
+        """Take the suggestion; without one Tab goes on to the next part of the screen."""
+        if not self._line().accept():
+            raise SkipAction
+
+    def action_pick(self, by: int) -> None:
+        """Move through the suggestions."""
+        self._line().pick(by)
+
+    def action_leave(self) -> None:
+        """Leave the line; what stands on it stays."""
+        self.post_message(OverrideLine.Left())
+
+
+class OverrideLine(Vertical):
+    """An input with suggestions.
+
+    Args:
+        suggest: Gives what may be meant by a text, best first.
+    """
+
+    DEFAULT_CSS = """
+    OverrideLine { height: auto; }
+    OverrideLine > Input { border: none; height: 1; padding: 0 1; background: $boost; }
+    OverrideLine > Input:focus { background: $surface-lighten-1; }
+    OverrideLine > SuggestionRows { display: none; height: auto; background: $surface; }
+    OverrideLine.suggesting > SuggestionRows { display: block; }
+    OverrideLine > .said { height: auto; max-height: 3; padding: 0 1; color: $text-muted; }
+    OverrideLine > .said.problem { color: $text-error; }
+    """
+
+    class Typed(Message):
+        """The text on the line changed."""
+
+        def __init__(self, text: str) -> None:
+            self.text = text
+            super().__init__()
+
+    class Left(Message):
+        """The person is done with the line."""
+
+    class Entered(Message):
+        """The text on the line is to be an override."""
+
+        def __init__(self, text: str) -> None:
+            self.text = text
+            super().__init__()
+
+    def __init__(self, suggest: Callable[[str], Sequence[Suggestion]]) -> None:
+        super().__init__()
+        self._suggest = suggest
+        self._rows = SuggestionRows()
+        self._moved = False
+        self._said = ("", False)
+
+    def compose(self) -> ComposeResult:
+        """Lay it out."""
+        yield OverrideInput(placeholder="preset, group=option or key=value", compact=True)
+        yield self._rows
+        yield Static("", classes="said", markup=False)
+
+    def on_mount(self) -> None:
+        """No blinking: it would be sent over SSH for ever."""
+        self.input.cursor_blink = False
+
+    @property
+    def input(self) -> OverrideInput:
+        """The input."""
+        return self.query_one(OverrideInput)
+
+    @property
+    def text(self) -> str:
+        """What stands on the line."""
+        return self.input.value
+
+    def put(self, text: str) -> None:
+        """Put a text on the line."""
+        self.input.value = text
+        self.input.cursor_position = len(text)
+
+    def say(self, text: str, wrong: bool) -> None:
+        """Say something of what is on the line."""
+        if (text, wrong) == self._said:
+            return
+        self._said = (text, wrong)
+        said = self.query_one(".said", Static)
+        said.set_class(wrong, "problem")
+        said.update(Content(text))
+
+    def refresh_suggestions(self) -> None:
+        """Look again what may follow."""
+        found = self._suggest(self.text) if self.input.has_focus else ()
+        settled = len(found) == 1 and found[0].text == self.text.strip()
+        self._moved = False
+        self._rows.show(() if settled else found)
+        self.set_class(bool(found) and not settled, "suggesting")
+
+    def pick(self, by: int) -> None:
+        """Move through the suggestions."""
+        if self.has_class("suggesting"):
+            if self._moved or by > 1:
+                self._rows.action_move(by)
+            self._moved = True
+            self._rows.touch((self._rows.cursor,))
+
+    def accept(self) -> bool:
+        """Take the suggestion under the cursor; false if there is none."""
+        if not self.has_class("suggesting") or not (self.text.strip() or self._moved):
+            return False
+        self.put(self._rows.suggestions[self._rows.cursor].text)
+        return True
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.refresh_suggestions()
+        self.post_message(self.Typed(event.value))
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        text = event.value.strip()
+        if self._moved and self._rows.suggestions:
+            self.accept()
+        elif text:
+            self.post_message(self.Entered(text))
+
+    def on_descendant_focus(self) -> None:
+        """Show what may be typed."""
+        self.refresh_suggestions()
+
+    def on_descendant_blur(self) -> None:
+        """Hide what may be typed."""
+        self.set_class(False, "suggesting")
+
+
+class SuggestionRows(LineList, can_focus=False):
+    """What may follow, best first."""
+
+    DEFAULT_CSS = f"SuggestionRows {{ max-height: {_MOST}; }}"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.suggestions: Sequence[Suggestion] = ()
+
+    def show(self, suggestions: Sequence[Suggestion]) -> None:
+        """Show others."""
+        if suggestions != self.suggestions:
+            self.suggestions = suggestions
+            self.show_rows(len(suggestions), 0)
+
+    def pieces(self, index: int, width: int) -> Pieces:
+        """Draw a suggestion: its text, and what it is."""
+        suggestion = self.suggestions[index]
+        longest = max(cell_len(each.text) for each in self.suggestions)
+        texts = min(longest, max(20, width // 2))
+        return [
+            (" " + left(clean(suggestion.text), texts) + "  ", Style.null()),
+            (fit(clean(suggestion.what), width - texts - 3), self.part("linelist--dim")),
+        ]
+
+
+class OverrideRows(LineList):
+    """The overrides in force."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        binding("x,delete,backspace", "remove", "remove", tip="Take the override out"),
+        Binding("enter", "choose", "Edit", show=False),
+    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"overrides--wrong"}
+    DEFAULT_CSS = "OverrideRows > .overrides--wrong { color: $text-error; }"
+
+    class Removed(Message):
+        """An override is to go."""
+
+        def __init__(self, index: int) -> None:
+            self.index = index
+            super().__init__()
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.rows: Sequence[tuple[str, str]] = ()
+
+    def show(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Show overrides, each with what is wrong with it."""
+        if rows != self.rows or not self.count:
+            self.rows = rows
+            self.show_rows(len(rows) or 1)
+
+    def pieces(self, index: int, width: int) -> Pieces:
+        """Draw an override and its problem."""
+        if not self.rows:
+            return [
+                (fit(" no overrides: all as the profiles say", width), self.part("linelist--dim"))
+            ]
+        word, problem = self.rows[index]
+        word = fit(clean(word), width - 3)
+        rest = width - cell_len(word) - 5
+        return [
+            ("! " if problem else "  ", self.part("overrides--wrong")),
+            (word, Style.null()),
+            ("  " + fit(problem, rest) if rest > 8 else "", self.part("overrides--wrong")),
+        ]
+
+    def action_choose(self) -> None:
+        """Edit the override under the cursor."""
+        if self.rows:
+            super().action_choose()
+
+    def action_remove(self) -> None:
+        """Take out the override under the cursor."""
+        if self.rows:
+            self.post_message(self.Removed(self.cursor))

@@ -1,0 +1,207 @@
+"""What would be launched: problems, notes, the hardware, and the diff or the whole config."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from textual import events
+
+from trainer.display import duration, plural
+from trainer.events.text import clean
+from tui.glyphs import Glyphs
+from tui.screens.launch.composer import Outcome, told
+from tui.text import cell_len, fit, left
+from tui.widgets.linelist import LineList, Pieces
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of the result.
+
+    Attributes:
+        pieces: Texts, each with the name of its style.
+        key: The config key that it shows; empty if none.
+    """
+
+    pieces: tuple[tuple[str, str], ...]
+    key: str = ""
+
+
+class ResultRows(LineList):
+    """The result, a scrollable list of lines; Enter on a key edits it."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "result--plain",
+        "result--heading",
+        "result--wrong",
+        "result--note",
+        "result--value",
+        "result--dim",
+    }
+    DEFAULT_CSS = """
+    ResultRows > .result--heading { color: $accent; text-style: bold; }
+    ResultRows > .result--wrong { color: $text-error; }
+    ResultRows > .result--note { color: $text-warning; }
+    ResultRows > .result--value { color: $text-accent; }
+    ResultRows > .result--dim { color: $text-muted; }
+    """
+
+    def __init__(self, glyphs: Glyphs, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._glyphs = glyphs
+        self._outcome: Outcome | None = None
+        self._whole = False
+        self._lines: Sequence[Line] = ()
+
+    def show(self, outcome: Outcome, whole: bool) -> None:
+        """Show an outcome.
+
+        Args:
+            outcome: What was composed.
+            whole: Show the whole config in place of the diff.
+        """
+        if outcome is not self._outcome or whole != self._whole:
+            self._outcome, self._whole = outcome, whole
+            self._lay_out()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Lay the lines out for the new width."""
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        width = self.scrollable_content_region.width
+        if self._outcome is None or width < 1:
+            return
+        lines = list(result_lines(self._outcome, width, self._whole, self._glyphs))
+        if lines != self._lines:
+            self._lines = lines
+            self.show_rows(len(lines))
+
+    @property
+    def key(self) -> str:
+        """The config key under the cursor; empty if there is none."""
+        return self._lines[self.cursor].key if self.cursor < len(self._lines) else ""
+
+    @property
+    def text(self) -> str:
+        """All that is shown, as plain text."""
+        return "\n".join("".join(text for text, _ in line.pieces) for line in self._lines)
+
+    def pieces(self, index: int, width: int) -> Pieces:
+        """Draw a line."""
+        return [(text, self.part(f"result--{name}")) for text, name in self._lines[index].pieces]
+
+
+def result_lines(outcome: Outcome, width: int, whole: bool, glyphs: Glyphs) -> Iterator[Line]:
+    """Write an outcome in lines of at most `width` cells.
+
+    Args:
+        outcome: What was composed.
+        width: Cells of a line.
+        whole: Write the whole config in place of the diff.
+        glyphs: The signs to write with.
+    """
+    yield from _problems(outcome, width)
+    if outcome.composed is None:
+        return
+    if outcome.notes:
+        yield _heading("notes")
+        for note in outcome.notes:
+            yield from _wrapped(clean(note), width, "note")
+    yield _heading("hardware")
+    for facts in hardware_facts(outcome.config, glyphs.dash):
+        yield from _wrapped(f" {glyphs.separator} ".join(facts), width, "plain")
+    yield from _config(outcome, width) if whole else _diff(outcome, width, glyphs)
+
+
+def _heading(text: str, more: str = "") -> Line:
+    return Line(((f" {text}", "heading"), (f"  {more}" if more else "", "dim")))
+
+
+def _wrapped(text: str, width: int, style: str, indent: int = 3) -> Iterator[Line]:
+    for line in textwrap.wrap(text, max(10, width - indent)) or [""]:
+        yield Line(((" " * indent + fit(line, width - indent), style),))
+
+
+def _problems(outcome: Outcome, width: int) -> Iterator[Line]:
+    if not outcome.blocked:
+        return
+    yield Line(((fit(f" ! {plural(len(outcome.blocked), 'problem')}", width), "wrong"),))
+    for problem in outcome.blocked:
+        first = True
+        for line in _wrapped(told(problem), width, "wrong"):
+            yield Line(line.pieces, problem.key) if first else line
+            first = False
+        if problem.where:
+            yield from _wrapped(f"from {clean(problem.where)}", width, "dim", 5)
+
+
+def _diff(outcome: Outcome, width: int, glyphs: Glyphs) -> Iterator[Line]:
+    from trainer.runs.plan import NO_CHANGES, cells
+
+    count = len(outcome.changes)
+    yield _heading("diff against the defaults", f"{plural(count, 'key')}" if count else NO_CHANGES)
+    rows = [cells(change, glyphs.arrow) for change in outcome.changes]
+    if not rows:
+        return
+    keys = min(max(cell_len(row[1]) for row in rows), max(16, width * 45 // 100))
+    values = max(cell_len(row[2]) for row in rows)
+    origins = max(cell_len(row[3]) for row in rows)
+    one_line = 3 + keys + 2 + values + 2 + origins <= width
+    for change, (sign, key, value, origin) in zip(outcome.changes, rows, strict=True):
+        head = ((f" {sign} ", "dim"), (left(key, keys) + "  ", "plain"))
+        if one_line:
+            tail = ((left(value, values) + "  ", "value"), (origin, "dim"))
+            yield Line((*head, *tail), change.key)
+        else:
+            yield Line((*head, (fit(value, width - keys - 5), "value")), change.key)
+            if origin:
+                yield Line(((fit(f"     {origin}", width), "dim"),), change.key)
+
+
+def _config(outcome: Outcome, width: int) -> Iterator[Line]:
+    yield _heading("the whole config")
+    for text in outcome.yaml:
+        name, colon, value = text.partition(":")
+        cut = fit(value, max(1, width - cell_len(name) - 3))
+        yield Line(((f"  {name}{colon}", "plain"), (cut, "value")))
+
+
+def hardware_facts(config: Mapping[str, Any], dash: str) -> list[list[str]]:
+    """Say what the config knows of the machine and of what the run may use of it.
+
+    Args:
+        config: A composed config.
+        dash: Stands where nothing is known.
+    """
+    hardware, trainer = config.get("hardware") or {}, config.get("trainer") or {}
+    limits, loader = config.get("limits") or {}, config.get("dataloader") or {}
+    if not all(isinstance(part, Mapping) for part in (hardware, trainer, limits, loader)):
+        return []
+
+    def fact(name: str, value: Any, unit: str = "") -> str:
+        return clean(f"{name} {dash if value is None else f'{value}{unit}'}")
+
+    known = [formats for formats in ("fp16", "bf16") if hardware.get(f"supports_{formats}")]
+    batch, most = loader.get("batch_size"), hardware.get("max_batch_size")
+    machine = [
+        clean(str(hardware.get("name") or hardware.get("device") or dash)),
+        fact("device", hardware.get("device")),
+        fact("memory", hardware.get("available_memory_gb"), " GB"),
+        fact("formats", ", ".join(["fp32", *known])),
+    ]
+    if hardware.get("cost_per_hour") is not None:
+        machine.append(fact("cost", hardware.get("cost_per_hour"), " $/h"))
+    wall = limits.get("wall_clock")
+    run = [
+        fact(
+            "precision", trainer.get("precision") or ("by amp" if trainer.get("amp") else "32-true")
+        ),
+        fact("batch", batch) + (clean(f" of at most {most}") if most is not None else ""),
+        fact("time limit", duration(wall) if isinstance(wall, int | float) else wall),
+        fact("memory limit", limits.get("memory_gb"), " GiB"),
+    ]
+    return [machine, run]
