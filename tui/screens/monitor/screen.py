@@ -1,13 +1,395 @@
-"""The screen of monitor."""
+"""The Monitor: is it learning, is it healthy, when is it done?"""
 
 from __future__ import annotations
 
-from tui.screens.base import DeckScreen
-from tui.sources.follow import Source
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.message import Message
+
+from trainer.runs.layout import RunFolder
+from trainer.runs.status import State
+from tui.screens.monitor import layout as layouts
+from tui.screens.monitor.control import RunControl
+from tui.screens.monitor.facts import ended_with, facts, run_id
+from tui.screens.monitor.groups import Group, group
+from tui.screens.monitor.header import Header
+from tui.screens.monitor.keys import KEYS
+from tui.screens.monitor.layout import Layout
+from tui.screens.monitor.panels import Panels
+from tui.screens.monitor.places import Places
+from tui.screens.monitor.sight import Sight
+from tui.screens.monitor.tail import FactsLine, LogTail
+from tui.screens.monitor.view import View
+from tui.sources.follow import Follower, Picture, Source
+from tui.widgets.keybar import KeyBar
 
 
-class MonitorScreen(DeckScreen):
-    """One run, live."""
+class MonitorScreen(RunControl):
+    """Shows one run.
 
-    def __init__(self, source: Source) -> None:
+    Args:
+        source: A run folder, an events file or a pipe.
+        launched: Whether this command launched the run: leaving it after its end then leaves with
+            the run's exit code.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = KEYS
+    DEFAULT_CSS = """
+    MonitorScreen > #charts { height: 1fr; }
+    """
+
+    class News(Message):
+        """There is a new picture that should not wait for the clock."""
+
+    def __init__(self, source: Source, launched: bool = False) -> None:
         super().__init__()
+        self._source, self._launched = source, launched
+        self._shown = Picture()
+        self._second = -1
+        self._waits = True
+        self._recipe: str | None = None
+        self._checkpoint: bool | None = None
+        self._layout = Layout()
+        self._groups: tuple[Group, ...] = ()
+        self._sight = Sight()
+        self._follower: Follower | None = None
+
+    @property
+    def follower(self) -> Follower:
+        """The reader of the run."""
+        if self._follower is None:
+            quickest = 1 / max(0.5, self.context.settings.refresh)
+            self._follower = Follower(self._source, self.context.clock, self._told, quickest)
+        return self._follower
+
+    def compose(self) -> ComposeResult:
+        """Lay it out."""
+        yield Header()
+        with Vertical(id="charts"):
+            yield Panels()
+            yield FactsLine()
+            yield LogTail()
+        yield Places()
+        yield KeyBar()
+
+    # ── its life ─────────────────────────────────────────────────────────────────────────────
+
+    def on_mount(self) -> None:
+        """Begin to read."""
+        super().on_mount()
+        if self.context.live:
+            self.follower.start()
+        else:
+            self.follower.step()
+
+    def on_unmount(self) -> None:
+        """End the reader."""
+        self.follower.stop()
+
+    def on_screen_suspend(self) -> None:
+        """Rest while another screen is in front."""
+        super().on_screen_suspend()
+        self.follower.pause(True)
+
+    def on_screen_resume(self) -> None:
+        """Go on, at once."""
+        self.follower.pause(False)
+        super().on_screen_resume()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Share the lines out: charts first, then the facts, then the log."""
+        height = event.size.height
+        self.query_one(FactsLine).display = height >= 12
+        tail = self.query_one(LogTail)
+        tail.display = height >= 16
+        tail.styles.height = 2 if height < 32 else min(8, height // 8)
+        self.call_after_refresh(self._show_all)
+
+    def _told(self) -> None:
+        """Hear of a new picture, in the reader's thread."""
+        # The clock shows the rest; but the first chart, and answers to keys, come at once.
+        loaded = self._shown.loading and not self.follower.picture.loading
+        resting = self._ticking is None or not self._ticking._active.is_set()
+        if self._waits or loaded or resting:
+            self._waits = False
+            self.post_message(self.News())
+
+    def on_monitor_screen_news(self) -> None:
+        """Show it."""
+        if self.is_current:
+            self.tick()
+
+    def tick(self) -> None:
+        """Draw what is new."""
+        picture = self.follower.picture
+        if picture is not self._shown:
+            self._take(picture)
+        elif int(self.context.clock.now()) != self._second:
+            self._show_head()
+        self._rest()
+
+    def _rest(self) -> None:
+        """Let the clock stand while nothing can change by time alone; the reader wakes it."""
+        if self._ticking is None or not self.is_current:
+            return
+        shown = self._shown
+        over = shown.status is not None and shown.status.terminal
+        if (over or shown.closed or shown.finished) and not shown.loading:
+            self._ticking.pause()
+        else:
+            self._ticking.resume()
+
+    # ── what is shown ────────────────────────────────────────────────────────────────────────
+
+    def _take(self, picture: Picture) -> None:
+        before, self._shown = self._shown, picture
+        recipe = picture.identity.get("recipe")
+        recipe = recipe if isinstance(recipe, str) else ""
+        if recipe != self._recipe:
+            self._recipe = recipe
+            self._layout = layouts.recall(recipe)
+        if picture.names is not before.names or picture.goals is not before.goals:
+            self._groups = group(picture.names, picture.goals)
+        self._look_for_checkpoint(picture)
+        self._show_all()
+
+    def _show_all(self) -> None:
+        """Hand the picture out to everything in sight."""
+        picture = self._shown
+        self._show_head()
+        places = self.query_one(Places)
+        if places.current:
+            places.show(picture)
+            return
+        self._sight.take(picture, self._layout.x)
+        self._show_charts()
+
+    def _show_head(self) -> None:
+        now = self.context.clock.now()
+        self._second = int(now)
+        said = facts(self._shown, self._source, now, checkpoint=self._checkpoint)
+        self.query_one(Header).show_facts(said, self.context.glyphs)
+
+    def _show_charts(self) -> None:
+        panels, sight = self.query_one(Panels), self._sight
+        view = View(
+            self._shown,
+            sight.axis,
+            sight.window,
+            self._layout,
+            self._groups,
+            sight.cursor,
+            self.context.glyphs,
+        )
+        panels.show(view)
+        hidden = len(self._groups) - len(panels.arranged)
+        self.query_one(FactsLine).show(view, panels.page, hidden)
+        self.query_one(LogTail).show(self._shown, self.context.glyphs)
+        in_sight = panels.in_sight
+        self._waits |= sight.ask(self.follower, self._shown, in_sight, panels.columns)
+
+    def _look_for_checkpoint(self, picture: Picture) -> None:
+        """Once a run has ended, look in a thread whether there is something to resume from."""
+        status = picture.status
+        if status is None or not status.terminal:
+            self._checkpoint = None
+            return
+        run = self._source.run
+        if self._checkpoint is not None or run is None or status.state is State.COMPLETED:
+            return
+        self._checkpoint = bool(picture.checkpoints)
+
+        def look() -> None:
+            from trainer.runs.manage import find_checkpoint
+
+            found = find_checkpoint(run) is not None
+            self.app.call_from_thread(self._found_checkpoint, found)
+
+        self.run_worker(look, thread=True, group="checkpoint", exit_on_error=False)
+
+    def _found_checkpoint(self, found: bool) -> None:
+        self._checkpoint = found
+        self._show_head()
+
+    # ── keys: charts ─────────────────────────────────────────────────────────────────────────
+
+    def _change(self, layout: Layout) -> Layout:
+        """Take another layout, and remember it."""
+        if layout != self._layout:
+            self._layout = layout
+            layouts.remember(self._recipe or "", layout)
+            self._sight.take(self._shown, layout.x)
+            self._show_charts()
+        return layout
+
+    @property
+    def _panel(self) -> Group | None:
+        return self.query_one(Panels).focused
+
+    def action_zoom(self, direction: int) -> None:
+        """Zoom in (1), out (-1), or show the whole history (0)."""
+        self._sight.zoom(direction)
+        self._show_charts()
+
+    def action_pan(self, direction: int) -> None:
+        """Move the window by a quarter."""
+        self._sight.pan(direction)
+        self._show_charts()
+
+    def action_cursor(self, columns: int) -> None:
+        """Move the cursor."""
+        panels = self.query_one(Panels)
+        shown = panels.focused_panel
+        width = shown.chart.plot_width if shown is not None else 1
+        self._sight.move_cursor(columns, width, self._shown, panels.focused)
+        self._show_charts()
+
+    def action_cursor_edge(self, last: int) -> None:
+        """Move the cursor to an end of the history."""
+        self._sight.cursor_to_edge(bool(last), self._shown, self._panel)
+        self._show_charts()
+
+    def action_log(self) -> None:
+        """Switch the panel between a linear and a logarithmic axis."""
+        if self._panel is not None:
+            self._change(self._layout.with_log(self._panel))
+
+    def action_axis(self) -> None:
+        """Show another kind of x axis, on all panels."""
+        self._change(self._layout.with_next_x())
+        if self._sight.axis.kind != self._layout.x and self._groups:
+            self.deck.say(f"the run tells no {self._layout.x}: steps are shown", "warning")
+
+    def action_smooth(self) -> None:
+        """Smooth more, and after the strongest not at all."""
+        self._change(self._layout.with_next_smoothing())
+
+    def action_panel(self, by: int) -> None:
+        """Go to the next panel or the one before; in a tab, to the next field."""
+        if self.query_one(Places).current:
+            if by > 0:
+                self.focus_next()
+            else:
+                self.focus_previous()
+            return
+        self.query_one(Panels).move_focus(by)
+        self._show_charts()
+
+    def action_page(self, by: int) -> None:
+        """Turn to another page of panels."""
+        self.query_one(Panels).turn(by)
+        self._show_charts()
+
+    def action_maximise(self) -> None:
+        """Show this panel alone, or all of them again."""
+        panels = self.query_one(Panels)
+        panels.maximise(not panels.maximised)
+        self._show_charts()
+
+    def action_reorder(self, by: int) -> None:
+        """Move this panel by one place."""
+        panels = self.query_one(Panels)
+        if panels.focused is not None:
+            panels.focus_key = panels.focused.key
+            self._change(self._layout.moved(panels.focused, by, self._groups))
+
+    def action_hide(self) -> None:
+        """Hide this panel."""
+        panels = self.query_one(Panels)
+        panel = panels.focused
+        if panel is None:
+            return
+        if len(panels.arranged) == 1:
+            self.deck.say("the last panel stays; m brings others back", "warning")
+            return
+        panels.move_focus(1)
+        self._change(self._layout.with_hidden(panel))
+        self.deck.say(f"{panel.title} is hidden; m brings it back")
+
+    def action_metrics(self) -> None:
+        """Find a metric; pin its panel, hide it, go to it."""
+        from tui.screens.monitor.metrics import MetricsDialog
+
+        if not self._groups:
+            self.deck.say("there are no metrics yet", "warning")
+            return
+        dialog = MetricsDialog(
+            self._shown,
+            self._groups,
+            self._layout,
+            pin=lambda panel: self._change(self._layout.with_pin(panel, self._groups)),
+            hide=lambda panel: self._change(self._layout.with_hidden(panel)),
+            cursor=self._panel,
+        )
+
+        def go(place: int | None) -> None:
+            if place is None:
+                return
+            panel = dialog.found[place][1]
+            self.query_one(Panels).focus_key = panel.key
+            self.action_place(0)
+            if panel.key in self._layout.hidden:
+                self._change(self._layout.with_hidden(panel))
+            self._show_charts()
+
+        self.app.push_screen(dialog, go)
+
+    # ── keys: the screen ─────────────────────────────────────────────────────────────────────
+
+    def action_place(self, number: int) -> None:
+        """Show the charts (0) or a tab."""
+        places = self.query_one(Places)
+        if number == places.current:
+            return
+        self.query_one("#charts").display = number == 0
+        places.go(number, self._shown)
+        if number == 0:
+            self.set_focus(None)
+            self.call_after_refresh(self._show_all)
+
+    def controlled(self) -> list[RunFolder]:
+        """Give the run, if there is a folder to act on."""
+        return [self._source.run] if self._source.run is not None else []
+
+    def action_escape(self) -> None:
+        """Go one step back: from a tab, a panel alone, a cursor; then from the screen."""
+        panels = self.query_one(Panels)
+        if self.query_one(Places).current:
+            self.action_place(0)
+        elif panels.maximised:
+            self.action_maximise()
+        elif self._sight.cursor is not None:
+            self._sight.cursor = None
+            self._show_charts()
+        else:
+            self.action_back()
+
+    def action_back(self) -> None:
+        """Leave; the run goes on."""
+        if len(self.app.screen_stack) > 1:
+            self.deck.back()
+        else:
+            self.action_leave()
+
+    def action_leave(self) -> None:
+        """Leave the app, with a word on what becomes of the run."""
+        picture = self.follower.picture
+        said = facts(picture, self._source, self.context.clock.now(), checkpoint=self._checkpoint)
+        name = run_id(picture, self._source)
+        if said.live and name:
+            self.deck.last_words.append(f"the run goes on: traindeck watch {name}")
+        elif said.how:
+            self.deck.last_words.append(f"{said.name} {said.word}: {said.how}")
+        code = ended_with(picture) if self._launched and not said.live else 0
+        self.deck.exit(code)
+
+    def action_runs(self) -> None:
+        """Show all runs."""
+        if len(self.app.screen_stack) > 1:
+            self.deck.back()
+        else:
+            self.deck.open_runs()
