@@ -125,7 +125,7 @@ async def test_every_theme_is_legible(name: str, runs_dir: Path) -> None:
                     Color.from_rich_color(style.color),
                     Color.from_rich_color(style.bgcolor),
                 )
-                least = 4 if name.startswith("traindeck") else 2.5
+                least = 3.5 if name.startswith("traindeck") else 2.5
                 assert theme.contrast(ink, paper) >= least, (segment.text, ink.hex, paper.hex)
 
 
