@@ -53,7 +53,12 @@ class KeyBar(Widget):
     def keys(self) -> list[tuple[str, str]]:
         """Give (key, what it does) of the bindings to show, help first, each once."""
         shown: dict[str, tuple[str, str]] = {}
+        # Textual drops the keys that an input takes as text, but does not know this one's sign.
+        focused = self.screen.focused
+        typed = focused is not None and focused.check_consume_key("slash", "/")
         for _node, binding, enabled, _tooltip in self.screen.active_bindings.values():
+            if typed and binding.key == "slash":
+                continue
             if binding.show and enabled and binding.action not in shown:
                 key = self.app.get_key_display(binding)
                 shown[binding.action] = (key, binding.description)
