@@ -21,6 +21,7 @@ BENCHMARKS = {
     "runs": "Runs and supervisor",
     "callback": "Cost of the events callback",
     "cli": "Command line",
+    "app": "The app, in a terminal of 120x40",
     "chart": "Charts",
 }
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"

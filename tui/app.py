@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from tui.sources.follow import Source
+
+#: After so long the start is over, in seconds.
+_SETTLED_SECONDS = 1.5
 
 Severity = Literal["information", "warning", "error"]
 
@@ -72,12 +76,19 @@ class Deck(App[int]):
 
         return RunsScreen()
 
+    def _settle(self) -> None:
+        """Look for garbage again, but not among what was made at the start: it stays."""
+        gc.freeze()
+        gc.enable()
+
     def get_css_variables(self) -> dict[str, str]:
         """Give the theme's colours, legible on its backgrounds."""
         return theme.legible(super().get_css_variables())
 
     def on_mount(self) -> None:
         """Leave in order when the terminal or the machine says so."""
+        if not gc.isenabled():
+            self.set_timer(_SETTLED_SECONDS, self._settle)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             # Textual leaves the terminal in raw mode on these; training lives elsewhere.

@@ -29,7 +29,18 @@ def open_runs(
     Returns:
         The exit code.
     """
-    return _run(_context(runs_dir, profiles_dir, config_file))
+    from tui.sources.runs import RunsSource
+
+    context = _context(runs_dir, profiles_dir, config_file)
+    source = RunsSource(context.runs_dirs, context.clock)
+    source.start()  # it reads while Textual is being loaded
+
+    def first() -> Screen[None]:
+        from tui.screens.runs import RunsScreen
+
+        return RunsScreen(source)
+
+    return _run(context, first)
 
 
 def open_run(run: RunFolder, runs_dir: Path, *, launched: bool = False) -> int:
@@ -98,10 +109,18 @@ def _context(runs_dir: Path, profiles_dir: Path | None, config_file: Path | None
 
 
 def _run(context: Context, first: Callable[[], Screen[None]] | None = None) -> int:
-    from tui.app import Deck
+    import gc
 
-    app = Deck(context, first)
-    code = app.run(mouse=context.settings.mouse)
+    # Hardly anything made at the start becomes garbage, and looking for some takes a tenth of it;
+    # the app enables this again.
+    gc.disable()
+    try:
+        from tui.app import Deck
+
+        app = Deck(context, first)
+        code = app.run(mouse=context.settings.mouse)
+    finally:
+        gc.enable()
     tell(app.last_words)
     return code if code is not None else (app.return_code or 0)
 

