@@ -96,7 +96,7 @@ def facts(picture: Picture, source: Source, now: float, *, checkpoint: bool | No
         word=word,
         live=live,
         bad=state in _BAD,
-        epoch=_of(int(epoch) + 1, epochs) if epoch is not None and isfinite(epoch) else "",
+        epoch=_epoch(epoch, epochs),
         steps=_of(step, total) if step is not None else "",
         share=share,
         eta=_eta(picture, step, total) if live else "",
@@ -139,10 +139,10 @@ def advice(picture: Picture, source: Source, state: str, checkpoint: bool) -> st
     if picture.identity.get("launcher") == "script":
         return "start the script again"
     if checkpoint:
-        return f"R resumes it  ·  traindeck resume {name}"
+        return f"traindeck resume {name}  ·  or R"
     if state == State.FAILED:
-        return f"5 shows its output  ·  traindeck logs {name}"
-    return f"no checkpoint to resume from  ·  traindeck rerun {name}"
+        return f"traindeck logs {name}  ·  or 5"
+    return f"traindeck rerun {name}  ·  it has no checkpoint to resume from"
 
 
 def recent_rate(picture: Picture) -> float | None:
@@ -191,6 +191,8 @@ def _state(picture: Picture, now: float) -> tuple[str, str, bool]:
         return "stopped", "stream ended", False
     if picture.loading:
         return "", "loading", False
+    if not picture.names and not picture.counts:
+        return "queued", "waiting for events", True
     last = _last_ts(picture)
     if last is not None and now - last > SILENT:
         return "lost", f"silent for {age(now - last)}", True
@@ -209,6 +211,14 @@ def _share(
     if epoch is not None and epochs and epochs > 0:
         return min(1.0, max(0.0, epoch / epochs))
     return None
+
+
+def _epoch(epoch: float | None, epochs: int | None) -> str:
+    if epoch is None or not isfinite(epoch):
+        return ""
+    number = int(epoch) + 1
+    # Behind the last epoch some trainers already count the next.
+    return _of(min(number, epochs) if epochs and epochs > 0 else number, epochs)
 
 
 def _of(done: int, total: int | None) -> str:

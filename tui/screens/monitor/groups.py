@@ -150,7 +150,7 @@ def _family(split: str, stem: str) -> str:
     return stem
 
 
-def _main(families: Mapping[str, list[_Name]], goals: Mapping[str, str]) -> str:
+def _main(families: Mapping[str, list[_Name]], goals: Mapping[str, str]) -> str | None:
     """Choose the panel that answers whether it learns."""
     if "loss" in families:
         return "loss"
@@ -163,7 +163,7 @@ def _main(families: Mapping[str, list[_Name]], goals: Mapping[str, str]) -> str:
     for key, members in families.items():
         if any(name.metric in goals for name in members) and _plain(key):
             return key
-    return next((key for key in families if _plain(key)), next(iter(families), ""))
+    return next((key for key in families if _plain(key)), next(iter(families), None))
 
 
 def _plain(key: str) -> bool:
@@ -178,10 +178,10 @@ def _speed(families: Mapping[str, list[_Name]]) -> str:
     return ""
 
 
-def _kind(key: str, main: str, speed: str) -> str:
-    if key == main:
+def _kind(key: str, main: str | None, speed: str) -> str:
+    if main is not None and key == main:
         return "loss"
-    if key == speed:
+    if speed and key == speed:
         return "speed"
     if _NORM.match(key):
         return "norm"
@@ -190,7 +190,7 @@ def _kind(key: str, main: str, speed: str) -> str:
 
 def _title(key: str, kind: str) -> str:
     named = {"norm": "grad norm", "speed": "throughput", "lr": "lr", "memory": "memory"}
-    return named.get(kind) or clean(key)
+    return named.get(kind) or clean(key) or '""'
 
 
 def _label(name: _Name, members: list[_Name]) -> str:

@@ -16,7 +16,7 @@ def _named(key: str, shown: Binding) -> Binding:
 
 KEYS: list[BindingType] = [
     binding("s", "stop_step", "stop", tip="Stop after this step, with a checkpoint"),
-    binding("c", "checkpoint", "checkpoint", tip="Write a checkpoint now"),
+    binding("c", "checkpoint", "ckpt", tip="Write a checkpoint now"),
     binding("v", "validate", "validate", tip="Run validation now"),
     _named("+/-", binding("plus", "zoom(1)", "zoom", tip="Zoom in, around the cursor")),
     binding("minus", "zoom(-1)", "zoom out", show=False, tip="Zoom out"),
@@ -84,3 +84,20 @@ KEYS: list[BindingType] = [
     ),
     binding("ctrl+q", "leave", "quit", show=False, tip="Leave the app; the run goes on"),
 ]
+
+#: What only the charts know to do; in front of a tab these keys are the tab's.
+CHART_ACTIONS = frozenset(
+    [
+        "zoom",
+        "cursor",
+        "cursor_edge",
+        "pan",
+        "log",
+        "axis",
+        "smooth",
+        "maximise",
+        "page",
+        "reorder",
+        "hide",
+    ]
+)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.style import Style
-from textual.app import ComposeResult
+from textual.app import ComposeResult, RenderResult
+from textual.content import Content
 from textual.geometry import Region
 from textual.widget import Widget
 
@@ -77,7 +78,10 @@ class Panels(Widget):
     """All panels of a run, of which those of one page are there."""
 
     DEFAULT_CSS = """
-    Panels { height: 1fr; width: 1fr; overflow: hidden hidden; }
+    Panels {
+        height: 1fr; width: 1fr; overflow: hidden hidden;
+        content-align: center middle; color: $text-muted;
+    }
     """
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -86,8 +90,9 @@ class Panels(Widget):
         self._panels: dict[str, Panel] = {}
         self._pages: list[list[Region]] = []
         self._arranged: list[Group] = []
+        self._told = ""
         #: The panel that keys act on.
-        self.focus_key = ""
+        self.focus_key: str | None = None
         self.maximised = False
 
     @property
@@ -124,8 +129,22 @@ class Panels(Widget):
     def show(self, view: View) -> None:
         """Show the run as it is now."""
         self._view = view
+        before, reason = bool(self._arranged), self._told
         self._arranged = view.layout.arranged(view.groups)
+        self._told = "" if self._arranged else self._reason()
+        if bool(self._arranged) != before or self._told != reason:
+            self.refresh()
         self._arrange()
+
+    def render(self) -> RenderResult:
+        """Say why there is nothing to see, where there is nothing."""
+        return Content(self._told)
+
+    def _reason(self) -> str:
+        picture = self._view.picture
+        if picture.problem:
+            return picture.problem
+        return "reading" if picture.loading else "no metrics yet"
 
     def on_resize(self) -> None:
         """Place the panels anew."""

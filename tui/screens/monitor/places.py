@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from tui.screens.monitor.lines import Lines, Piece
-from tui.sources.follow import Picture
+from tui.sources.follow import Picture, Source
 
 if TYPE_CHECKING:
     from tui.screens.monitor.tabs import Tab
@@ -35,15 +35,20 @@ class Strip(Lines):
 
 
 class Places(Vertical):
-    """The tabs; each is made when it is first looked at."""
+    """The tabs; each is made when it is first looked at.
+
+    Args:
+        source: Where the run comes from.
+    """
 
     DEFAULT_CSS = """
     Places { height: 1fr; display: none; }
     Places > Tab { height: 1fr; }
     """
 
-    def __init__(self) -> None:
+    def __init__(self, source: Source) -> None:
         super().__init__()
+        self._source = source
         self._strip = Strip()
         self._tabs: dict[int, Tab] = {}
         self._shown: dict[int, Picture] = {}
@@ -63,7 +68,7 @@ class Places(Vertical):
             tab.display = other == number
         if number > 0:
             if number not in self._tabs:
-                self._tabs[number] = TABS[number - 1]()
+                self._tabs[number] = TABS[number - 1](self._source)
                 self.mount(self._tabs[number])
             self.call_after_refresh(self._focus)
             self.show(picture)
@@ -87,7 +92,4 @@ class Places(Vertical):
         if not self.current:
             self.screen.set_focus(None)
             return
-        tab = self._tabs[self.current]
-        inner = next((each for each in tab.query("*") if each.focusable), None)
-        if tab.focusable or inner is not None:
-            self.screen.set_focus(tab if tab.focusable else inner)
+        self._tabs[self.current].focus()

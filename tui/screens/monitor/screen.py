@@ -17,12 +17,12 @@ from tui.screens.monitor.control import RunControl
 from tui.screens.monitor.facts import ended_with, facts, run_id
 from tui.screens.monitor.groups import Group, group
 from tui.screens.monitor.header import Header
-from tui.screens.monitor.keys import KEYS
+from tui.screens.monitor.keys import CHART_ACTIONS, KEYS
 from tui.screens.monitor.layout import Layout
 from tui.screens.monitor.panels import Panels
 from tui.screens.monitor.places import Places
 from tui.screens.monitor.sight import Sight
-from tui.screens.monitor.tail import FactsLine, LogTail
+from tui.screens.monitor.tail import FactsLine, LogTail, tail_height
 from tui.screens.monitor.view import View
 from tui.sources.follow import Follower, Picture, Source
 from tui.widgets.keybar import KeyBar
@@ -51,6 +51,7 @@ class MonitorScreen(RunControl):
         self._shown = Picture()
         self._second = -1
         self._waits = True
+        self._resting = False
         self._recipe: str | None = None
         self._checkpoint: bool | None = None
         self._layout = Layout()
@@ -73,7 +74,7 @@ class MonitorScreen(RunControl):
             yield Panels()
             yield FactsLine()
             yield LogTail()
-        yield Places()
+        yield Places(self._source)
         yield KeyBar()
 
     # ── its life ─────────────────────────────────────────────────────────────────────────────
@@ -104,17 +105,14 @@ class MonitorScreen(RunControl):
         """Share the lines out: charts first, then the facts, then the log."""
         height = event.size.height
         self.query_one(FactsLine).display = height >= 12
-        tail = self.query_one(LogTail)
-        tail.display = height >= 16
-        tail.styles.height = 2 if height < 32 else min(8, height // 8)
+        self.query_one(LogTail).room = tail_height(height)
         self.call_after_refresh(self._show_all)
 
     def _told(self) -> None:
         """Hear of a new picture, in the reader's thread."""
         # The clock shows the rest; but the first chart, and answers to keys, come at once.
         loaded = self._shown.loading and not self.follower.picture.loading
-        resting = self._ticking is None or not self._ticking._active.is_set()
-        if self._waits or loaded or resting:
+        if self._waits or loaded or self._resting:
             self._waits = False
             self.post_message(self.News())
 
@@ -140,8 +138,10 @@ class MonitorScreen(RunControl):
         over = shown.status is not None and shown.status.terminal
         if (over or shown.closed or shown.finished) and not shown.loading:
             self._ticking.pause()
-        else:
+            self._resting = True
+        elif self._resting:
             self._ticking.resume()
+            self._resting = False
 
     # ── what is shown ────────────────────────────────────────────────────────────────────────
 
@@ -347,9 +347,20 @@ class MonitorScreen(RunControl):
             return
         self.query_one("#charts").display = number == 0
         places.go(number, self._shown)
+        self.refresh_bindings()
         if number == 0:
             self.set_focus(None)
             self.call_after_refresh(self._show_all)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave the keys of the charts to the tab that is in front of them."""
+        if action in CHART_ACTIONS and self.is_mounted and self._in_tab:
+            return False
+        return super().check_action(action, parameters)
+
+    @property
+    def _in_tab(self) -> bool:
+        return any(places.current for places in self.query(Places))
 
     def controlled(self) -> list[RunFolder]:
         """Give the run, if there is a folder to act on."""

@@ -76,10 +76,21 @@ class LogTail(Lines):
     LogTail { height: 2; }
     """
 
+    #: Lines that the screen can spare.
+    room = 2
+
     def show(self, picture: Picture, glyphs: Glyphs) -> None:
-        """Show as many lines as there is room for."""
-        width, height = self.size
-        self.show_lines([_line(event, width, glyphs) for event in newest(picture, height)])
+        """Show as many lines as there are, and as there is room for."""
+        events = newest(picture, self.room)
+        self.display = bool(events)
+        self.styles.height = len(events)
+        width = self.screen.size.width
+        self.show_lines([_line(event, width, glyphs) for event in events])
+
+
+def tail_height(height: int) -> int:
+    """Give how many lines a screen of some height can spare for the log."""
+    return 0 if height < 16 else 2 if height < 32 else min(8, height // 8)
 
 
 def newest(picture: Picture, most: int) -> list[Mapping[str, Any]]:
