@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from math import ceil, floor, isfinite, log10
+from math import ceil, floor, inf, isfinite, log10
 
 from trainer.display import count, duration
 from tui.widgets.chart.model import XKind
@@ -18,6 +18,8 @@ _SECONDS = (
     *(3600, 7200, 10800, 21600, 43200),
 )
 _DAY = 86400
+#: Ticks that lie nearer together than this share of their values are written as differences.
+_CLOSE = 1e-5
 #: Times below this are seconds since a start, those above are unix seconds.
 _ELAPSED = 1e8
 
@@ -45,12 +47,14 @@ def value_ticks(scale: Scale, wanted: int) -> Ticks:
         return _log_ticks(scale, wanted)
     step = tick_step(scale.low, scale.high, wanted)
     first, last = ceil(scale.low / step - 1e-9), floor(scale.high / step + 1e-9)
-    found = []
-    for number in range(first, min(last, first + 4 * wanted) + 1):
-        value = number * step
-        if isfinite(value):
-            found.append((value, compact(value, step)))
-    return found
+    values = [number * step for number in range(first, min(last, first + 4 * wanted) + 1)]
+    values = [value for value in values if isfinite(value)]
+    if values and step < max(abs(values[0]), abs(values[-1])) * _CLOSE:
+        # Written out, they would need more digits than there is room for.
+        base = values[0]
+        behind = [(value, "+" + compact(value - base, step)) for value in values[1:]]
+        return [(base, compact(base, abs(base) / 1000)), *behind]
+    return [(value, compact(value, step)) for value in values]
 
 
 def _log_ticks(scale: Scale, wanted: int) -> Ticks:
@@ -64,7 +68,7 @@ def _log_ticks(scale: Scale, wanted: int) -> Ticks:
     for decade in range(floor(low), floor(high + 1e-9) + 1):
         for factor in (1, 2, 5):
             value = float(f"{factor}e{decade}") if decade >= -323 else 0.0
-            if scale.low * (1 - 1e-9) <= value <= scale.high * (1 + 1e-9) and value > 0:
+            if 0 < value < inf and scale.low * (1 - 1e-9) <= value <= scale.high * (1 + 1e-9):
                 found.append((value, compact(value, value)))
     return found if len(found) >= 2 else value_ticks(Scale(scale.low, scale.high, 1), wanted)
 

@@ -120,10 +120,11 @@ class Track:
         envelope = bins.envelope
         hole = _hole(envelope if bins.values is None else None)
         even = (bins.start, bins.step) if bins.centers is None else None
-        geometry = (even, low, high, columns, hole, bins.values is None)
+        marks = (envelope.nans, envelope.infs, envelope.minus_infs)
+        kinds = tuple(map(bool, marks))
+        geometry = (even, low, high, columns, hole, bins.values is None, kinds)
         if bins.values is None:
             parts = (envelope.count, envelope.first, envelope.low, envelope.high, envelope.last)
-            marks = (envelope.nans, envelope.infs, envelope.minus_infs)
             arrays: list[array[float] | array[int]] = [*parts, *(m for m in marks if m)]
         else:
             arrays = [bins.values]
@@ -144,8 +145,8 @@ class Track:
 
     def _sort(self, bins: Bins, low: float, high: float, run: int) -> None:
         """Make the runs anew from one of them on."""
-        begin = self._bin[run] if run < len(self._bin) else 0
-        kept = self._joined[run] if 0 < run < len(self._joined) else False
+        begin = self._bin[run] if run else 0
+        kept = self._joined[run] if run else False
         for values in (self._bin, self._col, self._joined):
             del values[run:]
         for floats in (self._first, self._low, self._high, self._last):
@@ -259,17 +260,20 @@ class Track:
             return
         self._dirty = None
         self._scale = scale
-        masks = self.masks
-        if start == 0:
-            self.masks = masks = [0] * size
+        cols = self._col
+        # The first run in the column before the change, and the one before it, which leads to it.
+        before = bisect_left(cols, cols[start - 1]) - 1 if start else -1
+        if before < 0:
+            start = 0
+            self.masks = [0] * size
             self.points = {}
         else:
-            # Whatever a run adds, it adds behind the column of the run before it.
-            place = max(0, self._col[start - 1] + 1)
-            masks[place:] = [0] * (size - min(place, size))
-            for cell in [cell for cell in self.points if cell >= (place - 1) // ACROSS]:
-                del self.points[cell]
-            start -= 1
+            place = min(max(0, cols[before] + 1), size)
+            self.masks[place:] = [0] * (size - place)
+            cell = cols[before] // ACROSS
+            for old in [old for old in self.points if old >= cell]:
+                del self.points[old]
+            start = bisect_left(cols, cell * ACROSS)
         self._join(scale, start)
         self.below = set()
         if scale.log:

@@ -15,6 +15,7 @@ from textual.widget import Widget
 
 from tui.glyphs import UNICODE, Glyphs
 from tui.widgets.chart import drawing
+from tui.widgets.chart.canvas import DOWN
 from tui.widgets.chart.drawing import Drawing
 from tui.widgets.chart.model import Curve, Plot
 
@@ -82,6 +83,7 @@ class Chart(Widget):
         self._drawing: Drawing | None = None
         self._looks: dict[int, Style] = {}
         self._strips: dict[int, Strip] = {}
+        self._stale = False
 
     @property
     def plot(self) -> Plot:
@@ -105,7 +107,8 @@ class Chart(Widget):
             return
         width, height = self.size
         if (width, height) != (self._drawing.width, self._drawing.height):
-            # A line that is asked for draws everything anew.
+            # While it is hidden it has no size; the next line that is asked for draws everything.
+            self._stale = True
             self.refresh()
             return
         spans = self._drawing.draw(plot, width, height)
@@ -120,6 +123,11 @@ class Chart(Widget):
         Where there is none before, the nearest one behind it counts; NaN if there is none at all.
         """
         return [(curve.label, _value(curve, x)) for curve in self._plot.curves]
+
+    def row_of(self, value: float) -> int | None:
+        """Give the line on which a finite value is drawn; None before anything was."""
+        scale = self._drawing.scale if self._drawing is not None else None
+        return scale.row(value) // DOWN if scale is not None else None
 
     def notify_style_update(self) -> None:
         """Take the colours of another theme."""
@@ -136,7 +144,8 @@ class Chart(Widget):
         width, height = self.size
         if self._drawing is None:
             self._drawing = Drawing(self._signs())
-        if (width, height) != (self._drawing.width, self._drawing.height):
+        if self._stale or (width, height) != (self._drawing.width, self._drawing.height):
+            self._stale = False
             self._drawing.draw(self._plot, width, height)
             self._strips.clear()
         strip = self._strips.get(y)
