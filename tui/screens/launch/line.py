@@ -196,7 +196,7 @@ class SuggestionRows(LineList, can_focus=False):
         """Draw a suggestion: its text, and what it is."""
         suggestion = self.suggestions[index]
         longest = max(cell_len(each.text) for each in self.suggestions)
-        texts = min(longest, max(20, width // 2))
+        texts = min(longest, max(20, width * 60 // 100))
         return [
             (" " + left(clean(suggestion.text), texts) + "  ", Style.null()),
             (fit(clean(suggestion.what), width - texts - 3), self.part("linelist--dim")),

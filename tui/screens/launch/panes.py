@@ -17,16 +17,16 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from trainer.display import plural
-from trainer.errors import Problem
+from trainer.errors import Problem, nearest
 from tui.screens.base import DeckScreen, TitleBar
 from tui.screens.launch.choices import ChoiceRows
 from tui.screens.launch.composer import Outcome, told, work_out
-from tui.screens.launch.draft import Draft
+from tui.screens.launch.draft import Draft, is_whole
 from tui.screens.launch.foot import CommandPanel, LaunchBar, PaneBar
 from tui.screens.launch.line import OverrideLine, OverrideRows
 from tui.screens.launch.result import ResultRows
 from tui.screens.launch.values import form_rows
-from tui.text import fit
+from tui.text import clean, fit
 from tui.widgets.field import FieldForm, Row
 from tui.widgets.keybar import KeyBar, binding
 
@@ -55,16 +55,19 @@ class LaunchPanes(DeckScreen):
     LaunchPanes .left { width: 1fr; height: 1fr; }
     LaunchPanes .right { width: 1fr; height: 1fr; display: none; }
     LaunchPanes .part { height: 1fr; display: none; }
+    LaunchPanes #choices > .help { height: auto; max-height: 4; padding: 0 1; background: $surface; color: $text-muted; }
     LaunchPanes .heading { height: 1; color: $text-muted; text-style: bold; display: none; }
     LaunchPanes.front-0 #choices, LaunchPanes.front-1 #values, LaunchPanes.front-2 #overrides { display: block; }
     LaunchPanes.front-3 .right { display: block; }
     LaunchPanes.front-3 .left { display: none; }
     LaunchPanes.wide .left { display: block; padding-right: 1; }
-    LaunchPanes.wide .right { display: block; width: 1.2fr; }
+    LaunchPanes.wide .right { display: block; width: 1.4fr; }
     LaunchPanes.tall .part { display: block; }
     LaunchPanes.tall .heading { display: block; }
-    LaunchPanes.tall #choices { height: 14; }
-    LaunchPanes.tall #overrides { height: 14; }
+    LaunchPanes.tall #choices { height: 13; }
+    LaunchPanes.tall #choices > .help { display: none; }
+    LaunchPanes.tall #overrides { height: 8; }
+    LaunchPanes.tall.front-2 #overrides { height: 14; }
     """
 
     def __init__(self, words: Sequence[str] = ()) -> None:
@@ -95,6 +98,7 @@ class LaunchPanes(DeckScreen):
                 with Vertical(id="choices", classes="part"):
                     yield Static(Content(" choices"), classes="heading", markup=False)
                     yield ChoiceRows(glyphs.dash, glyphs.mark)
+                    yield Static("", classes="help", markup=False)
                 with Vertical(id="values", classes="part"):
                     yield Static(Content(" values"), classes="heading", markup=False)
                     yield FieldForm(self._problem_with, empty="nothing is composed yet")
@@ -218,11 +222,15 @@ class LaunchPanes(DeckScreen):
         self.outcome = outcome
         self.query_one(ChoiceRows).show(outcome)
         if outcome.composed is not None:
-            self.query_one(FieldForm).show(rows)
+            form = self.query_one(FieldForm)
+            form.show(rows)
+            if form.row is not None and form.row.heading:
+                form.go_to(rows[1].key)
             self.query_one(CommandPanel).show(outcome.command)
         problems = [(word, outcome.problem_of_word(word)) for word in self.draft.words]
         self.query_one(OverrideRows).show(problems)
         self.query_one(OverrideLine).refresh_suggestions()
+        self._tell_choice()
         self.show_result()
         self._tell_line()
         self._tell_parts()
@@ -247,6 +255,15 @@ class LaunchPanes(DeckScreen):
         """What stands on the override line and is not part of what was composed."""
         line = self._line.strip()
         return line if line and line != self.outcome.line.strip() else ""
+
+    @on(ChoiceRows.Highlighted, "ChoiceRows")
+    def _tell_choice(self) -> None:
+        row = self.query_one(ChoiceRows).row
+        text = ""
+        if row is not None:
+            count = plural(len(self.outcome.groups.get(row.group, ())), "option")
+            text = f"{row.group}   {count}; enter shows them\n{row.what}"
+        self.query_one("#choices > .help", Static).update(Content(text))
 
     def _problem_with(self, key: str, value: Any) -> str:
         from trainer.config.values import problem_with
@@ -273,9 +290,26 @@ class LaunchPanes(DeckScreen):
 
     @on(OverrideLine.Entered)
     def _entered(self, event: OverrideLine.Entered) -> None:
-        self.query_one(OverrideLine).put("")
+        line, presets = self.query_one(OverrideLine), self._presets()
+        if not is_whole(event.text, presets):
+            # A slip must not take the place of the preset that was chosen.
+            if not line.accept():
+                line.say(self._unknown(event.text, presets), True)
+            return
+        line.put("")
         self._line = ""
         self.change(self.draft.put(event.text))
+
+    def _presets(self) -> list[str]:
+        return [option.name for option in self.outcome.groups.get("preset", ())]
+
+    def _unknown(self, text: str, presets: list[str]) -> str:
+        name, equals, _ = text.partition("=")
+        if equals:
+            return f"'{clean(name)}' wants a value"
+        known = [*presets, *self.outcome.groups, *(key.key for key in self.outcome.keys)]
+        hint = nearest(text, known) or "Write a preset's name, group=option or key=value."
+        return f"There is no preset '{clean(text)}'. {hint}"
 
     @on(OverrideRows.Removed)
     def _removed(self, event: OverrideRows.Removed) -> None:
@@ -298,7 +332,7 @@ class LaunchPanes(DeckScreen):
     def _tell_line(self) -> None:
         outcome, said, wrong = self.outcome, "", False
         if self._line.strip():
-            said = "enter adds it   tab completes   esc leaves the line"
+            said = "enter adds   tab completes   esc leaves"
             if self.is_current and outcome.line:
                 problem = outcome.problem_of_word(outcome.line)
                 said, wrong = problem or said, bool(problem)
@@ -339,7 +373,7 @@ class LaunchPanes(DeckScreen):
             more = f"  (and {len(blocked) - 1} more)" if len(blocked) > 1 else ""
             return told(blocked[0]) + more
         if self.unfinished:
-            return f"the override line holds unfinished text: {self.unfinished}"
+            return f"the override line holds unfinished text (ctrl+u empties it): {self.unfinished}"
         return "" if self.outcome.composed is not None else "nothing is composed yet"
 
     @property

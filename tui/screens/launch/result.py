@@ -13,6 +13,7 @@ from trainer.display import duration, plural
 from trainer.events.text import clean
 from tui.glyphs import Glyphs
 from tui.screens.launch.composer import Outcome, told
+from tui.screens.launch.draft import target
 from tui.text import cell_len, fit, left
 from tui.widgets.linelist import LineList, Pieces
 
@@ -144,15 +145,24 @@ def _diff(outcome: Outcome, width: int, glyphs: Glyphs) -> Iterator[Line]:
 
     count = len(outcome.changes)
     yield _heading("diff against the defaults", f"{plural(count, 'key')}" if count else NO_CHANGES)
-    rows = [cells(change, glyphs.arrow) for change in outcome.changes]
+    # What the person asked for comes first; the order within both is the config's.
+    changes = sorted(
+        outcome.changes,
+        key=lambda change: change.origin is None or change.origin.kind != "override",
+    )
+    rows = [cells(change, glyphs.arrow) for change in changes]
     if not rows:
         return
-    keys = min(max(cell_len(row[1]) for row in rows), max(16, width * 45 // 100))
-    values = max(cell_len(row[2]) for row in rows)
-    origins = max(cell_len(row[3]) for row in rows)
-    one_line = 3 + keys + 2 + values + 2 + origins <= width
-    for change, (sign, key, value, origin) in zip(outcome.changes, rows, strict=True):
-        head = ((f" {sign} ", "dim"), (left(key, keys) + "  ", "plain"))
+    for change, row in zip(changes, rows, strict=True):
+        if change.origin is not None and target(change.origin.text) == change.key:
+            row[3] = "override"
+    longest, values, origins = (max(cell_len(row[at]) for row in rows) for at in (1, 2, 3))
+    keys = min(longest, width - values - origins - 7)
+    one_line = keys >= min(longest, 24)
+    if not one_line:
+        keys = min(longest, max(16, width * 45 // 100))
+    for change, (sign, key, value, origin) in zip(changes, rows, strict=True):
+        head = ((f" {sign} ", "dim"), (left(_short(key, keys), keys) + "  ", "plain"))
         if one_line:
             tail = ((left(value, values) + "  ", "value"), (origin, "dim"))
             yield Line((*head, *tail), change.key)
@@ -160,6 +170,11 @@ def _diff(outcome: Outcome, width: int, glyphs: Glyphs) -> Iterator[Line]:
             yield Line((*head, (fit(value, width - keys - 5), "value")), change.key)
             if origin:
                 yield Line(((fit(f"     {origin}", width), "dim"),), change.key)
+
+
+def _short(key: str, width: int) -> str:
+    """Cut a key at its beginning: its last word says most."""
+    return key if cell_len(key) <= width else "…" + key[len(key) - width + 1 :]
 
 
 def _config(outcome: Outcome, width: int) -> Iterator[Line]:

@@ -1,0 +1,120 @@
+"""The draft: which override gives way to which, and what counts as finished."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tuilab import context
+
+from tui.screens.launch.composer import Outcome, put_value, work_out
+from tui.screens.launch.draft import Draft, is_whole, tags_of, target
+from tui.screens.launch.values import form_rows
+
+
+def out(folder: Path, *words: str, line: str = "") -> Outcome:
+    return work_out(Draft(words), line, context(folder / "runs"))
+
+
+@pytest.mark.parametrize(
+    ("word", "aim"),
+    [
+        ("quickstart", "preset"),
+        ("preset=quickstart", "preset"),
+        ("trainer=ci_fast", "trainer"),
+        ("~trainer", "trainer"),
+        ("trainer.max_epochs=3", "trainer.max_epochs"),
+        ("++trainer.max_epochs=3", "trainer.max_epochs"),
+        ("lightning.lr=1", "optimizer.config.lr"),
+        ("symbolic.rules[0].enabled=true", "symbolic.rules.0.enabled"),
+    ],
+)
+def test_an_override_is_about_one_thing(word: str, aim: str) -> None:
+    assert target(word) == aim
+
+
+def test_one_override_for_a_thing() -> None:
+    draft = Draft(("quickstart", "lightning.lr=1", "trainer=ci_fast"))
+    assert draft.put("optimizer.config.lr=2").words == (
+        "quickstart",
+        "trainer=ci_fast",
+        "optimizer.config.lr=2",
+    )
+    assert draft.put("minimal_brain_gen").words[0] == "minimal_brain_gen"
+    assert "quickstart" not in draft.put("preset=minimal_brain_gen").words
+    assert draft.choose("trainer", "defaults").words[-1] == "trainer=defaults"
+    assert draft.choose("logger", None).words[-1] == "~logger"
+    assert draft.drop(1).words == ("quickstart", "trainer=ci_fast")
+    assert draft.without("trainer").words == ("quickstart", "lightning.lr=1")
+
+
+def test_finished_or_being_typed() -> None:
+    presets = ["quickstart"]
+    for line in ("a=1", "~a", "+a=1", "quickstart", " quickstart "):
+        assert is_whole(line, presets)
+    for line in ("", "a", "a=", "=1", "~", "+=1", "quick", "a= "):
+        assert not is_whole(line, presets)
+
+
+def test_tags_are_apart_by_blanks_or_commas() -> None:
+    assert tags_of(" a, b  a c ") == ("a", "b", "c")
+
+
+def test_a_value_of_the_profiles_is_no_override(tmp_path: Path) -> None:
+    plain = out(tmp_path)
+    assert put_value(plain, "optimizer.config.lr", 0.004).words == ()
+    assert put_value(plain, "optimizer.config.lr", 0.01).words == ("optimizer.config.lr=0.01",)
+    changed = out(tmp_path, "optimizer.config.lr=0.01")
+    assert put_value(changed, "optimizer.config.lr", 0.004).words == ()
+    assert put_value(changed, "optimizer.config.lr", 0.1).words == ("optimizer.config.lr=0.1",)
+    assert put_value(plain, "model.name", "two words").words == ("model.name=two words",)
+
+
+def test_what_is_wrong_stands_where_it_arises(tmp_path: Path) -> None:
+    outcome = out(tmp_path, "trainer=ci_fst", "optimizer.config.lr=abc", "trainer.max_epochs=-7")
+    assert "Did you mean 'ci_fast'?" in outcome.problem_of_word("trainer=ci_fst")
+    assert "Did you mean 'ci_fast'?" in outcome.problem_of_key("trainer")
+    rows = {row.key: row for row in form_rows(outcome)}
+    assert "AdamW takes a number" in rows["optimizer.config.lr"].problem
+    assert rows["trainer.max_epochs"].problem
+    assert outcome.blocked
+    assert not out(tmp_path, "trainer=ci_fast").problems
+
+
+def test_every_key_has_one_row(tmp_path: Path) -> None:
+    from trainer.config.provenance import leaves
+
+    outcome = out(tmp_path, "quickstart")
+    rows = [row for row in form_rows(outcome) if not row.heading]
+    keys = [row.key for row in rows]
+    assert len(keys) == len(set(keys))
+    assert outcome.composed is not None
+    assert {key for key, _ in leaves(outcome.composed.config)} <= set(keys)
+    assert keys[0] == "optimizer.config.lr"
+    assert "optimizer.config.amsgrad" in keys
+
+
+def test_the_line_counts_once_it_is_finished(tmp_path: Path) -> None:
+    assert out(tmp_path, line="trainer.max_ep").words == ()
+    outcome = out(tmp_path, "seed=1", line="seed=2")
+    assert outcome.words == ("seed=2",)
+    assert outcome.config["seed"] == 2
+
+
+def test_a_broken_folder_is_a_problem_and_no_crash(tmp_path: Path) -> None:
+    world = context(tmp_path / "runs", profiles_dir=tmp_path / "nowhere")
+    outcome = work_out(Draft(), "", world)
+    assert outcome.composed is None
+    assert "nowhere" in outcome.problems[0].what
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.text(max_size=40) | st.from_regex(r"[+~]{0,2}[a-z.\[\]0-9]{0,12}=?[\w\[\]{}:,'\"$ ]{0,12}")
+)
+def test_any_text_composes_or_is_told(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    outcome = work_out(Draft((text,)).put(text), text, context(Path("/nowhere/runs")))
+    assert outcome.composed is not None or outcome.problems
+    form_rows(outcome)

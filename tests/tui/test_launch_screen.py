@@ -1,0 +1,355 @@
+"""The launch screen by keyboard: choose, change, look, launch."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+from tuilab import context, make_run
+
+from trainer.config.compose import compose
+from trainer.errors import RunError
+from trainer.runs.layout import RunFolder
+from tui.app import Deck
+from tui.screens.launch import LaunchScreen
+from tui.screens.launch.choices import ChoiceRows
+from tui.screens.launch.foot import CommandPanel, LaunchBar
+from tui.screens.launch.line import OverrideLine, OverrideRows
+from tui.screens.launch.preview import PreviewScreen
+from tui.screens.launch.result import ResultRows
+from tui.widgets.field import FieldForm
+
+SIZES = [(80, 24), (120, 40), (200, 60)]
+
+
+async def settle(pilot: Pilot[Any]) -> None:
+    """Wait for what is composed."""
+    for _ in range(3):
+        await pilot.app.workers.wait_for_complete()
+        await pilot.pause()
+
+
+async def press(pilot: Pilot[Any], *keys: str) -> None:
+    await pilot.press(*keys)
+    await settle(pilot)
+
+
+async def write(pilot: Pilot[Any], text: str) -> None:
+    focused = pilot.app.screen.focused
+    assert isinstance(focused, Input)
+    focused.value = text
+    await settle(pilot)
+
+
+@asynccontextmanager
+async def launch(
+    runs_dir: Path, *words: str, size: tuple[int, int] = (80, 24), **more: Any
+) -> AsyncIterator[tuple[Pilot[Any], LaunchScreen]]:
+    app = Deck(context(runs_dir, **more))
+    async with app.run_test(size=size) as pilot:
+        app.open_launch(words)
+        await settle(pilot)
+        assert isinstance(app.screen, LaunchScreen)
+        yield pilot, app.screen
+
+
+def shown(screen: Any) -> str:
+    return "\n".join(
+        "".join(segment.text for segment in strip) for strip in screen._compositor.render_strips()
+    )
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_newcomer_changes_the_learning_rate(runs_dir: Path, size: tuple[int, int]) -> None:
+    async with launch(runs_dir, "quickstart", size=size) as (pilot, screen):
+        await press(pilot, "down", "enter", *"ci_fast", "enter")
+        assert screen.draft.words == ("quickstart", "trainer=ci_fast")
+        await press(pilot, "2", "enter")
+        await write(pilot, "0.02")
+        await press(pilot, "enter")
+        assert screen.draft.words[-1] == "optimizer.config.lr=0.02"
+        await press(pilot, "4")
+        changes = {change.key for change in screen.outcome.changes}
+        text = screen.query_one(ResultRows).text
+        for key in changes:
+            assert key.rpartition(".")[2][-12:] in text
+        assert "0.004 → 0.02" in text
+        assert "trainer/ci_fast.yaml:4" in text
+        want = compose(["quickstart", "trainer=ci_fast", "optimizer.config.lr=0.02"], cwd=runs_dir)
+        words = shlex.split(screen.query_one(CommandPanel).command)
+        assert words[:2] == ["traindeck", "train"]
+        overrides = [word for word in words[2:] if "=" in word or word == "quickstart"]
+        assert compose(overrides, cwd=runs_dir).hash == want.hash
+        assert screen.outcome.composed is not None
+        assert screen.outcome.composed.hash == want.hash
+        assert "L launch" in shown(screen)
+        assert "traindeck train quickstart" in shown(screen)
+
+
+async def test_every_part_is_reached_by_tab_at_80x24(runs_dir: Path) -> None:
+    async with launch(runs_dir) as (pilot, screen):
+        seen = []
+        for _ in range(5):
+            seen.append(type(screen.focused).__name__)
+            assert screen.focused is not None
+            assert screen.focused.region.height > 0
+            await press(pilot, "tab")
+        assert seen == ["ChoiceRows", "FieldRows", "OverrideInput", "ResultRows", "LaunchBar"]
+        assert isinstance(screen.focused, ChoiceRows)
+        await press(pilot, "shift+tab")
+        assert isinstance(screen.focused, LaunchBar)
+
+
+async def test_side_by_side_where_there_is_room(runs_dir: Path) -> None:
+    async with launch(runs_dir, size=(120, 40)) as (_pilot, screen):
+        for kind in (ChoiceRows, FieldForm, OverrideLine, ResultRows):
+            assert screen.query_one(kind).region.area > 0
+    async with launch(runs_dir, size=(120, 24)) as (pilot, screen):
+        await press(pilot, "2", "4")
+        assert screen.query_one(FieldForm).region.area > 0
+        assert screen.query_one(ResultRows).region.area > 0
+
+
+async def test_an_error_stands_where_it_arises_and_blocks(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.runs.launch.create", lambda *a, **k: pytest.fail("launched"))
+    async with launch(runs_dir, "trainer=ci_fst", "optimizer.config.lr=abc") as (pilot, screen):
+        assert "Did you mean 'ci_fast'?" in screen.query_one(LaunchBar).text
+        assert "cannot launch" in screen.query_one(LaunchBar).text
+        choices = {row.group: row for row in screen.query_one(ChoiceRows).rows}
+        assert choices["trainer"].wrong
+        problems = dict(screen.query_one(OverrideRows).rows)
+        assert "takes a number" in problems["optimizer.config.lr=abc"]
+        await press(pilot, "4")
+        text = screen.query_one(ResultRows).text
+        assert "2 problems" in text
+        assert "from override trainer=ci_fst" in text
+        for keys in (["L"], ["ctrl+l"], ["tab", "enter"]):
+            await press(pilot, *keys)
+        assert pilot.app.screen is screen
+
+
+async def test_completion_of_keys_options_and_values(runs_dir: Path) -> None:
+    async with launch(runs_dir) as (pilot, screen):
+        line = screen.query_one(OverrideLine)
+        await press(pilot, "3")
+        await press(pilot, *"optimizer.config.l", "tab")
+        assert line.text == "optimizer.config.lr="
+        await write(pilot, "trainer=k")
+        await press(pilot, "tab", "enter")
+        assert screen.draft.words == ("trainer=kaggle_safe",)
+        await write(pilot, "trainer.amp=")
+        await press(pilot, "down", "down", "enter")
+        assert line.text in ("trainer.amp=true", "trainer.amp=false")
+        await press(pilot, "enter")
+        assert len(screen.draft.words) == 2
+        await write(pilot, "hardw")
+        assert "choose one of" in shown(screen)
+        await write(pilot, "learning_ra")
+        await press(pilot, "escape")
+        assert isinstance(screen.focused, OverrideRows)
+
+
+async def test_the_result_follows_the_line_as_one_types(runs_dir: Path) -> None:
+    async with launch(runs_dir) as (pilot, screen):
+        await press(pilot, "3")
+        await write(pilot, "seed=7")
+        assert screen.outcome.config["seed"] == 7
+        assert "seed=7" in screen.query_one(CommandPanel).command
+        assert screen.draft.words == ()
+        await write(pilot, "see")
+        assert screen.outcome.config["seed"] == 42
+        assert "unfinished" in screen.query_one(LaunchBar).text
+        await write(pilot, "")
+        assert "ready" in screen.query_one(LaunchBar).text
+
+
+async def test_a_slip_does_not_replace_the_preset(runs_dir: Path) -> None:
+    async with launch(runs_dir, "quickstart") as (pilot, screen):
+        await press(pilot, "3")
+        await write(pilot, "quikstart")
+        await press(pilot, "enter")
+        assert screen.draft.words == ("quickstart",)
+        assert "Did you mean 'quickstart'?" in shown(screen)
+
+
+async def test_overrides_are_edited_removed_and_brought_back(runs_dir: Path) -> None:
+    async with launch(runs_dir, "seed=1", "trainer.max_epochs=3") as (pilot, screen):
+        await press(pilot, "3", "escape", "x")
+        assert screen.draft.words == ("trainer.max_epochs=3",)
+        await press(pilot, "u")
+        assert screen.draft.words == ("seed=1", "trainer.max_epochs=3")
+        await press(pilot, "enter")
+        assert screen.query_one(OverrideLine).text == "seed=1"
+        assert screen.outcome.words == ("trainer.max_epochs=3", "seed=1")
+        await write(pilot, "seed=5")
+        await press(pilot, "enter")
+        assert screen.draft.words == ("trainer.max_epochs=3", "seed=5")
+
+
+async def test_any_key_is_found_and_changed(runs_dir: Path) -> None:
+    async with launch(runs_dir) as (pilot, screen):
+        await press(pilot, "slash", *"model.dropout", "enter")
+        assert isinstance(screen.focused, Input)
+        await write(pilot, "0.25")
+        await press(pilot, "enter")
+        assert screen.draft.words == ("model.dropout=0.25",)
+        await press(pilot, "slash", *"pin_memory", "enter")
+        assert screen.draft.words[-1] == "dataloader.pin_memory=true"
+
+
+async def test_a_choice_is_left_out_and_taken_back(runs_dir: Path) -> None:
+    async with launch(runs_dir, "scheduler=cosine_steps") as (pilot, screen):
+        screen.choose("scheduler")
+        await press(pilot, *"(nothing", "enter")
+        assert screen.draft.words == ("~scheduler",)
+        screen.choose("scheduler")
+        await press(pilot, *"(as the profiles", "enter")
+        assert screen.draft.words == ()
+        assert screen.outcome.choices["scheduler"] == "decay"
+
+
+async def test_a_dry_run_shows_what_the_command_prints(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from trainer.cli import cli
+
+    monkeypatch.chdir(runs_dir.parent)
+    words = ["quickstart", "trainer=ci_fast", "optimizer.config.lr=0.02"]
+    world = {"runs_dirs": (Path("runs"),)}
+    async with launch(runs_dir, *words, **world) as (pilot, screen):
+        await press(pilot, "d")
+        preview = pilot.app.screen
+        assert isinstance(preview, PreviewScreen)
+        lines, command = preview.lines, preview.command
+        await press(pilot, "escape")
+        assert pilot.app.screen is screen
+    cli.main([*shlex.split(command)[1:], "--dry-run"], standalone_mode=False)
+    assert "\n".join(lines) == capsys.readouterr().out.rstrip("\n")
+
+
+async def test_the_whole_config_and_the_copied_command(runs_dir: Path) -> None:
+    async with launch(runs_dir, "quickstart") as (pilot, screen):
+        await press(pilot, "y")
+        assert "weight_decay" in screen.query_one(ResultRows).text
+        assert "the whole config" in shown(screen)
+        await press(pilot, "y", "c")
+        assert pilot.app.clipboard == screen.query_one(CommandPanel).command
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[RunFolder, Any]]:
+    """Nothing is spawned; what would be is here."""
+    calls: list[tuple[RunFolder, Any]] = []
+    monkeypatch.setattr(
+        "trainer.runs.launch.start", lambda run, queue=None: calls.append((run, queue))
+    )
+    return calls
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the monitor was opened on."""
+    sources: list[Any] = []
+    monkeypatch.setattr(Deck, "open_monitor", lambda self, source: sources.append(source))
+    return sources
+
+
+async def test_launching_makes_the_run_and_opens_its_monitor(
+    runs_dir: Path, started: list[tuple[RunFolder, Any]], opened: list[Any]
+) -> None:
+    async with launch(runs_dir, "quickstart") as (pilot, screen):
+        await press(pilot, "n", *"first try", "enter")
+        await press(pilot, "t", *"a b", "enter")
+        await press(pilot, "Q")
+        assert "--queue" in screen.query_one(CommandPanel).command
+        await press(pilot, "3")
+        await write(pilot, "seed=9")
+        await press(pilot, "ctrl+l")
+        ((run, queue),) = started
+        assert queue == "auto"
+        assert opened[0].run.path == run.path
+        assert pilot.app.screen is not screen
+    identity = json.loads(run.run_json.read_text())
+    assert identity["name"] == "first try"
+    assert identity["tags"] == ["a", "b"]
+    assert identity["command"][:4] == ["traindeck", "train", "quickstart", "seed=9"]
+    assert "seed: 9" in run.config.read_text()
+    assert run.path.is_relative_to(runs_dir)
+
+
+async def test_a_failed_launch_is_told_and_loses_nothing(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch, opened: list[Any]
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RunError("the supervisor did not come up")
+
+    monkeypatch.setattr("trainer.runs.launch.start", refuse)
+    said: list[str] = []
+    monkeypatch.setattr(Deck, "say", lambda self, text, severity="": said.append(text))
+    async with launch(runs_dir, "quickstart", "seed=3") as (pilot, screen):
+        await press(pilot, "L")
+        assert "did not come up" in said[-1]
+        assert not opened
+        assert screen.draft.words == ("quickstart", "seed=3")
+        assert "ready" in screen.query_one(LaunchBar).text
+
+
+async def test_training_packages_that_are_missing_are_said_before(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch, started: list[Any]
+) -> None:
+    monkeypatch.setattr("trainer.runs.again.find_spec", lambda name: None)
+    async with launch(runs_dir) as (pilot, screen):
+        assert "pip install" in screen.query_one(LaunchBar).text
+        await press(pilot, "L")
+        assert not started
+
+
+async def test_begin_like_a_past_run(runs_dir: Path) -> None:
+    run = make_run(runs_dir, "old")
+    run.overrides.write_text("- quickstart\n- seed=11\n- logger.wandb.api_key=***\n")
+    async with launch(runs_dir) as (pilot, screen):
+        await press(pilot, "b")
+        await press(pilot, "enter")
+        assert screen.draft.words == ("quickstart", "seed=11")
+
+
+async def test_leaving_asks_only_if_something_would_be_lost(runs_dir: Path) -> None:
+    async with launch(runs_dir, "quickstart") as (pilot, screen):
+        await press(pilot, "Q", "escape")
+        assert pilot.app.screen is not screen
+        await press(pilot, "n")
+        assert pilot.app.screen is screen
+        await press(pilot, "u", "escape")
+        assert not isinstance(pilot.app.screen, LaunchScreen)
+
+
+async def test_hostile_text_is_shown_harmlessly(runs_dir: Path) -> None:
+    words = ["[red]x[/]=1", "\x1b]52;c;aGk=\x07=2", "model.name='[link=x]\x9b31m'"]
+    async with launch(runs_dir, *words, size=(120, 40)) as (pilot, screen):
+        text = shown(screen)
+        assert "\x1b" not in text
+        assert "\x9b" not in text
+        assert "[red]x[/]=1" in text
+        await press(pilot, "y", "2", "slash", "escape", "b")
+
+
+ODD = """= + ~ ~~a a=[ a={ a=' ${x} a=${ trainer trainer. 😀=1 [b] a=b=c trainer.max_epochs=1,2 / \\
+optimizer.config.lr=1e optimizer= ~trainer data.root=~ run.tags=[a trainer@x=y hydra.job=1 -m"""
+
+
+@pytest.mark.parametrize("text", ["", " ", "x" * 500, "a\tb=1", *ODD.split()])
+async def test_any_text_on_the_line_does_no_harm(runs_dir: Path, text: str) -> None:
+    async with launch(runs_dir) as (pilot, screen):
+        await press(pilot, "3")
+        await write(pilot, text)
+        await press(pilot, "down", "tab", "enter", "enter", "up")
+        assert screen.is_current
