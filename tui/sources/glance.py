@@ -29,22 +29,26 @@ def glance(path: str | os.PathLike[str], metric: str, points: int = POINTS) -> t
     Raises:
         OSError: The file cannot be read.
     """
+    quoted = f'"{metric}"'.encode()
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         size = os.fstat(descriptor).st_size
         found: list[tuple[int, float]] = []
         if size <= points * _WINDOW:
-            lines = [line for line in os.pread(descriptor, size, 0).split(b"\n") if line]
+            every = os.pread(descriptor, size, 0).split(b"\n")
+            lines = [line for line in every if quoted in line]
             # Each share of the lines is read backwards, until one has the metric.
             for part in range(points):
                 begin, end = part * len(lines) // points, (part + 1) * len(lines) // points
-                _take_last(lines[begin:end], metric, found)
+                _take_last(lines[begin:end], metric, quoted, found)
         else:
             for part in range(1, points):
                 offset = size * part // points - _WINDOW
                 lines = os.pread(descriptor, _WINDOW, offset).split(b"\n")[1:-1]
-                _take_last(lines, metric, found)
-            _take_last(os.pread(descriptor, _TAIL, size - _TAIL).split(b"\n")[1:-1], metric, found)
+                _take_last(lines, metric, quoted, found)
+            _take_last(
+                os.pread(descriptor, _TAIL, size - _TAIL).split(b"\n")[1:-1], metric, quoted, found
+            )
     finally:
         os.close(descriptor)
     kept: list[float] = []
@@ -56,9 +60,10 @@ def glance(path: str | os.PathLike[str], metric: str, points: int = POINTS) -> t
     return tuple(reversed(kept))
 
 
-def _take_last(lines: list[bytes], metric: str, found: list[tuple[int, float]]) -> None:
+def _take_last(
+    lines: list[bytes], metric: str, quoted: bytes, found: list[tuple[int, float]]
+) -> None:
     """Add the last value of a metric in some lines, if there is one."""
-    quoted = f'"{metric}"'.encode()
     for line in reversed(lines):
         # Most lines are passed over without being decoded.
         if quoted not in line:

@@ -77,7 +77,7 @@ class RunsSource:
         self._stamps: dict[str, int] = {}
         self._seen: dict[str, int] = {}
         self._thread: threading.Thread | None = None
-        self._woken = threading.Event()
+        self._woken, self._first = threading.Event(), threading.Event()
         self._awaited = True
         self._paused = self._stopped = False
         self._looked, self._cost = float("-inf"), 0.0
@@ -94,6 +94,15 @@ class RunsSource:
         """End the thread; returns at once."""
         self._stopped = True
         self._woken.set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for the first picture; to draw an empty list first would take longer than that.
+
+        Args:
+            seconds: How long at most.
+        """
+        if self._thread is not None:
+            self._first.wait(seconds)
 
     def pause(self, paused: bool) -> None:
         """Rest while nobody looks; the first look afterwards comes at once."""
@@ -136,6 +145,7 @@ class RunsSource:
                 awaited, self._awaited = self._awaited, False
                 if awaited or self._due() or self._stirred() or not self._look_at_live():
                     self._look()
+                    self._first.set()
                 if awaited and self.told is not None:
                     self.told()
                 more = self._read_curves()
@@ -174,7 +184,7 @@ class RunsSource:
             # Folders may lie in each other; a run is listed once.
             runs = list({run.path: run for run in runs}.values())
             runs.sort(key=lambda run: (run.created, run.id), reverse=True)
-        for folder in {os.path.dirname(run.path) for run in runs}:  # noqa: PTH120 - 10,000 of them
+        for folder in {run.path[: run.path.rfind("/")] for run in runs}:
             stamps.setdefault(folder, _stamp(folder))
         self._stamps = stamps
         self._looked = self._clock.monotonic()

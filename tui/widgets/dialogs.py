@@ -105,7 +105,9 @@ class Ask(Dialog[str]):
             yield Static(Content(self._title), classes="title", markup=False)
             if self._lines:
                 yield Static(Content("\n".join(self._lines)), markup=False)
-            yield Input(self._value, placeholder=self._placeholder)
+            yield Input(
+                self._value, placeholder=self._placeholder, select_on_focus=False, compact=True
+            )
             yield Static("", classes="problem", markup=False)
             yield Static(Content("enter accept   esc cancel"), classes="keys", markup=False)
 
@@ -167,7 +169,7 @@ class Pick(Dialog[int]):
         """Lay it out."""
         with Vertical():
             yield Static(Content(self._title), classes="title", markup=False)
-            yield Input(placeholder="search")
+            yield Input(placeholder="search", compact=True)
             yield self._rows
             yield Static(Content("enter choose   esc cancel"), classes="keys", markup=False)
 

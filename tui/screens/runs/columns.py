@@ -118,6 +118,7 @@ def _words(text: Callable[[RunSummary], str]) -> Key:
 
 
 _AT_WORK = frozenset({"running", "starting", "stopping"})
+_OVER = frozenset({*fields.GROUPS["over"], "unreadable"})
 _ORDER_OF_STATES = {state: place for place, state in enumerate(fields.STATES)}
 
 #: How the list is sorted unless told otherwise: what is at work, what waits, then the newest.
@@ -350,10 +351,11 @@ def arrange(runs: Iterable[RunSummary], key: str, reverse: bool, now: float) -> 
     """
     runs = list(runs)
     if key == ACTIVITY:
-        work = [run for run in runs if run.state in _AT_WORK]
-        wait = [run for run in runs if run.live and run.state not in _AT_WORK]
-        over = [run for run in runs if not run.live]
-        ordered = [*work, *wait, *over]
+        ranks: tuple[list[RunSummary], ...] = ([], [], [])
+        for run in runs:
+            state = run.state
+            ranks[0 if state in _AT_WORK else 2 if state in _OVER else 1].append(run)
+        ordered = [*ranks[0], *ranks[1], *ranks[2]]
         return ordered[::-1] if reverse else ordered
     column = BY_KEY[key]
     keyed: list[tuple[float | str, RunSummary]] = []
@@ -389,7 +391,10 @@ def sparkline(values: Sequence[float], width: int, signs: str, broken: str) -> s
     finite = [value for value in values if math.isfinite(value)]
     low = min(finite, default=0.0)
     span = max(finite, default=0.0) - low
-    scale = (len(signs) - 1) / span if 0 < span < math.inf else 0.0
+    scale = (len(signs) - 1) / span if 0 < span < math.inf else None
     return "".join(
-        signs[round((value - low) * scale)] if math.isfinite(value) else broken for value in values
+        broken
+        if not math.isfinite(value)
+        else signs[0 if scale is None else round((value - low) * scale)]
+        for value in values
     )

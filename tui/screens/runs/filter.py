@@ -35,6 +35,7 @@ _COMPARE: dict[str, Callable[[float, float], bool]] = {
     ">": lambda a, b: a > b,
     ">=": lambda a, b: a >= b,
 }
+_SOME_FIELDS = "state, name, tag, preset, host, step, loss, val/loss, rate, eta, age"
 _MOST_CHARACTERS = 1000
 
 
@@ -188,7 +189,7 @@ def _test(field: str, operator: str, value: str, metrics: frozenset[str]) -> Tes
             raise _Wrong(f"no run here has a metric '{field}'. {hint}")
         return test
     fields = ["state", *TEXTS, *NUMBERS, *ALIASES, *metrics]
-    hint = nearest(field, fields) or f"Fields: state, {', '.join([*TEXTS, *NUMBERS])}, loss."
+    hint = nearest(field, fields) or f"Some are {_SOME_FIELDS}."
     raise _Wrong(f"there is no field '{field}'. {hint}")
 
 
@@ -291,9 +292,9 @@ def _points(word: str, name: str, run: RunSummary) -> int:
     """Tell how well a word fits a run; 0 if it does not."""
     place = name.find(word)
     if place == 0:
-        return 4000 - len(name)
+        return 5000 if name == word else 4000
     if place > 0:
-        return (3000 if not name[place - 1].isalnum() else 2000) - min(place, 500)
+        return 2000 if name[place - 1].isalnum() else 3000
     if run.id.lower().startswith(word):
         return 2500
     span = _span(word, name)

@@ -15,7 +15,7 @@ from textual.widgets import Input
 
 from tui.text import clean
 
-HINT = "state:running,failed  loss<0.5  val/loss<=1  tag:abl  age<2h  -name:test  or part of a name"
+HINT = "state:running,failed loss<0.5 val/loss<=1 tag:abl age<2h -name:test word"
 
 
 class _Said(Widget):
@@ -37,12 +37,13 @@ class FilterBar(Vertical):
 
     DEFAULT_CSS = """
     FilterBar { height: auto; background: $surface; }
-    FilterBar Input { border: none; height: 1; padding: 0 1; background: $boost; }
+    FilterBar Input { margin: 0 1; background: $boost; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move(-1)", "Up", show=False, priority=True),
         Binding("down", "move(1)", "Down", show=False, priority=True),
-        Binding("escape", "close(False)", "Clear", show=False, priority=True),
+        Binding("enter", "close(True)", "keep", priority=True),
+        Binding("escape", "close(False)", "clear", priority=True),
     ]
 
     class Typed(Message):
@@ -74,7 +75,7 @@ class FilterBar(Vertical):
     def compose(self) -> ComposeResult:
         """Lay it out."""
         yield self._said
-        line = Input(self._text, placeholder="filter", select_on_focus=False)
+        line = Input(self._text, placeholder="filter", select_on_focus=False, compact=True)
         line.cursor_blink = False
         yield line
 
@@ -94,11 +95,6 @@ class FilterBar(Vertical):
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
         self.post_message(self.Typed(event.value))
-
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        self.action_close(True)
 
     def action_close(self, keep: bool) -> None:
         """End the typing."""

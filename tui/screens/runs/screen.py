@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _AGAIN_SECONDS = 5.0
 #: What crashes left behind is looked for this long after the start, in seconds.
 _SWEEP_SECONDS = 5.0
+#: The first list is waited for so long before an empty screen is drawn, in seconds.
+_FIRST_SECONDS = 0.4
 _MEMORY = "runs"
 _COUNTED = ("running", "starting", "stopping", "queued", "requeued")
 
@@ -71,13 +73,12 @@ class RunsScreen(RunActions):
     NOTHING = "there is no run to act on"
     AUTO_FOCUS = "#runs"
     DEFAULT_CSS = """
-    RunsScreen { layout: vertical; }
-    RunsScreen RunRows.none { display: none; }
+    RunsScreen { layout: vertical; overflow: hidden; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         binding("n", "launch", "launch", tip="Launch a new run"),
         binding("p", "profiles", "profiles", tip="Look at the profiles and edit them"),
-        binding("space", "choose", "select", tip="Choose the run, or choose it no longer"),
+        binding("space", "select", "select", tip="Choose the run, or choose it no longer"),
         binding("slash", "filter", "filter", tip="Narrow the list: state:running loss<0.5 word"),
         binding("c", "compare", "compare", tip="Show the chosen runs over each other (2 to 8)"),
         binding("s", "stop_step", "stop", tip="Stop after this step, with a checkpoint"),
@@ -97,7 +98,7 @@ class RunsScreen(RunActions):
             tip="Sort by the column before",
         ),
         binding(
-            "a", "choose_all", "select all", show=False, tip="Choose all runs of the list, or none"
+            "a", "select_all", "select all", show=False, tip="Choose all runs of the list, or none"
         ),
         binding("R", "resume", "resume", tip="Go on with runs that are over"),
         binding("K", "kill", "kill", tip="End runs at once, without a checkpoint"),
@@ -142,6 +143,7 @@ class RunsScreen(RunActions):
         self.source = self._given or RunsSource(context.runs_dirs, context.clock)
         if context.live:
             self.source.start()
+            self.source.wait(_FIRST_SECONDS)
         self.trash = Trash(self.source.folders)
         self._order = _remembered_order()
         self._titlebar = TitleBar("traindeck")
@@ -152,8 +154,8 @@ class RunsScreen(RunActions):
         yield self._titlebar
         yield self._problems
         yield self._titles
-        yield self._rows
         yield self._notice
+        yield self._rows
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -224,7 +226,6 @@ class RunsScreen(RunActions):
             self._choose(self._chosen & {run.path for run in picture.runs})
         self._facts = self._count(picture)
         self._rows.show(runs, picture.curves, first=first)
-        self._rows.set_class(not runs, "none")
         self._problems.show("\n".join(picture.problems))
         self._notice.show("" if runs else self._nothing(picture))
         self._show_titles()
@@ -316,14 +317,14 @@ class RunsScreen(RunActions):
             self._rows.choose(paths)
             self._show_title()
 
-    def action_choose(self) -> None:
+    def action_select(self) -> None:
         """Choose the run under the cursor, or choose it no longer; go on to the next."""
         under = self._rows.under_cursor
         if under is not None:
             self._choose(self._chosen ^ {under.path})
             self._rows.cursor += 1
 
-    def action_choose_all(self) -> None:
+    def action_select_all(self) -> None:
         """Choose all runs of the list, or none if all are."""
         listed = frozenset(run.path for run in self._rows.runs)
         self._choose(self._chosen - listed if listed <= self._chosen else self._chosen | listed)
@@ -375,7 +376,7 @@ class RunsScreen(RunActions):
         from tui.screens.runs.filterbar import FilterBar
 
         self._bar = FilterBar(self._filter.text)
-        self.mount(self._bar, after=self._notice)
+        self.mount(self._bar, after=self._rows)
 
     def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
         """Narrow the list while the person types; what is not understood changes nothing."""
