@@ -149,6 +149,13 @@ class Deck(App[int]):
         else:
             self.action_leave()
 
+    def _fatal_error(self) -> None:
+        """Leave in order after an error of our own; runs do not depend on the app."""
+        from tui.crash import report
+
+        self.last_words += report(self._exception)
+        self._close_messages_no_wait()
+
     def action_leave(self) -> None:
         """Leave the app; runs go on."""
         self.exit(self.return_code or 0)

@@ -1,0 +1,1 @@
+"""Pictures of the app, made from recordings of real runs: `make screenshots`."""
