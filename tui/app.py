@@ -66,6 +66,7 @@ class Deck(App[int]):
         self._first = first
         #: Said on the plain terminal after the app has gone, a line each.
         self.last_words: list[str] = []
+        self._crashed = False
         theme.settle(self)
 
     def get_default_screen(self) -> Screen[None]:
@@ -153,7 +154,10 @@ class Deck(App[int]):
         """Leave in order after an error of our own; runs do not depend on the app."""
         from tui.crash import report
 
-        self.last_words += report(self._exception)
+        if not self._crashed:
+            # One error often brings others behind it; the first one is what went wrong.
+            self._crashed = True
+            self.last_words += report(self._exception)
         self._close_messages_no_wait()
 
     def action_leave(self) -> None:
