@@ -7,16 +7,20 @@ own slowness does not hold the program up.
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 import select
+import shutil
 import signal
 import struct
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pyte
@@ -55,6 +59,11 @@ class Terminal:
         environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "CI", "TMUX")}
         environment |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
         environment |= {"COLUMNS": str(columns), "LINES": str(rows)}
+        # Installed programs are compiled; so are these, from their second start on.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        own = _own()
+        environment |= {"PYTHONPYCACHEPREFIX": f"{own}/compiled"}
+        environment |= {"XDG_CONFIG_HOME": f"{own}/config", "XDG_STATE_HOME": f"{own}/state"}
         self.bytes = 0
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.ByteStream(self._screen)
@@ -222,6 +231,14 @@ class Terminal:
     def _feed_all(self) -> None:
         for _ in self._feed():
             pass
+
+
+@cache
+def _own() -> str:
+    """Make a folder for what the programs leave behind."""
+    folder = tempfile.mkdtemp(prefix="traindeck-bench-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _containing(text: str) -> Callable[[list[str]], bool]:

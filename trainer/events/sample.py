@@ -14,8 +14,11 @@ from trainer.events.series import RunSeries
 SMALL_BYTES = 2 << 20
 
 _HEAD_BYTES = 64 << 10
-_WINDOW_BYTES = 24 << 10
-_WINDOWS = 128
+_TAIL_BYTES = 24 << 10
+_WINDOWS = 256
+# A window holds so many lines of the length that they have at the beginning, within bounds.
+_WINDOW_LINES = 24
+_LEAST_BYTES, _MOST_BYTES = 4 << 10, 64 << 10
 
 
 def sample(
@@ -54,10 +57,13 @@ def sample(
                 series.feed(Block(0, whole))
             return series
         blocks: dict[int, bytes] = {}
-        for number, (start, length) in enumerate(_windows(size)):
+        head = os.pread(fd, _HEAD_BYTES, 0)
+        window = _WINDOW_LINES * len(head) // max(1, head.count(b"\n"))
+        window = min(_MOST_BYTES, max(_LEAST_BYTES, window))
+        for number, (start, length) in enumerate(_windows(size, window)):
             if number > 1 and clock() > deadline:
                 break
-            data = os.pread(fd, length, start)
+            data = os.pread(fd, length, start) if start else head
             begin = data.find(b"\n") + 1 if start else 0
             end = data.rfind(b"\n") + 1
             if begin < end:
@@ -76,12 +82,13 @@ def sample(
     return series
 
 
-def _windows(size: int) -> Iterator[tuple[int, int]]:
+def _windows(size: int, window: int) -> Iterator[tuple[int, int]]:
     """Give (offset, length): beginning, end, middle, quarters, eighths, and so on."""
     yield 0, _HEAD_BYTES
-    yield size - _WINDOW_BYTES, _WINDOW_BYTES
+    tail = max(window, _TAIL_BYTES)
+    yield size - tail, tail
     parts = 2
     while parts <= _WINDOWS:
         for i in range(1, parts, 2):
-            yield size * i // parts, _WINDOW_BYTES
+            yield size * i // parts, window
         parts *= 2

@@ -22,6 +22,8 @@ QUICKEST = 0.25
 SLOW = 1.0
 #: The same while nobody looks.
 RESTING = 3.0
+#: After the first look at a long file the screen has so long to show it, in seconds.
+SHOWING = 0.1
 #: A pipe is left alone for so long after each portion, so that single lines gather, in seconds.
 GATHERING = 0.05
 #: Drawing, or reading a closer look again, takes at most one part in so many of the time.
@@ -165,7 +167,9 @@ class Follower:
         was_loading = gatherer.loading
         first = self.picture.version == 0
         if first and gatherer.glanced:
-            self._publish()  # before the rest of a long file is read
+            self._publish()
+            self._wake.clear()
+            self._wake.wait(SHOWING)  # reading the rest takes most of a core for a second
         gatherer.read()
         loaded = was_loading and not gatherer.loading
         answered = not self._paused and self._answer()
