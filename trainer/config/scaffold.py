@@ -53,7 +53,7 @@ def new_profile(
             raise ConfigError(
                 Problem(f"'{clean(str(path))}' exists.", remedy="Choose another name.")
             )
-    text = _template(group, option) if copy_from is None else _copy(group, copy_from, folder)
+    text = template(group, option) if copy_from is None else _copy(group, copy_from, folder)
     readme = profile.parent / README
     try:
         _write_new(profile, text)
@@ -113,8 +113,13 @@ def _copy(group: str, copy_from: str, folder: Path) -> str:
     return found.path.read_text(encoding="utf-8")
 
 
-def _template(group: str, option: str) -> str:
-    """Write a profile in which every key stands as a comment with its default and help."""
+def template(group: str, option: str) -> str:
+    """Write a profile in which every key stands as a comment with its default and help.
+
+    Args:
+        group: The group it is for.
+        option: Its name.
+    """
     header = f"# {option}: say here in one sentence what this profile is for.\n"
     hint = (
         "#\n# Each key below is a comment with its default; take away the `# ` before those that"

@@ -43,6 +43,7 @@ class Row:
         choices: Values to choose from, where the schema does not list them.
         heading: Whether this is a heading over the rows below it.
         fixed: Whether it can only be looked at; the note says why.
+        label: Shown in place of the key.
     """
 
     key: str
@@ -53,6 +54,12 @@ class Row:
     choices: tuple[Any, ...] = ()
     heading: bool = False
     fixed: bool = False
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is called on the screen."""
+        return self.label or self.key
 
     @property
     def kinds(self) -> list[str]:
@@ -115,7 +122,7 @@ class FieldRows(LineList):
         if row.heading:
             return [(fit(f" {row.key}", width), self.part("field--heading"))]
         dim, wrong = self.part("linelist--dim"), self.part("field--problem")
-        longest = max(cell_len(each.key) for each in self.rows if not each.heading)
+        longest = max(cell_len(each.name) for each in self.rows if not each.heading)
         keys = min(longest, max(12, width * 45 // 100))
         value = clean(_shown(row.value))
         room = max(4, width - keys - 4)
@@ -124,7 +131,7 @@ class FieldRows(LineList):
         rest = room - cell_len(value) - 2
         return [
             ("! " if row.problem else "  ", wrong),
-            (left(_short(row.key, keys), keys), Style.null()),
+            (left(_short(clean(row.name), keys), keys), Style.null()),
             ("  ", Style.null()),
             (value, self.part("field--value")),
             ("  " + fit(clean(facts), rest) if rest > 3 else "", wrong if row.problem else dim),
@@ -283,7 +290,7 @@ class FieldForm(Vertical):
                 self.post_message(self.Edited(self, row.key, offered[at]))
 
         cursor = offered.index(row.value) if row.value in offered else 0
-        self.app.push_screen(Pick(row.key, names, cursor), picked)
+        self.app.push_screen(Pick(row.name, names, cursor), picked)
 
     def _type(self, row: Row) -> None:
         self._editing = row
@@ -339,7 +346,7 @@ def describe(row: Row) -> list[str]:
     """Say in lines what a key takes and does."""
     known = row.known
     if known is None:
-        return [row.key, row.note] if row.note else [row.key]
+        return [row.name, row.note] if row.note else [row.name]
     kind = known.type
     if row.offered and len(kind) > 40:
         kind = "one of " + ", ".join(_shown(value) for value in row.offered)

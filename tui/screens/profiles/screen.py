@@ -1,12 +1,627 @@
-"""The screen of profiles."""
+"""The profiles: what would run, and how does it differ?"""
 
 from __future__ import annotations
 
-from tui.screens.base import DeckScreen
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.content import Content
+from textual.timer import Timer
+from textual.widgets import Input, Static
+
+from trainer.config import edit_files
+from trainer.config.edit import EditError, ProfileText
+from trainer.config.values import problem_with
+from trainer.display import plural
+from tui.screens.base import TitleBar
+from tui.screens.profiles import form as forms
+from tui.screens.profiles.changes import ChangeRows
+from tui.screens.profiles.compare import DiffWith
+from tui.screens.profiles.editing import (
+    Editing,
+    Look,
+    home,
+    line_of,
+    look,
+    open_profile,
+    words_of,
+)
+from tui.screens.profiles.panes import CSS, PANES, WIDE, Head, pane_of, panes, switch_line
+from tui.screens.profiles.tree import ProfileTree
+from tui.screens.profiles.yaml import YamlPane
+from tui.sources.profiles import Catalogue, Entry, fingerprint, scan
+from tui.text import clean
+from tui.widgets.dialogs import Confirm, Pick
+from tui.widgets.field import FieldForm, Row
+from tui.widgets.keybar import KeyBar, binding
+from tui.widgets.linelist import LineList
+
+if TYPE_CHECKING:
+    from textual.widget import Widget
+
+#: A text is composed when typing has paused for this long, in seconds.
+_PAUSE = 0.15
+#: The files are looked at this often, in seconds.
+_WATCH_SECONDS = 2.0
 
 
-class ProfilesScreen(DeckScreen):
-    """Profiles: browse, edit, diff."""
+class ProfilesScreen(DiffWith):
+    """Browse, edit, compare and save profiles.
+
+    Args:
+        profile: The one to begin with, `group/name`; the first of `trainer` if empty.
+    """
+
+    DEFAULT_CSS = CSS
+    AUTO_FOCUS = "#profiles"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        binding("ctrl+s,s", "save", "save", tip="Save; of a built-in profile, a copy"),
+        binding("L", "launch", "launch", tip="Launch with this profile"),
+        binding("a", "add", "add key", tip="Set a key that the profile does not set yet"),
+        binding("y", "edit_yaml", "edit YAML", tip="Edit the YAML; Escape stops"),
+        binding("d", "diff_with", "diff with", tip="Compare with another profile or run"),
+        binding("slash", "search", "search", tip="Search the profiles"),
+        binding("S", "save_as", "save as", tip="Save the text under another name"),
+        binding("e", "editor", "editor", tip="Open the text in your own editor"),
+        binding("n", "new", "new", tip="Make a new profile in this group"),
+        binding("D", "duplicate", "duplicate", tip="Write a copy under another name"),
+        binding("r", "rename", "rename", tip="Give the profile another name"),
+        binding("x,delete,tilde", "remove", "remove", tip="In the form: the key; else the profile"),
+        binding("u", "undo", "undo", tip="Take back the last change or deletion"),
+        binding("p", "next_problem", "problem", tip="Go to the next problem in the YAML"),
+        binding("R", "reload", "reload", show=False, tip="Take the file as it is on disk"),
+        binding("m", "merge", "merge", show=False, tip="Put both together: the file and your text"),
+        binding("1", "pane('profiles')", "profiles", show=False, tip="To the list of profiles"),
+        binding("2", "pane('form')", "form", show=False, tip="To the form"),
+        binding("3", "pane('yaml')", "yaml", show=False, tip="To the YAML"),
+        binding("4", "pane('changes')", "diff", show=False, tip="To the diff"),
+        binding("tab", "next_pane(1)", "next pane", show=False, tip="To the next pane"),
+        binding("shift+tab", "next_pane(-1)", "pane before", show=False, tip="To the pane before"),
+        binding("ctrl+q", "leave_app", "quit", show=False, tip="Leave the app; asks if unsaved"),
+    ]
 
     def __init__(self, profile: str = "") -> None:
         super().__init__()
+        self._first = profile
+        self._catalogue = Catalogue()
+        self._all: dict[str, Editing] = {}
+        self._current: Editing | None = None
+        self._seen: Look | None = None
+        self._asked = 0
+        self._soon: Timer | None = None
+        self._watched = 0.0
+        self._problem_at = -1
+
+    # ── laying out ───────────────────────────────────────────────────────────────────────────
+
+    def compose(self) -> ComposeResult:
+        """Lay it out."""
+        yield TitleBar("profiles")
+        yield Static("", id="about", markup=False)
+        yield Static("", id="switch", markup=False)
+        yield Static("", id="notice", markup=False)
+        yield from panes(self.context.glyphs, self._check)
+        yield Static("", id="problems", markup=False)
+        yield KeyBar()
+
+    def on_mount(self) -> None:
+        """Read the folders."""
+        super().on_mount()
+        self.set_class(self.app.size.width >= WIDE, "-wide")
+        self._show_pane("profiles")
+        self.query_one("#search", Input).cursor_blink = False
+        self.reread(self._first or "trainer/")
+
+    def on_unmount(self) -> None:
+        """What was deleted and not brought back is gone now."""
+        for hidden, _path, _full in self.deleted:
+            edit_files.forget(hidden)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Beside each other where there is room."""
+        self.set_class(event.size.width >= WIDE, "-wide")
+
+    def _show_pane(self, pane: str) -> None:
+        for each in PANES:
+            self.set_class(each == pane, f"-{each}")
+        self.query_one("#switch", Static).update(switch_line(pane))
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """The pane in front is the one that has the focus."""
+        pane = pane_of(event.widget)
+        if pane and not self.has_class(f"-{pane}"):
+            self._show_pane(pane)
+
+    @property
+    def pane(self) -> str:
+        """The pane in front."""
+        return next((each for each in PANES if self.has_class(f"-{each}")), PANES[0])
+
+    def action_pane(self, pane: str) -> None:
+        """Go to a pane."""
+        self._show_pane(pane)
+        target: Widget = {
+            "profiles": self.query_one(ProfileTree),
+            "form": self.query_one(FieldForm).rows,
+            "yaml": self.query_one(YamlPane),
+            "changes": self.query_one(ChangeRows),
+        }[pane]
+        target.focus()
+
+    def action_next_pane(self, by: int) -> None:
+        """Go to the next pane, or the one before."""
+        if not self.query_one(FieldForm).is_editing:
+            self.action_pane(PANES[(PANES.index(self.pane) + by) % len(PANES)])
+
+    # ── reading ──────────────────────────────────────────────────────────────────────────────
+
+    def reread(self, select: str = "", *, forget: str = "") -> None:
+        """Read the folders again; go to a profile, and read another one anew."""
+
+        def work() -> None:
+            found = scan(self.context)
+            self.app.call_from_thread(self._scanned, found, select, forget)
+
+        self.run_worker(work, thread=True, group="scan")
+
+    def _scanned(self, catalogue: Catalogue, select: str, forget: str) -> None:
+        if not self.is_mounted:
+            return
+        self._catalogue = catalogue
+        self._all.pop(forget, None)
+        for full, editing in list(self._all.items()):
+            if catalogue.find(full) is None and not editing.is_changed:
+                del self._all[full]
+        tree = self.query_one(ProfileTree)
+        tree.show(catalogue)
+        if select.endswith("/"):
+            names = catalogue.names(select[:-1])
+            select = f"{select}{names[0]}" if names else ""
+        if select and not tree.go_to(select):
+            self.deck.say(f"There is no profile {select}.", "warning")
+        if catalogue.problem:
+            self.deck.say(catalogue.problem, "error")
+        self._go(tree.entry)
+        self._tell_title()
+
+    @on(LineList.Highlighted, "#profiles")
+    def _moved(self) -> None:
+        self._go(self.query_one(ProfileTree).entry)
+
+    @on(LineList.Chosen, "#profiles")
+    def _chosen(self) -> None:
+        self.action_pane("form")
+
+    def _go(self, entry: Entry | None) -> None:
+        """Show a profile; its file is read beside."""
+        if entry is None:
+            return
+        known = self._all.get(entry.full)
+        if known is not None:
+            self._opened(known)
+            return
+
+        def work() -> None:
+            editing = open_profile(entry, self.context)
+            self.app.call_from_thread(self._opened, editing)
+
+        self.run_worker(work, thread=True, group="open", exclusive=True)
+
+    def _opened(self, editing: Editing) -> None:
+        entry = self.query_one(ProfileTree).entry
+        if entry is not None and entry.full != editing.entry.full:
+            return  # the cursor has moved on
+        editing = self._all.setdefault(editing.entry.full, editing)
+        if editing is self._current:
+            return
+        self._current, self._seen, self._problem_at = editing, None, -1
+        self.query_one(YamlPane).open(editing.profile.text)
+        self._draw()
+        self._look()
+
+    # ── composing ────────────────────────────────────────────────────────────────────────────
+
+    def changed(self, editing: Editing) -> None:
+        """Show a text that was changed."""
+        if editing is not self._current:
+            return
+        self.query_one(YamlPane).show(editing.profile.text)
+        self._draw()
+        if self._soon is not None:
+            self._soon.stop()
+        self._soon = self.set_timer(_PAUSE, self._look)
+
+    def _look(self) -> None:
+        """Compose the text in hand in a thread; the latest one counts."""
+        editing = self._current
+        if editing is None or not self.is_mounted:
+            return
+        self._asked += 1
+        asked, entry, profile, against = self._asked, editing.entry, editing.profile, self.against
+
+        def work() -> None:
+            seen = look(entry, profile, self.context, against)
+            self.app.call_from_thread(self._looked, asked, seen)
+
+        self.run_worker(work, thread=True, group="look")
+
+    def look_again(self) -> None:
+        """Compose and compare anew."""
+        self._look()
+
+    def _looked(self, asked: int, seen: Look) -> None:
+        if asked == self._asked and self._current is not None and self.is_mounted:
+            self._seen = seen
+            self._draw()
+
+    def _check(self, key: str, value: Any) -> str:
+        composed = self._seen.composed if self._seen is not None else None
+        return problem_with(key, value, composed.config if composed is not None else None)
+
+    # ── drawing ──────────────────────────────────────────────────────────────────────────────
+
+    def _draw(self) -> None:
+        editing, seen = self._current, self._seen
+        if editing is None:
+            return
+        profile = editing.profile
+        self._tell_about(editing)
+        form = self.query_one(FieldForm)
+        form.show(forms.rows_of(profile, seen, self._catalogue))
+        card = self.query_one("#card", Static)
+        is_hardware = editing.entry.group == "hardware" and not profile.problems
+        card.set_class(is_hardware, "shown")
+        if is_hardware:
+            card.update(Content(forms.card(profile)))
+        problems = profile.problems if seen is None or profile.problems else seen.problems
+        lines = [f"! {problem}" for problem in problems[:4]]
+        if len(problems) > len(lines):
+            lines[-1] = f"! and {len(problems) - len(lines) + 1} more; p goes through them"
+        box = self.query_one("#problems", Static)
+        box.set_class(bool(lines), "shown")
+        box.update(Content(clean("\n".join(lines), keep_newlines=True)))
+        wrong = {line_of(problem, profile) for problem in problems}
+        self.query_one(YamlPane).mark({line for line in wrong if line is not None})
+        self.query_one(ProfileTree).mark(
+            [full for full, each in self._all.items() if each.is_changed]
+        )
+        self._draw_diff(editing, seen)
+        self._draw_heads(editing)
+
+    def _draw_diff(self, editing: Editing, seen: Look | None) -> None:
+        against = (seen.against if seen is not None else "") or "the defaults"
+        if seen is None:
+            empty = "composing"
+        elif seen.composed is None:
+            empty = "nothing can be composed: see the problems"
+        else:
+            empty = f"no difference from {against}"
+        changes = seen.changes if seen is not None else ()
+        self.query_one(ChangeRows).show(changes, editing.shown, empty)
+        count = f"  {plural(len(changes), 'key')}" if changes else ""
+        head = self.query_one("#changes-pane Head", Head)
+        head.show(f"diff against {against}{count}")
+
+    def _draw_heads(self, editing: Editing) -> None:
+        typing = not self.query_one(YamlPane).read_only
+        yaml = "editing the YAML: esc stops" if typing else "yaml  y edit"
+        self.query_one("#yaml-pane Head", Head).show(yaml)
+        keys = len(editing.profile.leaves)
+        what = "see the YAML" if editing.profile.problems else plural(keys, "key")
+        self.query_one("#form-pane Head", Head).show(
+            f"form  {what}  enter edit  space switch  a add  ~ remove"
+        )
+
+    def _tell_about(self, editing: Editing) -> None:
+        entry = editing.entry
+        facts = ["not saved"] if editing.is_changed else []
+        facts.append(entry.kind)
+        if editing.is_built_in:
+            facts.append(f"saves as {home(entry, self.context)}")
+        first = f"{editing.shown}   {f' {self.context.glyphs.separator} '.join(facts)}"
+        second = editing.unread or entry.doc
+        about = Content.assemble((clean(first), "bold"), "\n", (clean(second), "dim"))
+        self.query_one("#about", Static).update(about)
+        notice = self.query_one("#notice", Static)
+        notice.set_class(editing.outdated, "shown")
+        if editing.outdated:
+            notice.update(
+                "The file was changed on disk meanwhile.  R take it as it is   m put both together"
+            )
+
+    def _tell_title(self) -> None:
+        groups = self._catalogue.groups
+        count = sum(len(entries) for _group, entries in groups)
+        text = f"{plural(count, 'profile')} in {plural(len(groups), 'group')}"
+        self.query_one(TitleBar).show(text, now=self.context.clock.now())
+
+    # ── editing ──────────────────────────────────────────────────────────────────────────────
+
+    def in_hand(self) -> Editing | None:
+        """Give the profile in hand; None, with a word about it, if there is none."""
+        if self._current is None:
+            self.deck.say("Choose a profile first.")
+        elif self._current.unread:
+            self.deck.say(self._current.unread, "error")
+            return None
+        return self._current
+
+    def group_in_hand(self) -> str:
+        """Give the group that a new profile would belong to."""
+        return self.query_one(ProfileTree).group or "trainer"
+
+    @on(FieldForm.Edited)
+    def _edited(self, event: FieldForm.Edited) -> None:
+        self._set(event.key, event.value)
+
+    def _set(self, key: str, value: Any) -> None:
+        editing = self.in_hand()
+        if editing is None:
+            return
+        try:
+            if key.startswith(forms.CHOICE):
+                new = editing.profile.choose(int(key.split(".")[1]), value)
+            else:
+                new = editing.profile.set(key, value)
+        except EditError as error:
+            self.tell(error)
+            return
+        self._take(editing, new)
+        self.query_one(FieldForm).go_to(key)
+
+    def _take(self, editing: Editing, new: ProfileText) -> None:
+        if editing.put(new.text):
+            self.changed(editing)
+
+    def action_add(self) -> None:
+        """Choose a key that the profile does not set, and give it a value."""
+        editing = self.in_hand()
+        if editing is None:
+            return
+        if editing.profile.problems:
+            self.deck.say(str(editing.profile.problems[0]), "error")
+            return
+        rows = forms.addable(editing.profile, self._seen)
+
+        def picked(at: int | None) -> None:
+            if at is not None:
+                self._add(editing, rows[at])
+
+        choices = [(row.key, clean(row.note)) for row in rows]
+        self.app.push_screen(Pick("Set which key?", choices), picked)
+
+    def _add(self, editing: Editing, row: Row) -> None:
+        if editing.profile.reaches(row.key):
+            self.action_pane("form")
+            self.query_one(FieldForm).edit(row)
+            return
+        own = ".".join(editing.profile.package)
+
+        def answered(yes: bool | None) -> None:
+            if not yes:
+                return
+            try:
+                self._take(editing, editing.profile.widened())
+            except EditError as error:
+                self.tell(error)
+                return
+            self._add(editing, row)
+
+        lines = [
+            f"{editing.shown} sets keys of {own} only; {row.key} belongs to another section.",
+            f"With `# @package _global_` as its first line, and its own keys below `{own}:`,",
+            "it may set any key. Nothing else about it changes.",
+        ]
+        self.app.push_screen(
+            Confirm("Let this profile set keys of every section?", lines, "let it"), answered
+        )
+
+    def action_remove(self) -> None:
+        """Take the key under the cursor out of the profile; elsewhere, delete the profile."""
+        if self.pane == "profiles":
+            self.delete_profile()
+            return
+        editing, row = self.in_hand(), self.query_one(FieldForm).row
+        if self.pane != "form" or editing is None or row is None or row.heading:
+            return
+        if row.key.startswith(forms.CHOICE):
+            self.deck.say("Entries of the defaults list are taken out in the YAML (y).")
+            return
+        try:
+            self._take(editing, editing.profile.unset(row.key))
+        except EditError as error:
+            self.tell(error)
+
+    def action_undo(self) -> None:
+        """Take back the last change of this text, or the last deletion."""
+        editing = self._current
+        if self.deleted and (self.pane == "profiles" or editing is None or not editing.past):
+            self.run_worker(self.bring_back(), group="files")
+        elif editing is not None and editing.past:
+            editing.put(editing.past.pop(), remember=False)
+            self.changed(editing)
+        else:
+            self.deck.say("There is nothing to take back.")
+
+    def action_edit_yaml(self) -> None:
+        """Edit the YAML."""
+        editing = self.in_hand()
+        if editing is not None:
+            self.action_pane("yaml")
+            editing.past.append(editing.profile.text)
+            self.query_one(YamlPane).read_only = False
+            self._draw_heads(editing)
+
+    @on(YamlPane.Changed)
+    def _typed(self, event: YamlPane.Changed) -> None:
+        editing, area = self._current, self.query_one(YamlPane)
+        if editing is None or area.read_only or area.text == editing.profile.text:
+            return
+        if editing.put(area.text, remember=False):
+            self.changed(editing)
+
+    @on(YamlPane.Stopped)
+    def _stopped(self) -> None:
+        editing = self._current
+        if editing is not None:
+            if editing.past and editing.past[-1] == editing.profile.text:
+                editing.past.pop()
+            self._draw_heads(editing)
+
+    def action_next_problem(self) -> None:
+        """Go to the next problem: its line in the YAML, its row in the form."""
+        editing = self._current
+        if editing is None:
+            return
+        problems = self._seen.problems if self._seen is not None else editing.profile.problems
+        if not problems:
+            self.deck.say("There is no problem.")
+            return
+        self._problem_at = (self._problem_at + 1) % len(problems)
+        problem = problems[self._problem_at]
+        self.deck.say(str(problem), "error")
+        line = line_of(problem, editing.profile)
+        if line is not None:
+            self.query_one(YamlPane).move_cursor((line - 1, 0), center=True)
+        found = bool(problem.key) and self.query_one(FieldForm).go_to(problem.key)
+        self.action_pane("form" if found and self.pane == "form" else "yaml")
+
+    # ── the way out, and what others do meanwhile ────────────────────────────────────────────
+
+    def action_launch(self) -> None:
+        """Launch with this profile; what is not saved is saved first, if the person wants it."""
+        editing = self.in_hand()
+        if editing is not None:
+            self.run_worker(self._launch(editing), group="files")
+
+    async def _launch(self, editing: Editing) -> None:
+        if editing.is_changed:
+            lines = ["A run is made from the files; what is not saved is not in it."]
+            question = Confirm(f"Save {editing.entry.full} first?", lines, "save and launch")
+            if not await self.app.push_screen_wait(question):
+                return
+            if not await self.save(editing):
+                return
+        self.deck.open_launch(words_of(editing.entry, self.context))
+
+    def action_search(self) -> None:
+        """Search the profiles."""
+        self._show_pane("profiles")
+        field = self.query_one("#search", Input)
+        field.add_class("shown")
+        field.focus()
+
+    @on(Input.Changed, "#search")
+    def _searched(self, event: Input.Changed) -> None:
+        self.query_one(ProfileTree).search(event.value)
+
+    @on(Input.Submitted, "#search")
+    def _found(self) -> None:
+        entry = self.query_one(ProfileTree).entry
+        self._end_search()
+        if entry is not None:
+            self.query_one(ProfileTree).go_to(entry.full)
+
+    def _end_search(self) -> None:
+        field = self.query_one("#search", Input)
+        field.value = ""
+        field.remove_class("shown")
+        self.query_one(ProfileTree).search("")
+        self.action_pane("profiles")
+
+    def action_back(self) -> None:
+        """Out of the search, then to the list, then back to where one came from."""
+        if self.query_one("#search", Input).has_class("shown"):
+            self._end_search()
+        elif self.pane != "profiles":
+            self.action_pane("profiles")
+        else:
+            self._unless_unsaved(self.deck.back)
+
+    def action_leave_app(self) -> None:
+        """Leave the app, unless something is not saved."""
+        self._unless_unsaved(self.deck.action_leave)
+
+    def _unless_unsaved(self, leave: Any) -> None:
+        unsaved = [full for full, each in self._all.items() if each.is_changed]
+        if not unsaved:
+            leave()
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                leave()
+
+        question = "Leave without saving?"
+        self.app.push_screen(Confirm(question, unsaved, "leave, and lose the changes"), answered)
+
+    def tick(self) -> None:
+        """Look whether somebody else changed the files."""
+        now = self.context.clock.monotonic()
+        if now - self._watched < _WATCH_SECONDS or not self.is_mounted:
+            return
+        self._watched = now
+        self._tell_title()
+        editing = self._current
+
+        def work() -> None:
+            outdated = editing is not None and edit_files.is_changed(editing.opened)
+            is_new = fingerprint(self.context) != self._catalogue.stamp
+            if outdated or is_new:
+                self.app.call_from_thread(self._noticed, editing if outdated else None, is_new)
+
+        self.run_worker(partial(work), thread=True, group="watch", exclusive=True)
+
+    def _noticed(self, editing: Editing | None, is_new: bool) -> None:
+        if not self.is_mounted:
+            return
+        if editing is not None and not editing.is_changed and editing.opened.path.exists():
+            self._renew(editing)
+        elif editing is not None and not editing.outdated:
+            editing.outdated = True
+            self._draw()
+        if is_new:
+            self.reread()
+
+    def _renew(self, editing: Editing) -> None:
+        """Take the file as it is on disk."""
+        try:
+            editing.opened = edit_files.open_file(editing.opened.path)
+        except EditError as error:
+            self.tell(error)
+            return
+        editing.outdated = False
+        editing.put(editing.opened.text)
+        self.changed(editing)
+        self._draw()
+        self.deck.say(f"{editing.shown} was read again: it was changed on disk.")
+
+    def action_reload(self) -> None:
+        """Take the file as it is on disk; undo comes back to the text in hand."""
+        editing = self.in_hand()
+        if editing is not None:
+            self._renew(editing)
+
+    def action_merge(self) -> None:
+        """Put the file as it is on disk and the text in hand together."""
+        from trainer.config.edit_merge import merge
+
+        editing = self.in_hand()
+        if editing is None or not editing.outdated:
+            return
+        try:
+            theirs = edit_files.open_file(editing.opened.path)
+        except EditError as error:
+            self.tell(error)
+            return
+        merged = merge(editing.opened.text, editing.profile.text, theirs.text)
+        editing.opened, editing.outdated = theirs, False
+        editing.put(merged.text)
+        self.changed(editing)
+        if merged.conflicts:
+            self.deck.say("Both stand in the YAML; choose where the marks <<<<<<< are, then save.")
+        else:
+            self.deck.say("Both are put together; nothing is saved yet.")

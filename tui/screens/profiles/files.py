@@ -1,0 +1,288 @@
+"""What the keys do to the files of profiles: save, copy, rename, delete, bring back."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from trainer.config import edit_files
+from trainer.config.edit import ProfileText
+from trainer.config.edit_files import Conflict, Opened
+from trainer.config.scaffold import template
+from trainer.errors import ConfigError
+from tui.screens.base import DeckScreen
+from tui.screens.profiles.conflict import ConflictDialog
+from tui.screens.profiles.editing import Editing, Look, look
+from tui.widgets.dialogs import Ask, Confirm
+
+T = TypeVar("T")
+
+
+class ProfileFiles(DeckScreen):
+    """The part of the screen that writes; the other part gives what is in hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: What was deleted: the hidden file, where it was, its name.
+        self.deleted: list[tuple[Path, Path, str]] = []
+
+    # ── what the other part gives ────────────────────────────────────────────────────────────
+
+    def in_hand(self) -> Editing | None:
+        """Give the profile in hand; None, with a word about it, if there is none."""
+        raise NotImplementedError
+
+    def changed(self, editing: Editing) -> None:
+        """Show a text that was changed from here."""
+        raise NotImplementedError
+
+    def reread(self, select: str = "", *, forget: str = "") -> None:
+        """Read the folders again; go to a profile, and read another one anew."""
+        raise NotImplementedError
+
+    # ── keys ─────────────────────────────────────────────────────────────────────────────────
+
+    def action_save(self) -> None:
+        """Save the profile in hand."""
+        editing = self.in_hand()
+        if editing is not None:
+            self.run_worker(self.save(editing), group="files")
+
+    def action_save_as(self) -> None:
+        """Save the text in hand under another name; the old file stays as it is on disk."""
+        editing = self.in_hand()
+        if editing is not None:
+            self.run_worker(self._save_as(editing, leave=True), group="files")
+
+    def action_duplicate(self) -> None:
+        """Write a copy of the text in hand."""
+        editing = self.in_hand()
+        if editing is not None:
+            self.run_worker(self._save_as(editing, leave=False), group="files")
+
+    def action_rename(self) -> None:
+        """Give the profile in hand another name."""
+        editing = self.in_hand()
+        if editing is not None:
+            self.run_worker(self._rename(editing), group="files")
+
+    def action_new(self) -> None:
+        """Make a new profile."""
+        self.run_worker(self._new(), group="files")
+
+    def delete_profile(self) -> None:
+        """Delete the profile in hand, so that it can be brought back."""
+        editing = self.in_hand()
+        if editing is not None:
+            self.run_worker(self._delete(editing), group="files")
+
+    def action_editor(self) -> None:
+        """Edit the text in hand in the person's own editor."""
+        from tui.editor import edit
+
+        editing = self.in_hand()
+        if editing is None:
+            return
+        # The editor gets a copy: what it writes goes the same way as any other change here.
+        with tempfile.TemporaryDirectory(prefix="traindeck-") as folder:
+            path = Path(folder) / f"{editing.entry.name}.yaml"
+            path.write_text(editing.profile.text, encoding="utf-8", newline="")
+            problem = edit(self.deck, path)
+            if problem:
+                self.deck.say(problem, "error")
+                return
+            try:
+                text = edit_files.open_file(path).text
+            except ConfigError as error:
+                self.tell(error)
+                return
+        if editing.put(text):
+            self.changed(editing)
+        else:
+            self.deck.say("The editor changed nothing.")
+
+    # ── what they do ─────────────────────────────────────────────────────────────────────────
+
+    def tell(self, error: ConfigError) -> None:
+        """Say what is wrong, every problem on a line."""
+        self.deck.say("\n".join(str(problem) for problem in error.problems), "error")
+
+    async def save(self, editing: Editing) -> bool:
+        """Save a profile; asks first if it has problems.
+
+        Returns:
+            Whether it is saved now.
+        """
+        if not editing.is_changed and not (editing.outdated and editing.opened.stamp is None):
+            self.deck.say(f"{editing.shown} has no changes.")
+            return True
+        if not await self._may_save(editing):
+            return False
+        opened = editing.opened
+        if editing.is_built_in:
+            entry = editing.entry
+            place = (entry.group, entry.name, self.context.profiles_dir, self.context.cwd)
+            target = await self._done(lambda: edit_files.home_of(*place))
+            if target is None:
+                return False
+            opened = Opened.new(target[0])
+        try:
+            now, merged = await asyncio.to_thread(edit_files.save, opened, editing.profile)
+        except Conflict as conflict:
+            await self._settle(editing, conflict)
+            return False
+        except ConfigError as error:
+            self.tell(error)
+            return False
+        editing.opened, editing.outdated = now, False
+        editing.put(now.text)
+        said = "Saved as a copy" if editing.is_built_in else "Saved"
+        more = ", together with what was changed on disk meanwhile" if merged else ""
+        self.deck.say(f"{said}: {now.path}{more}.")
+        self.reread(editing.entry.full, forget=editing.entry.full)
+        return True
+
+    async def _may_save(self, editing: Editing) -> bool:
+        seen: Look = await asyncio.to_thread(look, editing.entry, editing.profile, self.context)
+        own = seen.problems[: seen.own]
+        if not own or editing.profile.secrets():
+            return True  # secrets are refused by the save itself
+        lines = [str(problem) for problem in own[:6]]
+        question = Confirm("Save it with these problems?", lines, "save")
+        answer: bool | None = await self.app.push_screen_wait(question)
+        return answer is True
+
+    async def _settle(self, editing: Editing, conflict: Conflict) -> None:
+        """Let the person decide between two versions."""
+        gone = conflict.theirs.stamp is None
+        theirs = None if gone else conflict.theirs.text
+        what = conflict.problems[0].what
+        answer = await self.app.push_screen_wait(ConflictDialog(what, theirs, editing.profile.text))
+        if answer == "save_as":
+            await self._save_as(editing, leave=True)
+        elif answer == "take" and gone:
+            editing.put(editing.opened.text)
+            self.reread(forget=editing.entry.full)
+        elif answer == "take":
+            editing.opened, editing.outdated = conflict.theirs, False
+            editing.put(conflict.theirs.text)
+            self.reread(editing.entry.full)
+            self.changed(editing)
+        elif answer == "merge":
+            editing.opened, editing.outdated = conflict.theirs, False
+            editing.put(conflict.merged.text)
+            self.changed(editing)
+            self.deck.say("Both stand in the YAML; choose where the marks <<<<<<< are, then save.")
+        elif answer == "write":
+            editing.opened = Opened.new(editing.opened.path)
+            editing.outdated = True
+            await self.save(editing)
+
+    async def _save_as(self, editing: Editing, *, leave: bool) -> None:
+        entry = editing.entry
+        name = await self._ask_name(f"Save {entry.full} as", entry.group, f"{entry.name}_2")
+        if name is None:
+            return
+        place = (entry.group, name, self.context.profiles_dir, self.context.cwd)
+        target = await self._done(lambda: edit_files.home_of(*place))
+        if target is None:
+            return
+        path, shown = target
+        text = ProfileText(editing.profile.text, entry.group, shown)
+        if await self._done(lambda: edit_files.create(path, text)) is None:
+            return
+        if leave:
+            editing.put(editing.opened.text)
+        self.deck.say(f"Saved: {shown}.")
+        self.reread(f"{entry.group}/{name}")
+
+    async def _rename(self, editing: Editing) -> None:
+        entry = editing.entry
+        if editing.is_built_in:
+            self.deck.say("Built-in profiles keep their names; D makes a copy.", "warning")
+            return
+        if editing.is_changed:
+            self.deck.say("Save it first.", "warning")
+            return
+        name = await self._ask_name(f"Rename {entry.full} to", entry.group, entry.name)
+        if name is None or name == entry.name:
+            return
+        if await self._done(lambda: edit_files.rename(entry.path, name)) is None:
+            return
+        self.deck.say(f"{entry.full} is now {entry.group}/{name}.")
+        self.reread(f"{entry.group}/{name}", forget=entry.full)
+
+    async def _delete(self, editing: Editing) -> None:
+        entry = editing.entry
+        if editing.is_built_in:
+            self.deck.say("Built-in profiles stay.", "warning")
+            return
+        lines = [str(entry.path), "u brings it back, until you leave this screen."]
+        if entry.hides:
+            lines.append("The one that it stands in for will be used again.")
+        if not await self.app.push_screen_wait(Confirm(f"Delete {entry.full}?", lines, "delete")):
+            return
+        hidden = await self._done(lambda: edit_files.delete(entry.path))
+        if hidden is None:
+            return
+        self.deleted.append((hidden, entry.path, entry.full))
+        self.deck.say(f"{entry.full} is deleted; u brings it back.")
+        self.reread(entry.full if entry.hides else "", forget=entry.full)
+
+    async def bring_back(self) -> None:
+        """Bring the profile back that was deleted last."""
+        hidden, path, full = self.deleted[-1]
+        try:
+            await asyncio.to_thread(edit_files.restore, hidden, path)
+        except ConfigError as error:
+            self.tell(error)
+            return
+        self.deleted.pop()
+        self.deck.say(f"{full} is back.")
+        self.reread(full, forget=full)
+
+    async def _new(self) -> None:
+        group = self.group_in_hand()
+        name = await self._ask_name(f"New profile of {group}", group, "")
+        if name is None:
+            return
+        place = (group, name, self.context.profiles_dir, self.context.cwd)
+        target = await self._done(lambda: edit_files.home_of(*place))
+        if target is None:
+            return
+        path, shown = target
+        text = ProfileText(template(group, name), group, shown)
+        if await self._done(lambda: edit_files.create(path, text)) is None:
+            return
+        self.deck.say(f"{shown}: every key is there as a comment; a adds one.")
+        self.reread(f"{group}/{name}")
+
+    def group_in_hand(self) -> str:
+        """Give the group that a new profile would belong to."""
+        raise NotImplementedError
+
+    async def _ask_name(self, title: str, group: str, value: str) -> str | None:
+        def check(name: str) -> str:
+            if not name:
+                return ""
+            try:
+                edit_files.check_name(group, name.strip())
+            except ConfigError as error:
+                return str(error.problems[0])
+            return ""
+
+        name = await self.app.push_screen_wait(
+            Ask(title, value, placeholder="letters, digits, _ - .", check=check)
+        )
+        return name.strip() or None if name is not None else None
+
+    async def _done(self, work: Callable[[], T]) -> T | None:
+        """Do something with files in a thread; tell what is wrong, and give None then."""
+        try:
+            return await asyncio.to_thread(work)
+        except ConfigError as error:
+            self.tell(error)
+            return None

@@ -1,0 +1,144 @@
+"""The profiles by group, with a fuzzy search over them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import ClassVar
+
+from rich.style import Style
+from textual.binding import Binding, BindingType
+from textual.fuzzy import Matcher
+
+from tui.glyphs import UNICODE, Glyphs
+from tui.sources.profiles import Catalogue, Entry
+from tui.text import clean, fit
+from tui.widgets.linelist import LineList, Pieces
+
+_WORDS = {"built-in": "", "user": "yours", "project": "project"}
+
+
+class ProfileTree(LineList):
+    """Groups that open and close, and the profiles in them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right,l", "fold(False)", "Open the group", show=False),
+        Binding("left,h", "fold(True)", "Close the group", show=False),
+    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"tree--group", "tree--kind", "tree--problem"}
+    DEFAULT_CSS = """
+    ProfileTree > .tree--group { text-style: bold; }
+    ProfileTree > .tree--kind { color: $text-accent; }
+    ProfileTree > .tree--problem { color: $text-error; }
+    """
+
+    def __init__(self, glyphs: Glyphs = UNICODE) -> None:
+        super().__init__(id="profiles")
+        self._glyphs = glyphs
+        self._catalogue = Catalogue()
+        self._open: set[str] = set()
+        self._changed: frozenset[str] = frozenset()
+        self._query = ""
+        self._rows: list[str | Entry] = []
+
+    @property
+    def entry(self) -> Entry | None:
+        """The profile under the cursor."""
+        row = self._rows[self.cursor] if 0 <= self.cursor < len(self._rows) else None
+        return row if isinstance(row, Entry) else None
+
+    @property
+    def group(self) -> str:
+        """The group under the cursor, or of the profile there."""
+        row = self._rows[self.cursor] if 0 <= self.cursor < len(self._rows) else ""
+        return row.group if isinstance(row, Entry) else row
+
+    def show(self, catalogue: Catalogue) -> None:
+        """Show these profiles; the cursor stays on its row as long as it is there."""
+        self._catalogue = catalogue
+        self._lay()
+
+    def mark(self, changed: Collection[str]) -> None:
+        """Mark the profiles that hold changes which are not saved."""
+        if self._changed != frozenset(changed):
+            self._changed = frozenset(changed)
+            self.refresh()
+
+    def search(self, query: str) -> None:
+        """Show what matches; everything if the query is empty."""
+        self._query = query.strip()
+        self._lay()
+        if self._query:
+            best = next((i for i, row in enumerate(self._rows) if isinstance(row, Entry)), 0)
+            self.cursor = best
+
+    def go_to(self, full: str) -> bool:
+        """Move the cursor to a profile and open its group; false if there is none."""
+        entry = self._catalogue.find(full)
+        if entry is None:
+            return False
+        self._open.add(entry.group)
+        self._query = ""
+        self._lay()
+        self.cursor = self._rows.index(entry)
+        return True
+
+    def _lay(self) -> None:
+        here = self._rows[self.cursor] if 0 <= self.cursor < len(self._rows) else None
+        key = here.full if isinstance(here, Entry) else here
+        rows: list[str | Entry] = []
+        matcher = Matcher(self._query) if self._query else None
+        for group, entries in self._catalogue.groups:
+            if matcher is not None:
+                found = [e for e in entries if matcher.match(f"{e.full} {e.doc}") > 0]
+                named = [e for e in found if matcher.match(e.full) > 0]
+                rows += [group, *(named or found)] if found else []
+                continue
+            rows.append(group)
+            if group in self._open:
+                rows += entries
+        self._rows = rows
+        names = [row.full if isinstance(row, Entry) else row for row in rows]
+        self.show_rows(len(rows), names.index(key) if key in names else None)
+
+    def pieces(self, index: int, width: int) -> Pieces:
+        """Draw a group or a profile."""
+        row = self._rows[index]
+        dim = self.part("linelist--dim")
+        if isinstance(row, str):
+            is_open = bool(self._query) or row in self._open
+            sign = self._glyphs.opened if is_open else self._glyphs.closed
+            count = len(self._catalogue.names(row))
+            broken = any(e.problem for g, es in self._catalogue.groups if g == row for e in es)
+            return [
+                (f" {sign} ", dim),
+                (clean(row), self.part("tree--group")),
+                ("" if is_open else f" ({count})", dim),
+                (" !" if broken and not is_open else "", self.part("tree--problem")),
+            ]
+        mark = self._glyphs.mark if row.full in self._changed else " "
+        word = "broken" if row.problem else _WORDS.get(row.kind, row.kind)
+        style = self.part("tree--problem" if row.problem else "tree--kind")
+        name = fit(clean(row.name), max(4, width - 6 - len(word)))
+        pieces = [(f"   {mark} ", self.part("tree--kind")), (name, Style.null())]
+        if word:
+            pieces.append((f" {word}", style))
+        return pieces
+
+    def action_choose(self) -> None:
+        """Open a profile, or open or close a group."""
+        if self.entry is not None:
+            super().action_choose()
+        elif self.group:
+            self.action_fold(self.group in self._open)
+
+    def action_fold(self, close: bool) -> None:
+        """Open or close the group under the cursor."""
+        group = self.group
+        if not group or self._query:
+            return
+        if close:
+            self._open.discard(group)
+            self.cursor = self._rows.index(group)
+        else:
+            self._open.add(group)
+        self._lay()

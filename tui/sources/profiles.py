@@ -1,0 +1,131 @@
+"""The profiles on disk: what there is, where it comes from, and which of them are broken."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tui.context import Context
+
+#: Groups that people choose from most stand first.
+_FIRST = ("trainer", "preset", "hardware", "optimizer", "model", "data")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A profile as the tree shows it.
+
+    Attributes:
+        group: Its group.
+        name: Its name.
+        path: Its file.
+        kind: `project`, `user` or `built-in`.
+        doc: Its leading comment, as one paragraph.
+        problem: Why it cannot be read; empty if it can.
+        hides: Files of the same name that it stands in for.
+    """
+
+    group: str
+    name: str
+    path: Path
+    kind: str
+    doc: str = ""
+    problem: str = ""
+    hides: int = 0
+
+    @property
+    def full(self) -> str:
+        """Its name with its group's."""
+        return f"{self.group}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All profiles.
+
+    Attributes:
+        groups: Every group with its profiles.
+        stamp: Changes when a profile comes, goes or is replaced.
+        problem: Why the folders cannot be read; empty if they can.
+    """
+
+    groups: tuple[tuple[str, tuple[Entry, ...]], ...] = ()
+    stamp: int = 0
+    problem: str = ""
+
+    def find(self, full: str) -> Entry | None:
+        """Find a profile by `group/name`."""
+        return next((e for _, entries in self.groups for e in entries if e.full == full), None)
+
+    def names(self, group: str) -> list[str]:
+        """Name the profiles of a group."""
+        return [e.name for name, entries in self.groups if name == group for e in entries]
+
+
+def scan(context: Context) -> Catalogue:
+    """Read all profiles; blocks for some milliseconds."""
+    from trainer.config.sources import list_options, search_path
+    from trainer.errors import ConfigError
+
+    try:
+        sources = search_path(context.profiles_dir, context.cwd)
+    except ConfigError as error:
+        return Catalogue(problem=str(error))
+    stamp = fingerprint(context)
+    names = sorted(sources.groups(), key=lambda g: (_FIRST.index(g) if g in _FIRST else 99, g))
+    groups = []
+    for group in names:
+        options = list_options(group, context.profiles_dir, context.cwd)
+        groups.append(
+            (
+                group,
+                tuple(
+                    Entry(
+                        group,
+                        option.name,
+                        option.path,
+                        option.kind,
+                        option.doc,
+                        _problem(option.path, option.kind),
+                        len(option.shadows),
+                    )
+                    for option in options
+                ),
+            )
+        )
+    return Catalogue(tuple(groups), stamp)
+
+
+def fingerprint(context: Context) -> int:
+    """Give a number that changes when a profile comes, goes or is replaced."""
+    from trainer.config.sources import search_path
+    from trainer.errors import ConfigError
+
+    found: list[tuple[str, int]] = []
+    try:
+        folders = search_path(context.profiles_dir, context.cwd).folders
+    except ConfigError:
+        return 0
+    for source in folders:
+        for folder, below, _files in os.walk(source.root):
+            below[:] = [name for name in below if not name.startswith((".", "_"))]
+            try:
+                found.append((folder, Path(folder).stat().st_mtime_ns))
+            except OSError:
+                continue
+    return hash(tuple(sorted(found)))
+
+
+def _problem(path: Path, kind: str) -> str:
+    from trainer.config.loader import load
+    from trainer.config.sources import Found, Source
+    from trainer.errors import ConfigError
+
+    try:
+        load(Found(Source(kind, str(path.parent), ""), str(path), path.name))
+    except ConfigError as error:
+        return str(error.problems[0])
+    return ""
