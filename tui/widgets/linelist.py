@@ -117,10 +117,11 @@ class LineList(ScrollView, can_focus=True):
 
     def _bring_into_sight(self, row: int) -> None:
         top, height = self.scroll_offset.y, self.scrollable_content_region.height
+        # By force: whether there is a scroll bar is only known after the next layout.
         if row < top:
-            self.scroll_to(y=row, animate=False, immediate=True)
+            self.scroll_to(y=row, animate=False, immediate=True, force=True)
         elif height and row >= top + height:
-            self.scroll_to(y=row - height + 1, animate=False, immediate=True)
+            self.scroll_to(y=row - height + 1, animate=False, immediate=True, force=True)
 
     def render_line(self, y: int) -> Strip:
         """Draw a line of the window."""

@@ -103,9 +103,9 @@ class TextRows(LineList):
         scroll = self.scroll_offset.y + place - cursor
         self.show_rows(len(lines), place)
         if following:
-            self.scroll_to(y=max(0, self.max_scroll_y), animate=False, immediate=True)
+            self.scroll_to(y=max(0, self.max_scroll_y), animate=False, immediate=True, force=True)
         elif place != cursor:
-            self.scroll_to(y=max(0, scroll), animate=False, immediate=True)
+            self.scroll_to(y=max(0, scroll), animate=False, immediate=True, force=True)
 
     @property
     def following(self) -> bool:
@@ -115,6 +115,10 @@ class TextRows(LineList):
         # Who scrolls with the mouse leaves the cursor behind.
         at_end = self.scroll_offset.y >= self.max_scroll_y or not self.size.height
         return self.count == 0 or (self.cursor >= self.count - 1 and at_end)
+
+    def on_resize(self) -> None:
+        """Keep the cursor in sight; the first lines may have come before there was any room."""
+        self._bring_into_sight(self.cursor)
 
     @property
     def current(self) -> Line | None:
