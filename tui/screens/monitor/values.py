@@ -35,7 +35,7 @@ def written(value: float, unit: str = "", metric: str = "") -> str:
         return number(value)
     if unit in ("bytes", "B") or metric.endswith("_bytes"):
         return size(value)
-    if unit == "s" or (not unit and metric.endswith("_sec")):
+    if unit == "s" or (not unit and metric.endswith("_sec") and not metric.endswith("per_sec")):
         return f"{number(round(value * 1000, 1))} ms" if abs(value) < 1 else f"{number(value)} s"
     if unit == "%":
         return f"{number(value)} %"
