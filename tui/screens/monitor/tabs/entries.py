@@ -50,8 +50,13 @@ class Entries:
     def __init__(self) -> None:
         self._known: dict[int, Entry] = {}
 
-    def of(self, picture: Picture) -> list[Entry]:
-        """Give the entries of a picture, oldest first."""
+    def of(self, picture: Picture, last: int | None = None) -> list[Entry]:
+        """Give the entries of a picture, oldest first.
+
+        Args:
+            picture: The run.
+            last: How many are wanted, the newest; all that there are if None.
+        """
         parts: tuple[Sequence[Mapping[str, Any]], ...] = (
             picture.starts,
             picture.checkpoints,
@@ -59,7 +64,11 @@ class Entries:
             picture.alerts,
             (picture.finished,) if picture.finished else (),
         )
-        merged = heapq.merge(*map(_timed, range(len(parts)), parts))
+        if last is not None:
+            parts = tuple(part[-last:] if last else () for part in parts)
+        merged = list(heapq.merge(*map(_timed, range(len(parts)), parts)))
+        if last is not None:
+            merged = merged[-last:] if last else []
         entries = [self._known.get(id(event)) or make(event) for _, _, event in merged]
         # An entry holds its event, so that no other event can get the same id.
         self._known = {id(entry.event): entry for entry in entries}
