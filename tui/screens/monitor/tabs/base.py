@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Self
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 from rich.segment import Segment
 from textual import events, on
@@ -21,6 +23,8 @@ from tui.widgets.linelist import LineList
 
 if TYPE_CHECKING:
     from tui.app import Deck
+
+T = TypeVar("T")
 
 
 class FactLine(Widget):
@@ -154,6 +158,25 @@ class Tab(Widget):
     def told(self) -> str:
         """Give what the line of facts says at its left."""
         return ""
+
+    def read(self, work: Callable[[], T], take: Callable[[T | None], None]) -> None:
+        """Read files in a thread.
+
+        Args:
+            work: Reads; runs in the thread.
+            take: Gets what was read, here again; None if reading failed, which has been told then.
+                Not called if the tab has gone meanwhile.
+        """
+
+        async def go() -> None:
+            found: T | None = None
+            try:
+                found = await asyncio.to_thread(work)
+            except Exception as error:  # whatever lies in a folder must not end the app
+                self.deck.say(f"the {self.TITLE} cannot be read: {error}", "error")
+            take(found)
+
+        self.run_worker(go(), group="read")
 
     def tell(self) -> None:
         """Bring the line of facts up to date."""

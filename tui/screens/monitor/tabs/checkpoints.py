@@ -91,16 +91,12 @@ class CheckpointsTab(Tab):
             return
         self._looked, self._looking = now, True
 
-        def look() -> None:
-            found, problem = scan(run)
-            self.app.call_from_thread(self._take, found, problem)
+        self.read(lambda: scan(run), self._take)
 
-        self.run_worker(look, thread=True, group="look", exit_on_error=False)
-
-    def _take(self, found: dict[str, OnDisk] | None, problem: str) -> None:
+    def _take(self, looked: tuple[dict[str, OnDisk] | None, str] | None) -> None:
         self._looking = False
-        if (found, problem) != (self._disk, self._problem):
-            self._disk, self._problem = found, problem
+        if looked is not None and looked != (self._disk, self._problem):
+            self._disk, self._problem = looked
             self._fill()
 
     def saved(self) -> list[Saved]:

@@ -43,20 +43,15 @@ class ConfigTab(Tab):
         run = self.source.run
         if run is not None and "config" not in self._asked:
             self._asked.add("config")
-
-            def read() -> None:
-                found = load(run)
-                self.app.call_from_thread(self._take, found)
-
-            self.run_worker(read, thread=True, group="config", exit_on_error=False)
+            self.read(lambda: load(run), self._take)
         self.tell()
 
-    def _take(self, config: RunConfig) -> None:
-        self._config = config
+    def _take(self, config: RunConfig | None) -> None:
+        self._config = config or RunConfig(problem="see the message")
         self._fill()
 
-    def _take_changes(self, found: tuple[Setting, ...], problem: str) -> None:
-        self._changes, self._problem = found, problem
+    def _take_changes(self, found: tuple[tuple[Setting, ...], str] | None) -> None:
+        self._changes, self._problem = found or ((), "see the message")
         self._fill()
 
     def action_changes(self) -> None:
@@ -67,12 +62,7 @@ class ConfigTab(Tab):
         self._changed_only = not self._changed_only
         if self._changed_only and "changes" not in self._asked:
             self._asked.add("changes")
-
-            def compare() -> None:
-                found, problem = changes(run)
-                self.app.call_from_thread(self._take_changes, found, problem)
-
-            self.run_worker(compare, thread=True, group="config", exit_on_error=False)
+            self.read(lambda: changes(run), self._take_changes)
         self._fill()
 
     def _fill(self) -> None:

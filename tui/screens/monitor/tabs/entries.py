@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -66,32 +65,29 @@ class Entries:
         )
         if last is not None:
             parts = tuple(part[-last:] if last else () for part in parts)
-        merged = list(heapq.merge(*map(_timed, range(len(parts)), parts)))
+        timed = [each for order, part in enumerate(parts) for each in _timed(order, part)]
+        merged = [event for _, _, _, event in sorted(timed)]
         if last is not None:
             merged = merged[-last:] if last else []
-        entries = [self._known.get(id(event)) or make(event) for _, _, event in merged]
+        entries = [self._known.get(id(event)) or make(event) for event in merged]
         # An entry holds its event, so that no other event can get the same id.
         self._known = {id(entry.event): entry for entry in entries}
         return entries
 
 
-class _Timed(tuple[float, int, Mapping[str, Any]]):
-    """Compares by time and then by kind, never by what an event holds."""
+def _timed(
+    order: int, events: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[float, int, int, Mapping[str, Any]]]:
+    """Give events with the time that they count as: never before what stands before them.
 
-    __slots__ = ()
-
-    def __lt__(self, other: tuple[Any, ...]) -> bool:
-        return (self[0], self[1]) < (other[0], other[1])
-
-
-def _timed(order: int, events: Iterable[Mapping[str, Any]]) -> Iterator[_Timed]:
-    """Give events with the time that they count as: never before what stands before them."""
+    Kind and place come next, so that two are never compared by what they hold.
+    """
     latest = 0.0
-    for event in events:
+    for place, event in enumerate(events):
         ts = event.get("ts")
         if isinstance(ts, (int, float)):
             latest = max(latest, float(ts))
-        yield _Timed((latest, order, event))
+        yield latest, order, place, event
 
 
 def make(event: Mapping[str, Any]) -> Entry:

@@ -60,11 +60,11 @@ class OutputTab(Tab):
             return
         self._looking = True
 
-        def look() -> None:
+        def look() -> Page | None:
             news = file.back() if back else file.poll()
-            self.app.call_from_thread(self._take, file.page if news else None)
+            return file.page if news else None
 
-        self.run_worker(look, thread=True, group="output", exit_on_error=False)
+        self.read(look, self._take)
 
     def _take(self, page: Page | None) -> None:
         self._looking = False
