@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from dataclasses import replace
+from itertools import product
 from math import exp, inf, nan
 
 import pytest
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from trainer.events.envelope import Bins, Grid
 from tui.glyphs import ASCII, UNICODE, Glyphs
 from tui.widgets.chart import Curve, Level, Mark, Plot, smooth
-from tui.widgets.chart.drawing import CURVES, RAW, SMOOTH, UNDER, Drawing
+from tui.widgets.chart.drawing import Drawing
+from tui.widgets.chart.signs import CURVES, RAW, SMOOTH, UNDER
 
 ANY = st.floats(allow_nan=True, allow_infinity=True)
 FINITE = st.floats(min_value=-1e6, max_value=1e6)
@@ -27,12 +29,14 @@ def dot(text: list[str], drawing: Drawing, x: float, y: float) -> bool:
     scale = drawing.scale
     assert scale is not None
     low, high = drawing.x_range
-    across = int((x - low) / (high - low) * (drawing.columns * 2 - 1) + 0.5)
     margin = drawing.width - drawing.columns
-    for tie in (0.0, -1e-9, 1e-9):
-        down = int((scale.high - y) / (scale.high - scale.low) * (scale.dots - 1) + 0.5 + tie)
-        sign = text[down // 4][margin + across // 2]
-        if sign == "•" or ord(sign) - 0x2800 & DOTS[across % 2, down % 4]:
+    right = (x - low) / (high - low) * (drawing.columns * 2 - 1) + 0.5
+    down = (scale.high - y) / (scale.high - scale.low) * (scale.dots - 1) + 0.5
+    # Halves may be rounded either way.
+    for i, j in product((-1e-9, 0.0, 1e-9), repeat=2):
+        column, row = int(right + i), int(down + j)
+        sign = text[row // 4][margin + column // 2]
+        if sign == "•" or ord(sign) - 0x2800 & DOTS[column % 2, row % 4]:
             return True
     return False
 

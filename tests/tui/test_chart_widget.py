@@ -18,7 +18,7 @@ from tuilab import context
 from tui.app import Deck
 from tui.glyphs import ASCII
 from tui.widgets.chart import Chart, Curve, Plot, smooth
-from tui.widgets.chart.drawing import COLORS, CURVES
+from tui.widgets.chart.signs import COLORS, CURVES
 
 
 class Charts(Screen[None]):

@@ -9,41 +9,34 @@ from math import isfinite
 
 from tui.glyphs import Glyphs
 from tui.text import cell_len, clean, fit
-from tui.widgets.chart.canvas import ACROSS, ASCII, BRAILLE, DOWN, Layer, column
-from tui.widgets.chart.model import Curve, MarkKind, Plot
+from tui.widgets.chart.canvas import ACROSS, DOWN, Layer, column
+from tui.widgets.chart.model import Curve, Plot
 from tui.widgets.chart.scale import Scale, adjust, extent, grown, window
+from tui.widgets.chart.signs import (
+    AXIS,
+    BAD,
+    BASE,
+    COLORS,
+    CURSOR,
+    CURVES,
+    DIM,
+    KINDS,
+    LABEL,
+    LEVEL,
+    MARK,
+    PLAIN,
+    RAW,
+    SMOOTH,
+    UNDER,
+    UNICODE,
+)  # fmt: skip
 from tui.widgets.chart.ticks import place_ticks, value_ticks
 from tui.widgets.chart.track import INF, MINUS_INF, NAN, Bins, Track, bins_of
-
-#: Numbers of styles; curves follow from `CURVES` on, eight each: plain, dimmer, brighter.
-BASE, AXIS, LABEL, MARK, BAD, LEVEL, CURSOR, DIM, CURVES = range(9)
-RAW, SMOOTH, COLORS = CURVES + 8, CURVES + 16, 8
-#: Added where the cursor stands.
-UNDER = 64
 
 #: Spans of changes that lie so near are sent as one: moving there costs as much.
 _NEAR = 6
 
-_KINDS: tuple[MarkKind, ...] = ("checkpoint", "best", "restart", "alert")
 _LEAST_SPAN = {"step": 8.0, "epoch": 0.01, "time": 10.0}
-
-
-@dataclass(frozen=True, slots=True)
-class _Signs:
-    cells: str
-    point: str
-    marks: str
-    bad: str
-    below: str
-    level: str
-    upright: str
-    cursor: str
-    #: Left edge, left edge with a tick, corner, line, line with a tick.
-    frame: str
-
-
-_UNICODE = _Signs(BRAILLE, "•", "◆★↻!", "×↑↓", "↓", "┄", "┊", "│", "│┤└─┬")
-_PLAIN = _Signs(ASCII, "o", "c*R!", "x^v", "v", "-", ":", "|", "||+-+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +72,7 @@ class Drawing:
     """
 
     def __init__(self, glyphs: Glyphs) -> None:
-        self._signs = _PLAIN if glyphs.plain else _UNICODE
+        self._signs = PLAIN if glyphs.plain else UNICODE
         self._ellipsis = glyphs.ellipsis
         self.width = self.height = 0
         self.x_range = (0.0, 1.0)
@@ -283,9 +276,9 @@ class Drawing:
         for mark in plot.marks:
             cell = self._cell(mark.x)
             if cell is not None:
-                best[cell] = max(best.get(cell, 0), _KINDS.index(mark.kind))
+                best[cell] = max(best.get(cell, 0), KINDS.index(mark.kind))
         found = {
-            cell: (signs.marks[kind], BAD if _KINDS[kind] == "alert" else MARK)
+            cell: (signs.marks[kind], BAD if KINDS[kind] == "alert" else MARK)
             for cell, kind in best.items()
         }
         for track, _, _ in tracks:
@@ -343,7 +336,7 @@ class Drawing:
             upright = number in uprights
             look = (
                 [(m[dot], m[dot + 1]) for m in masks],
-                [p[number] for p in points if number in p],
+                [p.get(number) for p in points],
                 number == cursor,
                 upright,
                 flags.get(number),

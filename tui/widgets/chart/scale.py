@@ -22,7 +22,7 @@ def nice_step(rough: float) -> float:
     exponent = floor(log10(rough))
     for factor in (1, 2, 5, 10):
         step = factor * 10.0**exponent if exponent > -300 else float(f"{factor}e{exponent}")
-        if step >= rough * (1 - 1e-9):
+        if isfinite(step) and step >= rough * (1 - 1e-9):
             return step
     return float(f"1e{min(308, exponent + 1)}")
 
@@ -124,7 +124,8 @@ def _log_limits(least: float, greatest: float) -> tuple[float, float]:
 
 def tick_step(low: float, high: float, ticks: int) -> float:
     """Give a nice step of about `ticks` ticks between two limits."""
-    return nice_step(max(high / max(1, ticks) - low / max(1, ticks), 1e-300))
+    rough = high / max(1, ticks) - low / max(1, ticks)
+    return nice_step(min(max(rough, 1e-300), _LARGEST))
 
 
 def adjust(
@@ -180,7 +181,7 @@ def window(low: float, high: float) -> tuple[float, float]:
         return 0.0, 1.0
     low, high = min(low, high), max(low, high)
     low, high = max(low, -1e300), min(high, 1e300)
-    least = max(abs(low), abs(high)) * _NOISE or _NOISE
+    least = max(max(abs(low), abs(high)) * _NOISE, 1e-9)
     if high - low < least:
         middle = low / 2 + high / 2
         low, high = middle - least, middle + least

@@ -14,7 +14,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.glyphs import UNICODE, Glyphs
-from tui.widgets.chart import drawing
+from tui.widgets.chart import signs
 from tui.widgets.chart.canvas import DOWN
 from tui.widgets.chart.drawing import Drawing
 from tui.widgets.chart.model import Curve, Plot
@@ -33,7 +33,7 @@ class Chart(Widget):
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         *(f"chart--{part}" for part in _PARTS if part),
-        *(f"chart--curve-{number}" for number in range(drawing.COLORS)),
+        *(f"chart--curve-{number}" for number in range(signs.COLORS)),
         "chart--curve-raw",
         "chart--curve-smooth",
     }
@@ -171,13 +171,13 @@ class Chart(Widget):
         return look
 
     def _make_look(self, number: int) -> Style:
-        if number >= drawing.UNDER:
+        if number >= signs.UNDER:
             cursor = self.get_component_rich_style("chart--cursor", partial=True)
-            return self._look(number - drawing.UNDER) + Style(bgcolor=cursor.bgcolor)
-        if number < drawing.CURVES:
+            return self._look(number - signs.UNDER) + Style(bgcolor=cursor.bgcolor)
+        if number < signs.CURVES:
             part = _PARTS[number]
             return self.get_component_rich_style(f"chart--{part}") if part else self.rich_style
-        kind, color = divmod(number - drawing.CURVES, drawing.COLORS)
+        kind, color = divmod(number - signs.CURVES, signs.COLORS)
         look = self.get_component_rich_style(f"chart--curve-{color}")
         if kind:
             name = "chart--curve-raw" if kind == 1 else "chart--curve-smooth"
