@@ -12,6 +12,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
+from textual.geometry import Size
 from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
@@ -33,6 +34,7 @@ from tui.widgets.keybar import KeyBar, binding
 _DEBOUNCE = 0.15
 _WIDE, _TALL = 110, 36
 CHOICES, VALUES, OVERRIDES, RESULT, LAUNCH = range(5)
+_PARTS = ("choices", "values", "overrides")
 
 
 class LaunchPanes(DeckScreen):
@@ -53,21 +55,10 @@ class LaunchPanes(DeckScreen):
     DEFAULT_CSS = """
     LaunchPanes .body { height: 1fr; }
     LaunchPanes .left { width: 1fr; height: 1fr; }
-    LaunchPanes .right { width: 1fr; height: 1fr; display: none; }
-    LaunchPanes .part { height: 1fr; display: none; }
+    LaunchPanes .right { width: 1.4fr; height: 1fr; }
+    LaunchPanes .part { height: 1fr; }
     LaunchPanes #choices > .help { height: auto; max-height: 4; padding: 0 1; background: $surface; color: $text-muted; }
-    LaunchPanes .heading { height: 1; color: $text-muted; text-style: bold; display: none; }
-    LaunchPanes.front-0 #choices, LaunchPanes.front-1 #values, LaunchPanes.front-2 #overrides { display: block; }
-    LaunchPanes.front-3 .right { display: block; }
-    LaunchPanes.front-3 .left { display: none; }
-    LaunchPanes.wide .left { display: block; padding-right: 1; }
-    LaunchPanes.wide .right { display: block; width: 1.4fr; }
-    LaunchPanes.tall .part { display: block; }
-    LaunchPanes.tall .heading { display: block; }
-    LaunchPanes.tall #choices { height: 13; }
-    LaunchPanes.tall #choices > .help { display: none; }
-    LaunchPanes.tall #overrides { height: 8; }
-    LaunchPanes.tall.front-2 #overrides { height: 14; }
+    LaunchPanes .heading { height: 1; color: $text-muted; text-style: bold; }
     """
 
     def __init__(self, words: Sequence[str] = ()) -> None:
@@ -115,15 +106,14 @@ class LaunchPanes(DeckScreen):
     def on_mount(self) -> None:
         """Begin with the choices, and compose at once."""
         super().on_mount()
-        self._show_front()
         self.query_one(ChoiceRows).focus()
+        self._show_front()
         self.tell_state()
         self.compose_soon(at_once=True)
 
     def on_resize(self, event: events.Resize) -> None:
         """Show side by side what there is room for."""
-        self.set_class(event.size.width >= _WIDE, "wide")
-        self.set_class(event.size.height >= _TALL, "tall")
+        self._arrange(event.size)
 
     def on_screen_resume(self) -> None:
         """Profiles may have changed while another screen was in front."""
@@ -161,13 +151,28 @@ class LaunchPanes(DeckScreen):
     def _show_front(self) -> None:
         if self._front < RESULT:
             self._left_front = self._front
-        # Side by side, the left keeps its part while the result or the button has the focus.
-        shown = {f"front-{self._left_front}"}
-        if self._front == RESULT:
-            shown.add("front-3")
-        for part in range(LAUNCH):
-            self.set_class(f"front-{part}" in shown, f"front-{part}")
+        self._arrange(self.app.size)
         self._tell_parts()
+
+    def _arrange(self, size: Size) -> None:
+        """Show the part in front, and beside and below it what there is room for.
+
+        Set on the widgets themselves: a class on the screen would style every widget anew.
+        """
+        wide, tall = size.width >= _WIDE, size.height >= _TALL
+        # Side by side, the left keeps its part while the result or the button has the focus.
+        at_result = self._front == RESULT
+        left, right = self.query_one(".left"), self.query_one(".right")
+        left.display, right.display = wide or not at_result, wide or at_result
+        left.styles.padding = (0, 1, 0, 0) if wide else 0
+        typing = 14 if self._left_front == OVERRIDES else 8
+        for part, height in ((CHOICES, 13), (VALUES, None), (OVERRIDES, typing)):
+            widget = self.query_one(f"#{_PARTS[part]}")
+            widget.display = tall or part == self._left_front
+            widget.styles.height = height if tall and height else "1fr"
+        for heading in self.query(".heading"):
+            heading.display = tall
+        self.query_one("#choices > .help").display = not tall
 
     @on(PaneBar.Wanted)
     def _wanted(self, event: PaneBar.Wanted) -> None:
