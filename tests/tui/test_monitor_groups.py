@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from tui.screens.monitor.groups import CURVES, group, split_name
@@ -103,5 +105,5 @@ def test_three_hundred_metrics_keep_together_by_prefix() -> None:
     groups = group([f"grp{n % 20}/metric_{n}" for n in range(300)])
     assert len(groups) == 300
     sections = [found.section for found in groups[1:]]
-    changes = sum(a != b for a, b in zip(sections, sections[1:], strict=False))
+    changes = sum(a != b for a, b in pairwise(sections))
     assert changes == 19

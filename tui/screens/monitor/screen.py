@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
 from textual.app import ComposeResult
@@ -15,6 +15,7 @@ from trainer.runs.status import State
 from tui.screens.monitor import layout as layouts
 from tui.screens.monitor.control import RunControl
 from tui.screens.monitor.facts import ended_with, facts, run_id
+from tui.screens.monitor.factsline import FactsLine
 from tui.screens.monitor.groups import Group, group
 from tui.screens.monitor.header import Header
 from tui.screens.monitor.keys import CHART_ACTIONS, KEYS
@@ -22,10 +23,12 @@ from tui.screens.monitor.layout import Layout
 from tui.screens.monitor.panels import Panels
 from tui.screens.monitor.places import Places
 from tui.screens.monitor.sight import Sight
-from tui.screens.monitor.tail import FactsLine, LogTail, tail_height
 from tui.screens.monitor.view import View
 from tui.sources.follow import Follower, Picture, Source
 from tui.widgets.keybar import KeyBar
+
+if TYPE_CHECKING:
+    from tui.screens.monitor.tail import LogTail
 
 
 class MonitorScreen(RunControl):
@@ -58,6 +61,8 @@ class MonitorScreen(RunControl):
         self._groups: tuple[Group, ...] = ()
         self._sight = Sight()
         self._follower: Follower | None = None
+        self._tail: LogTail | None = None
+        self._tail_room = 2
 
     @property
     def follower(self) -> Follower:
@@ -73,7 +78,6 @@ class MonitorScreen(RunControl):
         with Vertical(id="charts"):
             yield Panels()
             yield FactsLine()
-            yield LogTail()
         yield Places(self._source)
         yield KeyBar()
 
@@ -105,7 +109,7 @@ class MonitorScreen(RunControl):
         """Share the lines out: charts first, then the facts, then the log."""
         height = event.size.height
         self.query_one(FactsLine).display = height >= 12
-        self.query_one(LogTail).room = tail_height(height)
+        self._tail_room = 0 if height < 16 else 2 if height < 32 else min(8, height // 8)
         self.call_after_refresh(self._show_all)
 
     def _told(self) -> None:
@@ -188,9 +192,25 @@ class MonitorScreen(RunControl):
         panels.show(view)
         hidden = len(self._groups) - len(panels.arranged)
         self.query_one(FactsLine).show(view, panels.page, hidden)
-        self.query_one(LogTail).show(self._shown, self.context.glyphs)
+        self._show_tail()
         in_sight = panels.in_sight
         self._waits |= sight.ask(self.follower, self._shown, in_sight, panels.columns)
+
+    def _show_tail(self) -> None:
+        """Show the last lines of the log; they come after the first charts, which matter more."""
+        if self._tail is None:
+            if self._shown.counts:
+                self.call_after_refresh(self._add_tail)
+            return
+        self._tail.show(self._shown, self._tail_room, self.size.width, self.context.glyphs)
+
+    def _add_tail(self) -> None:
+        from tui.screens.monitor.tail import LogTail
+
+        if self._tail is None:
+            self._tail = LogTail()
+            self.query_one("#charts").mount(self._tail)
+            self._show_tail()
 
     def _look_for_checkpoint(self, picture: Picture) -> None:
         """Once a run has ended, look in a thread whether there is something to resume from."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import ceil, floor
 
+from trainer.events.envelope import Envelope
 from tui.screens.monitor.axis import Axis, Window, axis_of
 from tui.screens.monitor.groups import Group
 from tui.sources.follow import Follower, Picture
@@ -12,8 +13,8 @@ from tui.widgets.chart.model import XKind
 
 #: A closer look has at least so many bins.
 _BINS = 256
-#: The single points around the cursor are read so many bins back, at most.
-_BACK = 8
+#: The single points before the cursor are read at least so many steps back, if need be.
+_BACK = 4096
 
 
 class Sight:
@@ -168,17 +169,24 @@ class Sight:
         if self.cursor is None or grid == 1 or not names or picture.loading:
             return False
         begin = self.cursor - (self.cursor - self.axis.start) % grid
-        first = picture.envelopes.get(names[0])
-        if first is not None:
-            place = (begin - first.start) // first.width
-            for _ in range(_BACK):
-                if not 0 < place < len(first) or first.count[place]:
-                    break
-                place -= 1
-                begin -= grid
+        farthest = self.cursor - max(_BACK, 8 * grid)
+        first = begin
+        for name in names:
+            found = picture.envelopes.get(name)
+            last = _last_value(found, first - 1) if found is not None else None
+            if last is not None and last >= farthest:
+                begin = min(begin, last)
         wanted = (names, max(begin, self.axis.start), self.cursor + 1)
         if wanted == self._points:
             return False
         self._points = wanted
         follower.points(*wanted)
         return True
+
+
+def _last_value(envelope: Envelope, step: int) -> int | None:
+    """Give where the last bin with a value begins, at a step or before it."""
+    place = min((step - envelope.start) // envelope.width, len(envelope) - 1)
+    while place >= 0 and not envelope.count[place]:
+        place -= 1
+    return envelope.start + place * envelope.width if place >= 0 else None

@@ -5,9 +5,21 @@ from __future__ import annotations
 from trainer.display import count
 from tui.screens.monitor.groups import Group
 from tui.screens.monitor.lines import Piece
-from tui.screens.monitor.values import best, brief, latest, reading, where, written
+from tui.screens.monitor.values import (
+    best,
+    brief,
+    data_wait,
+    ending,
+    latest,
+    reading,
+    where,
+    written,
+)
 from tui.screens.monitor.view import View
 from tui.text import cell_len, fit
+
+#: How early it yields where there is no room, and its pieces.
+_Part = tuple[int, list[Piece]]
 
 
 def title_of(panel: Group, view: View, width: int, *, focused: bool, first: bool) -> list[Piece]:
@@ -34,12 +46,16 @@ def title_of(panel: Group, view: View, width: int, *, focused: bool, first: bool
         right += [("  ", ""), flag]
     parts = _at_cursor(panel, view, focused) if view.cursor is not None else _newest(panel, view)
     left = width - cell_len(sign + name) - 1
-    for pieces in parts:
+    fitting: set[int] = set()
+    # Where the cursor stands yields to the values there; otherwise what comes first stays.
+    for number, (_, pieces) in sorted(enumerate(parts), key=lambda part: part[1][0]):
         need = 2 + sum(cell_len(text) for text, _ in pieces)
-        if need > left:
-            continue
-        left -= need
-        line += [("  ", ""), *pieces]
+        if need <= left:
+            left -= need
+            fitting.add(number)
+    for number, (_, pieces) in enumerate(parts):
+        if number in fitting:
+            line += [("  ", ""), *pieces]
     tail = sum(cell_len(text) for text, _ in right)
     if tail <= left:
         line += [(" " * (left - tail), ""), *right]
@@ -66,7 +82,7 @@ def _flags(panel: Group, view: View, *, first: bool) -> list[Piece]:
     return flags
 
 
-def _newest(panel: Group, view: View) -> list[list[Piece]]:
+def _newest(panel: Group, view: View) -> list[_Part]:
     picture = view.picture
     parts: list[list[Piece]] = []
     for color, series in enumerate(panel.series):
@@ -88,18 +104,20 @@ def _newest(panel: Group, view: View) -> list[list[Piece]]:
         parts.insert(
             2, [("best ", "dim"), (written(value, unit), ""), (f" @ {about}{count(step)}", "dim")]
         )
-    return parts
+    return [(0, pieces) for pieces in parts]
 
 
-def _at_cursor(panel: Group, view: View, focused: bool) -> list[list[Piece]]:
+def _at_cursor(panel: Group, view: View, focused: bool) -> list[_Part]:
     picture, glyphs = view.picture, view.glyphs
-    parts: list[list[Piece]] = []
+    parts: list[_Part] = []
     if focused:
-        parts.append([(where(view), "title")])
+        parts += [
+            (rank, [(text, "title")]) for rank, text in zip((0, 2, 3), where(view), strict=False)
+        ]
     for color, series in enumerate(panel.series):
         found = reading(view, series.metric)
         if found is None:
-            parts.append(_labelled(series.label, glyphs.dash, color))
+            parts.append((1, _labelled(series.label, glyphs.dash, color)))
             continue
         unit = picture.units.get(series.metric, "")
         text = written(found.low, unit, series.metric)
@@ -110,7 +128,7 @@ def _at_cursor(panel: Group, view: View, focused: bool) -> list[list[Piece]]:
         piece = _labelled(series.label, text, color)
         if found.exact and found.step != view.cursor:
             piece.append((f" @ {count(found.step)}", "dim"))
-        parts.append(piece)
+        parts.append((1, piece))
     return parts
 
 
@@ -128,28 +146,15 @@ def _more(panel: Group, view: View) -> list[str]:
     """Give the facts that belong to a panel and have none of their own on it."""
     picture = view.picture
     if panel.kind == "norm":
-        clip = _ending(view, "grad_clip_pct", "clip_pct")
+        clip = ending(picture, "grad_clip_pct", "clip_pct")
         return [f"clip {written(clip, '%')}"] if clip is not None else []
     if panel.kind == "speed":
-        step, wait = _ending(view, "batch_time_sec", "step_time_sec"), None
-        facts = []
-        if step is not None:
-            facts.append(f"step {written(step, 's')}")
-            wait = _ending(view, "data_wait_sec")
-        if wait is not None and step:
-            facts.append(f"wait {100 * min(1.0, max(0.0, wait / step)):.0f} %")
-        return facts
+        step, wait = ending(picture, "batch_time_sec", "step_time_sec"), data_wait(view)
+        facts = [f"step {written(step, 's')}"] if step is not None else []
+        return [*facts, f"wait {wait}"] if wait else facts
     if panel.kind == "loss":
         return []
     return [unit] if (unit := picture.units.get(panel.series[0].metric, "")) == "nats" else []
-
-
-def _ending(view: View, *ends: str) -> float | None:
-    for end in ends:
-        for metric in view.picture.names:
-            if metric == end or metric.endswith(("/" + end, "_" + end)):
-                return latest(view.picture, metric)
-    return None
 
 
 def _speed_unit(metric: str) -> str:

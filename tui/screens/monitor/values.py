@@ -63,6 +63,24 @@ def latest(picture: Picture, metric: str) -> float | None:
     return found[1] if found is not None else None
 
 
+def ending(picture: Picture, *ends: str) -> float | None:
+    """Give the newest value of the first metric whose name ends so, whatever its prefix."""
+    for end in ends:
+        for metric in picture.names:
+            if metric == end or metric.endswith(("/" + end, "_" + end)):
+                return latest(picture, metric)
+    return None
+
+
+def data_wait(view: View) -> str:
+    """Say which share of a step waits for data; empty if unknown."""
+    step = ending(view.picture, "batch_time_sec", "step_time_sec")
+    wait = ending(view.picture, "data_wait_sec")
+    if wait is None or not step or not wait >= 0:
+        return ""
+    return f"{100 * min(1.0, wait / step):.0f} %"
+
+
 def best(panel: Group, picture: Picture) -> tuple[str, float, int, bool] | None:
     """Give the best value on a panel, of validation if there is any.
 
@@ -105,13 +123,15 @@ def reading(view: View, metric: str) -> Reading | None:
     envelope = view.envelope(metric)
     if cursor is None or envelope is None:
         return None
-    found = _at(envelope, cursor)
+    whole = view.picture.envelopes.get(metric, envelope)
     points = view.picture.points
-    if points is not None and points.start <= cursor < points.stop:
-        before = [point for point in points.values.get(metric, ()) if point.step <= cursor]
+    if points is not None and points.start <= cursor < points.stop and metric in points.values:
+        before = [point for point in points.values[metric] if point.step <= cursor]
         if before:
             return Reading(before[-1].value, before[-1].value, before[-1].step, True)
-    return found
+        # There is none in the steps that were read again: what counts lies before them.
+        return _at(whole, points.start - 1)
+    return _at(envelope, cursor) or _at(whole, cursor)
 
 
 def _at(envelope: Envelope, step: int) -> Reading | None:
@@ -135,11 +155,11 @@ def _at(envelope: Envelope, step: int) -> Reading | None:
     return None
 
 
-def where(view: View) -> str:
+def where(view: View) -> list[str]:
     """Say where the cursor stands: step, epoch, time since the start."""
     cursor, picture = view.cursor, view.picture
     if cursor is None:
-        return ""
+        return []
     epoch = ts = None
     points = picture.points
     if points is not None and points.start <= cursor < points.stop:
@@ -164,4 +184,4 @@ def where(view: View) -> str:
         parts.append(f"epoch {number(epoch + 1 if epoch == int(epoch) else epoch)}")
     if ts is not None and zero is not None:
         parts.append(duration(ts - zero))
-    return f" {view.glyphs.separator} ".join(parts)
+    return parts
