@@ -13,11 +13,15 @@ from torch.utils.data import DataLoader
 
 from trainer.engine import TraindeckCallback
 from trainer.engine.callbacks import flavour
+from trainer.engine.callbacks.control import ControlReader
 from trainer.engine.callbacks.forward import Forwarder
 from trainer.engine.callbacks.memory import MemorySampler, rss_bytes
 from trainer.engine.callbacks.norm import total_norm
 from trainer.engine.callbacks.readback import Readback
 from trainer.engine.callbacks.recorder import StepRecorder, batch_counts
+from trainer.engine.requests import Requests
+from trainer.runs import control
+from trainer.runs.layout import RunFolder
 
 
 def test_numbers_come_back_in_order_whatever_their_kind():
@@ -208,3 +212,16 @@ def test_no_step_reads_a_number(tmp_path, monkeypatch):
     assert per_step == [[]] * 10
     # The counters do count: the epoch's end has read all steps back at once.
     assert "tolist" in calls
+
+
+def test_a_stop_that_was_asked_for_shows_in_the_status(tmp_path):
+    run = RunFolder(tmp_path)
+    requests, log, status = Requests(), [], []
+    reader = ControlReader(run, requests, log.append, status.append)
+    control.request(run, "checkpoint")
+    control.request(run, "stop", after="epoch")
+    reader.poll()
+    assert status == ["after this epoch: asked for by traindeck"]
+    assert len(log) == 2
+    assert requests.stop_asked is not None
+    assert control.pending(run) == []

@@ -21,7 +21,7 @@ from trainer.runs.layout import RunFolder, write_json_atomic
 from trainer.runs.status import State, read_status
 from tui.app import Deck, Severity
 from tui.screens.monitor.control import FolderDialog, RunControl
-from tui.screens.monitor.deeds import look, loses, waiting
+from tui.screens.monitor.deeds import look, loses, no_stop, waiting
 from tui.widgets.dialogs import Confirm, TypeToConfirm
 from tui.widgets.keybar import binding
 
@@ -191,6 +191,16 @@ async def test_a_second_stop_says_that_one_is_under_way(runs_dir: Path) -> None:
         await until_true(pilot, lambda: "stopping already, after this epoch" in said(deck))
         await pilot.press("s")
         await until_true(pilot, lambda: isinstance(deck.screen, Confirm))
+
+
+def test_a_stop_after_the_epoch_may_still_be_hurried(runs_dir: Path) -> None:
+    later = look(make_run(runs_dir, "a", state="stopping", reason="after this epoch: asked"))
+    soon = look(make_run(runs_dir, "b", state="stopping", reason="timeout"))
+    assert [no_stop(later, after) for after in ("epoch", "step")] == [
+        "a is stopping already, after this epoch; K ends it without waiting",
+        "",
+    ]
+    assert "after this step" in no_stop(soon, "step")
 
 
 async def test_several_at_once(runs_dir: Path) -> None:

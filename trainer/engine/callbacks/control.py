@@ -33,11 +33,20 @@ class ControlReader:
         run: The run folder.
         requests: Where requests go.
         told: Called with one line for each request taken, for the log.
+        stopping: Called with one line when a stop was asked for, for the status: until the end of
+            an epoch may be far.
     """
 
-    def __init__(self, run: RunFolder, requests: Requests, told: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        run: RunFolder,
+        requests: Requests,
+        told: Callable[[str], None],
+        stopping: Callable[[str], None] | None = None,
+    ) -> None:
         self._requests = requests
         self._told = told
+        self._stopping = stopping
         self._inbox = control.Inbox(run)
 
     def poll(self) -> None:
@@ -53,6 +62,8 @@ class ControlReader:
             reason = request.reason or "asked for by traindeck"
             if request.kind == "stop":
                 self._told(f"stop after {request.after}: {reason}")
+                if self._stopping is not None:
+                    self._stopping(f"after this {request.after}: {reason}")
                 self._requests.stop(request.after, reason)
             elif request.kind == "checkpoint":
                 self._told(f"checkpoint: {reason}")

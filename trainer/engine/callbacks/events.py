@@ -268,6 +268,7 @@ class TraindeckCallback(pl.Callback):
             RunFolder(session.folder),
             session.requests,
             lambda line: session.events.log("info", line),
+            session.beat.stopping if session.beat is not None else None,
         )
         self._epoch = trainer.current_epoch
         self._split = trainer.accumulate_grad_batches if pl_module.automatic_optimization else 1

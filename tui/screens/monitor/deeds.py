@@ -64,11 +64,15 @@ def look(run: RunFolder) -> Seen:
     run_id = known if isinstance(known, str) and known else run.path.name
     asked = [request for request in control.pending(run) if request.kind in ("stop", "kill")]
     after = ["now" if request.kind == "kill" else request.after for request in asked]
+    status = read_status(run)
+    if status.state == State.STOPPING:
+        # The engine takes a request away when it has read it, and says so in its status.
+        after.append("epoch" if status.reason.startswith("after this epoch") else "step")
     return Seen(
         run,
         clean(run_id),
         clean(name)[:60] if isinstance(name, str) and name else clean(run_id),
-        read_status(run),
+        status,
         max(after, key=URGENCY.index, default=""),
     )
 
@@ -100,8 +104,6 @@ def no_stop(seen: Seen, after: str) -> str:
     if seen.stop and URGENCY.index(seen.stop) >= urgency:
         when = "now" if seen.stop == "now" else f"after this {seen.stop}"
         return f"{seen.name} is stopping already, {when}; K ends it without waiting"
-    if seen.status.state == State.STOPPING and not seen.stop:
-        return f"{seen.name} is stopping already; K ends it without waiting"
     return ""
 
 
