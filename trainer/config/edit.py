@@ -85,9 +85,10 @@ class ProfileText:
     def package(self) -> Path:
         """The section that its keys go to; empty for a file that may set any key."""
         header = self._parsed.package if isinstance(self._parsed, Profile) else None
-        if header is None or header == "_group_":
+        if header is None:
             header = self.group.replace("/", ".")
-        header = "" if header == "_global_" else header.removeprefix("_global_.")
+        at = header.rfind("_global_")
+        header = header if at < 0 else header[at + len("_global_.") :]
         return tuple(part for part in header.split(".") if part)
 
     @cached_property

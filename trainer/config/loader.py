@@ -197,10 +197,10 @@ class _Reader:
                 return yaml.compose(text, Loader=loader)
             except (yaml.YAMLError, ValueError) as error:
                 if loader is _Pure:
-                    raise ConfigError(self._syntax(error)) from None
+                    raise ConfigError(self._syntax(error, text)) from None
         raise AssertionError("unreachable")
 
-    def _syntax(self, error: Exception) -> Problem:
+    def _syntax(self, error: Exception, text: str) -> Problem:
         where, what = self.shown, str(error)
         if isinstance(error, yaml.MarkedYAMLError):
             mark = error.problem_mark or error.context_mark
@@ -208,6 +208,8 @@ class _Reader:
                 where = f"{self.shown}:{mark.line + 1}:{mark.column + 1}"
             what = error.problem or error.context or what
         elif isinstance(error, yaml.reader.ReaderError):
+            before = text[: error.position]
+            where = f"{where}:{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
             what = f"the character {error.character!r} is not allowed in YAML"
         return Problem(f"This is no valid YAML: {clean(what)}.", where)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rich.style import Style
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
@@ -123,7 +123,7 @@ class FieldRows(LineList):
             return [(fit(f" {row.key}", width), self.part("field--heading"))]
         dim, wrong = self.part("linelist--dim"), self.part("field--problem")
         longest = max(cell_len(each.name) for each in self.rows if not each.heading)
-        keys = min(longest, max(12, width * 45 // 100))
+        keys = min(longest, max(12, width * 3 // 5))
         value = clean(_shown(row.value))
         room = max(4, width - keys - 4)
         facts = row.problem or "  ".join(part for part in (_unit(row), row.note) if part)
@@ -148,7 +148,7 @@ class FieldForm(Vertical):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         binding("space", "switch", "switch", show=False, tip="Switch between true and false"),
-        Binding("escape", "stop_editing", "Leave the value as it was", show=False),
+        binding("escape", "stop_editing", "leave it", tip="Leave the value as it was"),
     ]
     DEFAULT_CSS = """
     FieldForm { height: 1fr; }
@@ -295,6 +295,7 @@ class FieldForm(Vertical):
     def _type(self, row: Row) -> None:
         self._editing = row
         self.add_class("editing")
+        self.refresh_bindings()
         field = self.query_one(Input)
         field.value = _shown(row.value) if row.value is not None or "null" in row.kinds else ""
         field.focus()
@@ -334,6 +335,7 @@ class FieldForm(Vertical):
         """Leave the value as it was."""
         self._editing = None
         self.remove_class("editing")
+        self.refresh_bindings()
         self._rows.focus()
         self._tell()
 

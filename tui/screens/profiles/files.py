@@ -16,6 +16,7 @@ from trainer.errors import ConfigError
 from tui.screens.base import DeckScreen
 from tui.screens.profiles.conflict import ConflictDialog
 from tui.screens.profiles.editing import Editing, Look, look
+from tui.sources.profiles import Catalogue
 from tui.widgets.dialogs import Ask, Confirm
 
 T = TypeVar("T")
@@ -26,6 +27,14 @@ class ProfileFiles(DeckScreen):
 
     def __init__(self) -> None:
         super().__init__()
+        #: All profiles on disk.
+        self.catalogue = Catalogue()
+        #: The profiles that were opened here, by `group/name`.
+        self.editings: dict[str, Editing] = {}
+        #: The one in hand.
+        self.current: Editing | None = None
+        #: What the text in hand composes to; None until that is known.
+        self.seen: Look | None = None
         #: What was deleted: the hidden file, where it was, its name.
         self.deleted: list[tuple[Path, Path, str]] = []
 
@@ -33,7 +42,12 @@ class ProfileFiles(DeckScreen):
 
     def in_hand(self) -> Editing | None:
         """Give the profile in hand; None, with a word about it, if there is none."""
-        raise NotImplementedError
+        if self.current is None:
+            self.deck.say("Choose a profile first.")
+        elif self.current.unread:
+            self.deck.say(self.current.unread, "error")
+            return None
+        return self.current
 
     def changed(self, editing: Editing) -> None:
         """Show a text that was changed from here."""

@@ -38,7 +38,7 @@ _WANTED = (
 def rows_of(profile: ProfileText, seen: Look | None, catalogue: Catalogue) -> list[Row]:
     """Give the rows of a profile's form."""
     if profile.problems:
-        return []
+        return [Row("The YAML cannot be read, so there is no form; p goes there.", heading=True)]
     composed = seen.composed if seen is not None else None
     config = composed.config if composed is not None else None
     wrong = {p.key: p.what for p in seen.problems if p.key} if seen is not None else {}
@@ -59,6 +59,7 @@ def rows_of(profile: ProfileText, seen: Look | None, catalogue: Catalogue) -> li
                 label=f"{group}: option",
             )
         )
+    own = f"{'.'.join(profile.package)}." if profile.package else ""
     for leaf in profile.leaves:
         known = about(leaf.key, config)
         notes = []
@@ -73,9 +74,18 @@ def rows_of(profile: ProfileText, seen: Look | None, catalogue: Catalogue) -> li
             notes.append(f"becomes {value} by {origin}")
         if known is None and leaf.key not in wrong:
             notes.append("a keyword of its own")
-        elif known is not None and not known.acted_on:
+        elif known is not None and not known.acted_on and not leaf.key.startswith("hardware."):
             notes.append("not acted on yet")
-        rows.append(Row(leaf.key, leaf.value, known, ", ".join(notes), wrong.get(leaf.key, "")))
+        rows.append(
+            Row(
+                leaf.key,
+                leaf.value,
+                known,
+                ", ".join(notes),
+                wrong.get(leaf.key, ""),
+                label=leaf.key.removeprefix(own),
+            )
+        )
     return rows
 
 

@@ -25,7 +25,7 @@ ProfilesScreen #about { height: 2; padding: 0 1; background: $surface; text-wrap
 ProfilesScreen #switch { height: 1; padding: 0 1; color: $text-muted; }
 ProfilesScreen #notice { height: auto; max-height: 3; padding: 0 1; display: none; color: $text-warning; }
 ProfilesScreen #problems { height: auto; max-height: 4; padding: 0 1; display: none; color: $text-error; }
-ProfilesScreen .shown { display: block; }
+ProfilesScreen #notice.shown, ProfilesScreen #problems.shown { display: block; }
 ProfilesScreen .head { height: 1; text-wrap: nowrap; text-overflow: ellipsis; padding: 0 1; color: $text-muted; background: $surface; text-style: bold; }
 ProfilesScreen #card { height: auto; max-height: 6; padding: 0 1; display: none; color: $foreground; background: $boost; }
 ProfilesScreen #card.shown { display: block; }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
@@ -13,13 +12,10 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from trainer.config import edit_files
-from trainer.config.edit import EditError, ProfileText
-from trainer.config.values import problem_with
 from trainer.display import plural
 from tui.screens.base import TitleBar
 from tui.screens.profiles import form as forms
 from tui.screens.profiles.changes import ChangeRows
-from tui.screens.profiles.compare import DiffWith
 from tui.screens.profiles.editing import (
     Editing,
     Look,
@@ -31,11 +27,12 @@ from tui.screens.profiles.editing import (
 )
 from tui.screens.profiles.panes import CSS, PANES, WIDE, Head, pane_of, panes, switch_line
 from tui.screens.profiles.tree import ProfileTree
+from tui.screens.profiles.watch import WatchFiles
 from tui.screens.profiles.yaml import YamlPane
-from tui.sources.profiles import Catalogue, Entry, fingerprint, scan
+from tui.sources.profiles import Catalogue, Entry, scan
 from tui.text import clean
-from tui.widgets.dialogs import Confirm, Pick
-from tui.widgets.field import FieldForm, Row
+from tui.widgets.dialogs import Confirm
+from tui.widgets.field import FieldForm
 from tui.widgets.keybar import KeyBar, binding
 from tui.widgets.linelist import LineList
 
@@ -44,11 +41,9 @@ if TYPE_CHECKING:
 
 #: A text is composed when typing has paused for this long, in seconds.
 _PAUSE = 0.15
-#: The files are looked at this often, in seconds.
-_WATCH_SECONDS = 2.0
 
 
-class ProfilesScreen(DiffWith):
+class ProfilesScreen(WatchFiles):
     """Browse, edit, compare and save profiles.
 
     Args:
@@ -86,14 +81,8 @@ class ProfilesScreen(DiffWith):
     def __init__(self, profile: str = "") -> None:
         super().__init__()
         self._first = profile
-        self._catalogue = Catalogue()
-        self._all: dict[str, Editing] = {}
-        self._current: Editing | None = None
-        self._seen: Look | None = None
         self._asked = 0
         self._soon: Timer | None = None
-        self._watched = 0.0
-        self._problem_at = -1
 
     # ── laying out ───────────────────────────────────────────────────────────────────────────
 
@@ -103,7 +92,7 @@ class ProfilesScreen(DiffWith):
         yield Static("", id="about", markup=False)
         yield Static("", id="switch", markup=False)
         yield Static("", id="notice", markup=False)
-        yield from panes(self.context.glyphs, self._check)
+        yield from panes(self.context.glyphs, self.check)
         yield Static("", id="problems", markup=False)
         yield KeyBar()
 
@@ -170,11 +159,11 @@ class ProfilesScreen(DiffWith):
     def _scanned(self, catalogue: Catalogue, select: str, forget: str) -> None:
         if not self.is_mounted:
             return
-        self._catalogue = catalogue
-        self._all.pop(forget, None)
-        for full, editing in list(self._all.items()):
+        self.catalogue = catalogue
+        self.editings.pop(forget, None)
+        for full, editing in list(self.editings.items()):
             if catalogue.find(full) is None and not editing.is_changed:
-                del self._all[full]
+                del self.editings[full]
         tree = self.query_one(ProfileTree)
         tree.show(catalogue)
         if select.endswith("/"):
@@ -199,7 +188,7 @@ class ProfilesScreen(DiffWith):
         """Show a profile; its file is read beside."""
         if entry is None:
             return
-        known = self._all.get(entry.full)
+        known = self.editings.get(entry.full)
         if known is not None:
             self._opened(known)
             return
@@ -214,29 +203,29 @@ class ProfilesScreen(DiffWith):
         entry = self.query_one(ProfileTree).entry
         if entry is not None and entry.full != editing.entry.full:
             return  # the cursor has moved on
-        editing = self._all.setdefault(editing.entry.full, editing)
-        if editing is self._current:
+        editing = self.editings.setdefault(editing.entry.full, editing)
+        if editing is self.current:
             return
-        self._current, self._seen, self._problem_at = editing, None, -1
+        self.current, self.seen, self.problem_at = editing, None, -1
         self.query_one(YamlPane).open(editing.profile.text)
-        self._draw()
+        self.draw()
         self._look()
 
     # ── composing ────────────────────────────────────────────────────────────────────────────
 
     def changed(self, editing: Editing) -> None:
         """Show a text that was changed."""
-        if editing is not self._current:
+        if editing is not self.current:
             return
         self.query_one(YamlPane).show(editing.profile.text)
-        self._draw()
+        self.draw()
         if self._soon is not None:
             self._soon.stop()
         self._soon = self.set_timer(_PAUSE, self._look)
 
     def _look(self) -> None:
         """Compose the text in hand in a thread; the latest one counts."""
-        editing = self._current
+        editing = self.current
         if editing is None or not self.is_mounted:
             return
         self._asked += 1
@@ -253,24 +242,21 @@ class ProfilesScreen(DiffWith):
         self._look()
 
     def _looked(self, asked: int, seen: Look) -> None:
-        if asked == self._asked and self._current is not None and self.is_mounted:
-            self._seen = seen
-            self._draw()
-
-    def _check(self, key: str, value: Any) -> str:
-        composed = self._seen.composed if self._seen is not None else None
-        return problem_with(key, value, composed.config if composed is not None else None)
+        if asked == self._asked and self.current is not None and self.is_mounted:
+            self.seen = seen
+            self.draw()
 
     # ── drawing ──────────────────────────────────────────────────────────────────────────────
 
-    def _draw(self) -> None:
-        editing, seen = self._current, self._seen
+    def draw(self) -> None:
+        """Draw everything that depends on the text in hand."""
+        editing, seen = self.current, self.seen
         if editing is None:
             return
         profile = editing.profile
         self._tell_about(editing)
         form = self.query_one(FieldForm)
-        form.show(forms.rows_of(profile, seen, self._catalogue))
+        form.show(forms.rows_of(profile, seen, self.catalogue))
         card = self.query_one("#card", Static)
         is_hardware = editing.entry.group == "hardware" and not profile.problems
         card.set_class(is_hardware, "shown")
@@ -286,10 +272,10 @@ class ProfilesScreen(DiffWith):
         wrong = {line_of(problem, profile) for problem in problems}
         self.query_one(YamlPane).mark({line for line in wrong if line is not None})
         self.query_one(ProfileTree).mark(
-            [full for full, each in self._all.items() if each.is_changed]
+            [full for full, each in self.editings.items() if each.is_changed]
         )
         self._draw_diff(editing, seen)
-        self._draw_heads(editing)
+        self.draw_heads(editing)
 
     def _draw_diff(self, editing: Editing, seen: Look | None) -> None:
         against = (seen.against if seen is not None else "") or "the defaults"
@@ -305,7 +291,8 @@ class ProfilesScreen(DiffWith):
         head = self.query_one("#changes-pane Head", Head)
         head.show(f"diff against {against}{count}")
 
-    def _draw_heads(self, editing: Editing) -> None:
+    def draw_heads(self, editing: Editing) -> None:
+        """Draw the panes' titles."""
         typing = not self.query_one(YamlPane).read_only
         yaml = "editing the YAML: esc stops" if typing else "yaml  y edit"
         self.query_one("#yaml-pane Head", Head).show(yaml)
@@ -333,163 +320,12 @@ class ProfilesScreen(DiffWith):
             )
 
     def _tell_title(self) -> None:
-        groups = self._catalogue.groups
+        groups = self.catalogue.groups
         count = sum(len(entries) for _group, entries in groups)
         text = f"{plural(count, 'profile')} in {plural(len(groups), 'group')}"
         self.query_one(TitleBar).show(text, now=self.context.clock.now())
 
-    # ── editing ──────────────────────────────────────────────────────────────────────────────
-
-    def in_hand(self) -> Editing | None:
-        """Give the profile in hand; None, with a word about it, if there is none."""
-        if self._current is None:
-            self.deck.say("Choose a profile first.")
-        elif self._current.unread:
-            self.deck.say(self._current.unread, "error")
-            return None
-        return self._current
-
-    def group_in_hand(self) -> str:
-        """Give the group that a new profile would belong to."""
-        return self.query_one(ProfileTree).group or "trainer"
-
-    @on(FieldForm.Edited)
-    def _edited(self, event: FieldForm.Edited) -> None:
-        self._set(event.key, event.value)
-
-    def _set(self, key: str, value: Any) -> None:
-        editing = self.in_hand()
-        if editing is None:
-            return
-        try:
-            if key.startswith(forms.CHOICE):
-                new = editing.profile.choose(int(key.split(".")[1]), value)
-            else:
-                new = editing.profile.set(key, value)
-        except EditError as error:
-            self.tell(error)
-            return
-        self._take(editing, new)
-        self.query_one(FieldForm).go_to(key)
-
-    def _take(self, editing: Editing, new: ProfileText) -> None:
-        if editing.put(new.text):
-            self.changed(editing)
-
-    def action_add(self) -> None:
-        """Choose a key that the profile does not set, and give it a value."""
-        editing = self.in_hand()
-        if editing is None:
-            return
-        if editing.profile.problems:
-            self.deck.say(str(editing.profile.problems[0]), "error")
-            return
-        rows = forms.addable(editing.profile, self._seen)
-
-        def picked(at: int | None) -> None:
-            if at is not None:
-                self._add(editing, rows[at])
-
-        choices = [(row.key, clean(row.note)) for row in rows]
-        self.app.push_screen(Pick("Set which key?", choices), picked)
-
-    def _add(self, editing: Editing, row: Row) -> None:
-        if editing.profile.reaches(row.key):
-            self.action_pane("form")
-            self.query_one(FieldForm).edit(row)
-            return
-        own = ".".join(editing.profile.package)
-
-        def answered(yes: bool | None) -> None:
-            if not yes:
-                return
-            try:
-                self._take(editing, editing.profile.widened())
-            except EditError as error:
-                self.tell(error)
-                return
-            self._add(editing, row)
-
-        lines = [
-            f"{editing.shown} sets keys of {own} only; {row.key} belongs to another section.",
-            f"With `# @package _global_` as its first line, and its own keys below `{own}:`,",
-            "it may set any key. Nothing else about it changes.",
-        ]
-        self.app.push_screen(
-            Confirm("Let this profile set keys of every section?", lines, "let it"), answered
-        )
-
-    def action_remove(self) -> None:
-        """Take the key under the cursor out of the profile; elsewhere, delete the profile."""
-        if self.pane == "profiles":
-            self.delete_profile()
-            return
-        editing, row = self.in_hand(), self.query_one(FieldForm).row
-        if self.pane != "form" or editing is None or row is None or row.heading:
-            return
-        if row.key.startswith(forms.CHOICE):
-            self.deck.say("Entries of the defaults list are taken out in the YAML (y).")
-            return
-        try:
-            self._take(editing, editing.profile.unset(row.key))
-        except EditError as error:
-            self.tell(error)
-
-    def action_undo(self) -> None:
-        """Take back the last change of this text, or the last deletion."""
-        editing = self._current
-        if self.deleted and (self.pane == "profiles" or editing is None or not editing.past):
-            self.run_worker(self.bring_back(), group="files")
-        elif editing is not None and editing.past:
-            editing.put(editing.past.pop(), remember=False)
-            self.changed(editing)
-        else:
-            self.deck.say("There is nothing to take back.")
-
-    def action_edit_yaml(self) -> None:
-        """Edit the YAML."""
-        editing = self.in_hand()
-        if editing is not None:
-            self.action_pane("yaml")
-            editing.past.append(editing.profile.text)
-            self.query_one(YamlPane).read_only = False
-            self._draw_heads(editing)
-
-    @on(YamlPane.Changed)
-    def _typed(self, event: YamlPane.Changed) -> None:
-        editing, area = self._current, self.query_one(YamlPane)
-        if editing is None or area.read_only or area.text == editing.profile.text:
-            return
-        if editing.put(area.text, remember=False):
-            self.changed(editing)
-
-    @on(YamlPane.Stopped)
-    def _stopped(self) -> None:
-        editing = self._current
-        if editing is not None:
-            if editing.past and editing.past[-1] == editing.profile.text:
-                editing.past.pop()
-            self._draw_heads(editing)
-
-    def action_next_problem(self) -> None:
-        """Go to the next problem: its line in the YAML, its row in the form."""
-        editing = self._current
-        if editing is None:
-            return
-        problems = self._seen.problems if self._seen is not None else editing.profile.problems
-        if not problems:
-            self.deck.say("There is no problem.")
-            return
-        self._problem_at = (self._problem_at + 1) % len(problems)
-        problem = problems[self._problem_at]
-        self.deck.say(str(problem), "error")
-        line = line_of(problem, editing.profile)
-        if line is not None:
-            self.query_one(YamlPane).move_cursor((line - 1, 0), center=True)
-        found = bool(problem.key) and self.query_one(FieldForm).go_to(problem.key)
-        self.action_pane("form" if found and self.pane == "form" else "yaml")
-
-    # ── the way out, and what others do meanwhile ────────────────────────────────────────────
+    # ── the way out ────────────────────────────────────────────
 
     def action_launch(self) -> None:
         """Launch with this profile; what is not saved is saved first, if the person wants it."""
@@ -546,7 +382,7 @@ class ProfilesScreen(DiffWith):
         self._unless_unsaved(self.deck.action_leave)
 
     def _unless_unsaved(self, leave: Any) -> None:
-        unsaved = [full for full, each in self._all.items() if each.is_changed]
+        unsaved = [full for full, each in self.editings.items() if each.is_changed]
         if not unsaved:
             leave()
             return
@@ -559,69 +395,7 @@ class ProfilesScreen(DiffWith):
         self.app.push_screen(Confirm(question, unsaved, "leave, and lose the changes"), answered)
 
     def tick(self) -> None:
-        """Look whether somebody else changed the files."""
-        now = self.context.clock.monotonic()
-        if now - self._watched < _WATCH_SECONDS or not self.is_mounted:
-            return
-        self._watched = now
-        self._tell_title()
-        editing = self._current
-
-        def work() -> None:
-            outdated = editing is not None and edit_files.is_changed(editing.opened)
-            is_new = fingerprint(self.context) != self._catalogue.stamp
-            if outdated or is_new:
-                self.app.call_from_thread(self._noticed, editing if outdated else None, is_new)
-
-        self.run_worker(partial(work), thread=True, group="watch", exclusive=True)
-
-    def _noticed(self, editing: Editing | None, is_new: bool) -> None:
-        if not self.is_mounted:
-            return
-        if editing is not None and not editing.is_changed and editing.opened.path.exists():
-            self._renew(editing)
-        elif editing is not None and not editing.outdated:
-            editing.outdated = True
-            self._draw()
-        if is_new:
-            self.reread()
-
-    def _renew(self, editing: Editing) -> None:
-        """Take the file as it is on disk."""
-        try:
-            editing.opened = edit_files.open_file(editing.opened.path)
-        except EditError as error:
-            self.tell(error)
-            return
-        editing.outdated = False
-        editing.put(editing.opened.text)
-        self.changed(editing)
-        self._draw()
-        self.deck.say(f"{editing.shown} was read again: it was changed on disk.")
-
-    def action_reload(self) -> None:
-        """Take the file as it is on disk; undo comes back to the text in hand."""
-        editing = self.in_hand()
-        if editing is not None:
-            self._renew(editing)
-
-    def action_merge(self) -> None:
-        """Put the file as it is on disk and the text in hand together."""
-        from trainer.config.edit_merge import merge
-
-        editing = self.in_hand()
-        if editing is None or not editing.outdated:
-            return
-        try:
-            theirs = edit_files.open_file(editing.opened.path)
-        except EditError as error:
-            self.tell(error)
-            return
-        merged = merge(editing.opened.text, editing.profile.text, theirs.text)
-        editing.opened, editing.outdated = theirs, False
-        editing.put(merged.text)
-        self.changed(editing)
-        if merged.conflicts:
-            self.deck.say("Both stand in the YAML; choose where the marks <<<<<<< are, then save.")
-        else:
-            self.deck.say("Both are put together; nothing is saved yet.")
+        """The time of day, and what others changed."""
+        if self.is_mounted:
+            self._tell_title()
+        super().tick()

@@ -67,9 +67,11 @@ class ProfileTree(LineList):
         """Show what matches; everything if the query is empty."""
         self._query = query.strip()
         self._lay()
-        if self._query:
-            best = next((i for i, row in enumerate(self._rows) if isinstance(row, Entry)), 0)
-            self.cursor = best
+        scores = self._scores()
+        if scores:
+            best = max(scores, key=lambda full: scores[full])
+            names = [row.full if isinstance(row, Entry) else "" for row in self._rows]
+            self.cursor = names.index(best)
 
     def go_to(self, full: str) -> bool:
         """Move the cursor to a profile and open its group; false if there is none."""
@@ -82,16 +84,30 @@ class ProfileTree(LineList):
         self.cursor = self._rows.index(entry)
         return True
 
+    def _scores(self) -> dict[str, float] | None:
+        """Give how well profiles match: by name, else by what their comment says."""
+        if not self._query:
+            return None
+        matcher = Matcher(self._query)
+        everything = [entry for _group, entries in self._catalogue.groups for entry in entries]
+        scores = {entry.full: matcher.match(entry.full) for entry in everything}
+        found = {full: score for full, score in scores.items() if score > 0}
+        words = self._query.lower().split()
+        return found or {
+            entry.full: 1.0
+            for entry in everything
+            if all(word in entry.doc.lower() for word in words)
+        }
+
     def _lay(self) -> None:
         here = self._rows[self.cursor] if 0 <= self.cursor < len(self._rows) else None
         key = here.full if isinstance(here, Entry) else here
         rows: list[str | Entry] = []
-        matcher = Matcher(self._query) if self._query else None
+        scores = self._scores()
         for group, entries in self._catalogue.groups:
-            if matcher is not None:
-                found = [e for e in entries if matcher.match(f"{e.full} {e.doc}") > 0]
-                named = [e for e in found if matcher.match(e.full) > 0]
-                rows += [group, *(named or found)] if found else []
+            if scores is not None:
+                found = [entry for entry in entries if entry.full in scores]
+                rows += [group, *found] if found else []
                 continue
             rows.append(group)
             if group in self._open:

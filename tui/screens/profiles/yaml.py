@@ -8,9 +8,11 @@ from typing import ClassVar
 from rich.style import Style
 from rich.text import Text
 from textual._text_area_theme import TextAreaTheme
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.widgets import TextArea
+
+from tui.widgets.keybar import binding
 
 _THEME = "profile"
 #: What each kind of token is drawn with.
@@ -42,7 +44,7 @@ class YamlPane(TextArea):
     """The text of a profile."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "stop_editing", "Stop editing the text", show=False),
+        binding("escape", "stop_editing", "stop editing", tip="Make the YAML read-only again"),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "yaml--key",
@@ -53,7 +55,7 @@ class YamlPane(TextArea):
         "yaml--problem",
     }
     DEFAULT_CSS = """
-    YamlPane { border: none; padding: 0 0 0 1; height: 1fr; background: $background; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1; }
+    YamlPane { border: none; padding: 0 0 0 1; height: 1fr; background: $background; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 0; }
     YamlPane:focus { border: none; }
     YamlPane > .yaml--key { color: $accent; }
     YamlPane > .yaml--comment { color: $text-muted; }
@@ -137,9 +139,15 @@ class YamlPane(TextArea):
             style = self.get_component_rich_style("yaml--problem", partial=True)
         return Text(plain, style=style, end="", no_wrap=True)
 
+    def begin_editing(self) -> None:
+        """Let the person type."""
+        self.read_only = False
+        self.refresh_bindings()
+
     def action_stop_editing(self) -> None:
         """Make it read-only again."""
         self.read_only = True
+        self.refresh_bindings()
         self.post_message(self.Stopped())
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
