@@ -141,16 +141,19 @@ async def test_news_draws_only_the_lines_they_are_about(
     async with app.run_test(size=(120, 30)) as pilot:
         await look(app, pilot)
         screen = screen_of(app)
-        drawn: list[int] = []
+        drawn: list[tuple[int, ...]] = []
         rows = screen._rows
-        monkeypatch.setattr(rows, "refresh_line", drawn.append)
+        monkeypatch.setattr(rows, "refresh", lambda *regions, **_: drawn.extend(regions))
         screen.source.step()
         screen.tick()
         assert drawn == []
         update(some["busy"], progress={"step": 3600, "metrics": {"train/loss": 0.41}})
         screen.source.step()
         screen.tick()
-        assert drawn == [0]
+        assert {region[1] for region in drawn} == {0}
+        # The bar's share, the step, the loss and the time left; no cell of the name or the state.
+        assert sum(region[2] for region in drawn) < 50
+        assert min(region[0] for region in drawn) > 30
         monkeypatch.undo()
         rows.refresh()
         await pilot.pause()

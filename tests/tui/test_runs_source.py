@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -16,7 +18,8 @@ from trainer.runs.aside import DELETED, purge_leftovers, put_back, set_aside
 from trainer.runs.index import RunIndex
 from trainer.runs.layout import RunFolder
 from tui.clock import SystemClock
-from tui.screens.runs.columns import COLUMNS, arrange, compact, lay_out, sparkline
+from tui.screens.runs.columns import COLUMNS, compact, lay_out, sparkline
+from tui.screens.runs.order import arrange
 from tui.sources.glance import glance
 from tui.sources.runs import RunsSource
 
@@ -197,3 +200,18 @@ def test_leftovers_of_a_crash_go_after_a_day(runs_dir: Path) -> None:
     assert not old.lies.exists()
     assert new.lies.exists()
     assert purge_leftovers(runs_dir / "none") == 0
+
+
+def test_the_list_loads_nothing_that_its_first_picture_does_not_need() -> None:
+    code = "import sys, tui.entry, tui.app, tui.screens.runs; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    heavy = {"pydantic", "ruamel", "hydra", "omegaconf", "yaml", "tree_sitter", "numpy", "torch"}
+    loaded = set(done.stdout.split())
+    assert not heavy & loaded
+    assert not {name for name in loaded if name.startswith("tui.widgets.chart")}
+
+
+def test_the_list_s_reader_needs_no_screen() -> None:
+    code = "import sys, tui.sources.runs; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {name for name in done.stdout.split() if name.startswith(("textual", "rich"))}

@@ -15,9 +15,9 @@ from tui.clock import Clock
 #: What live runs tell is read anew this often, in seconds.
 _LIVE_SECONDS = 1.0
 #: All folders are looked at this often at most; the more there are, the less often.
-_LEAST_SECONDS, _MOST_SECONDS = 3.0, 15.0
+_LEAST_SECONDS, _MOST_SECONDS = 3.0, 20.0
 #: A look at all folders takes at most this share of the time.
-_SHARE = 0.005
+_SHARE = 0.002
 #: A curve at a glance is read again when its file grew by this factor, or after this long.
 _GROWN, _CURVE_SECONDS = 1.05, 10.0
 #: For so long at most curves are read before the list is handed out, in seconds.

@@ -69,8 +69,12 @@ class RunActions(RunControl):
         over = [run for run in runs if not run.live]
         if not over:
             if runs:
-                what = f"{runs[0].name} is" if len(runs) == 1 else f"all {len(runs)} runs are"
-                self.deck.say(f"{what} not over yet; stop first with s", "warning")
+                text = (
+                    f"{runs[0].name} is not over yet; stop it first with s"
+                    if len(runs) == 1
+                    else f"none of these {len(runs)} runs is over; stop them first with s"
+                )
+                self.deck.say(text, "warning")
             return
         total, whole = await asyncio.to_thread(sizes, over)
         lines = [*_listed(over), f"{'' if whole else 'More than '}{size(total)} in all."]

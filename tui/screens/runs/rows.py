@@ -1,24 +1,18 @@
-"""The list of runs itself: rows drawn for the runs in sight, and the line of titles over them."""
+"""The list of runs itself: rows drawn for the runs in sight, and no others."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rich.segment import Segment
 from rich.style import Style
-from textual import events
-from textual.app import RenderResult
 from textual.binding import BindingType
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from trainer.runs.summary import RunSummary
 from tui.screens.runs.columns import (
-    ACTIVITY,
-    MARGIN,
     Column,
     Layout,
     age_text,
@@ -117,7 +111,9 @@ class RunRows(LineList):
         self.columns = Layout()
         self._curves: Mapping[str, tuple[float, ...]] = {}
         self._longest = 0
-        self._drawn: dict[int, tuple[Any, ...]] = {}
+        #: What each line in sight was drawn from, and its pieces.
+        self._drawn: dict[int, tuple[tuple[Any, ...], Pieces]] = {}
+        self._latest: Pieces = ()
         self._styles: dict[str, Style] = {}
 
     # ── what there is ────────────────────────────────────────────────────────────────────────
@@ -168,11 +164,34 @@ class RunRows(LineList):
         return tuple(run.path for run in self.runs[top : top + max(0, self.size.height)])
 
     def redraw(self) -> None:
-        """Draw the lines again that look different by now: news, ages, marks."""
+        """Draw again what looks different by now: news, ages, marks; and no cell besides."""
         top, now = self.scroll_offset.y, self._clock.now()
+        changed: list[Region] = []
         for y in range(self.size.height):
-            if self._drawn.get(y) != self._look(top + y, now):
-                self.refresh_line(top + y)
+            look = self._look(top + y, now)
+            before = self._drawn.get(y)
+            if before is None or before[0] != look:
+                changed += self._changes(y, before[1] if before else ())
+        if changed:
+            self.refresh(*changed)
+
+    def _changes(self, y: int, before: Pieces) -> list[Region]:
+        """Give the parts of a line that are drawn otherwise than before."""
+        index = y + self.scroll_offset.y
+        after = self._draw(index) if index < self._count else ()
+        whole = [Region(0, y, self.size.width, 1)]
+        if len(before) != len(after):
+            return whole
+        found: list[Region] = []
+        x = 0
+        for (old, old_style), (new, style) in zip(before, after, strict=True):
+            cells = cell_len(new)
+            if (old, old_style) != (new, style):
+                if cell_len(old) != cells:
+                    return whole
+                found.append(Region(x, y, cells, 1))
+            x += cells
+        return found
 
     def _look(self, index: int, now: float) -> tuple[Any, ...]:
         """Give all that a line is drawn from, but for the cursor, which draws by itself."""
@@ -214,12 +233,19 @@ class RunRows(LineList):
         return style
 
     def render_line(self, y: int) -> Strip:
-        """Draw a line, and remember what it was drawn from."""
-        self._drawn[y] = self._look(y + self.scroll_offset.y, self._clock.now())
-        return super().render_line(y)
+        """Draw a line, and remember what it was drawn from and how."""
+        look = self._look(y + self.scroll_offset.y, self._clock.now())
+        self._latest = ()
+        strip = super().render_line(y)
+        self._drawn[y] = (look, self._latest)
+        return strip
 
     def pieces(self, index: int, width: int) -> Pieces:
         """Draw a run."""
+        self._latest = drawn = self._draw(index)
+        return drawn
+
+    def _draw(self, index: int) -> Pieces:
         run, now = self.runs[index], self._clock.now()
         plain = Style.null()
         mark = self._glyphs.mark if run.path in self.chosen else " "
@@ -277,65 +303,3 @@ class RunRows(LineList):
             (empty * (room - done), self.part("runs--rest")),
             (f"{int(100 * fraction):4d}%", Style.null() if run.live else self.part(style)),
         ]
-
-
-class RunTitles(Widget):
-    """The titles of the columns, with a mark at the one that the list is sorted by."""
-
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"titles--sorted"}
-    DEFAULT_CSS = """
-    RunTitles { height: 1; color: $text-muted; background: $background; }
-    RunTitles > .titles--sorted { color: $accent; text-style: bold; }
-    """
-
-    class Pressed(Message):
-        """A title was clicked."""
-
-        def __init__(self, key: str) -> None:
-            self.key = key
-            super().__init__()
-
-    def __init__(self, glyphs: Glyphs) -> None:
-        super().__init__()
-        self._glyphs = glyphs
-        self._columns = Layout()
-        self._sorted = (ACTIVITY, False)
-
-    def show(self, columns: Layout, key: str, upwards: bool) -> None:
-        """Take other columns or another order.
-
-        Args:
-            columns: The columns.
-            key: The column that the list is sorted by.
-            upwards: Whether the least comes first.
-        """
-        if (columns, (key, upwards)) != (self._columns, self._sorted):
-            self._columns, self._sorted = columns, (key, upwards)
-            self.refresh()
-
-    def render(self) -> RenderResult:
-        """Nothing: the line is drawn by `render_line`."""
-        return ""
-
-    def render_line(self, y: int) -> Strip:
-        """Draw the titles."""
-        base = self.rich_style
-        sorted_style = self.get_component_rich_style("titles--sorted")
-        key, upwards = self._sorted
-        segments = [Segment(" " * MARGIN, base)]
-        for column, cells in self._columns.cells:
-            write = right if column.flush_right else left
-            text = column.title
-            if column.key == key:
-                mark = self._glyphs.up if upwards else self._glyphs.down
-                # A title that is as wide as its column gives a letter for the mark.
-                text = f"{text[: cells - cell_len(mark)]}{mark}"
-            style = sorted_style if column.key == key else base
-            segments += [Segment(write(text, cells), style), Segment(" ", base)]
-        return Strip(segments).adjust_cell_length(self.size.width, base)
-
-    def on_click(self, event: events.Click) -> None:
-        """Sort by the column there."""
-        column = self._columns.at(event.x)
-        if column is not None:
-            self.post_message(self.Pressed(column.key))

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
-from textual.app import ComposeResult, RenderResult
+from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.content import Content
 from textual.message import Message
-from textual.widget import Widget
 
-from trainer.display import count, plural
+from trainer.display import count
 from trainer.runs.layout import RunFolder
 from trainer.runs.summary import UNREADABLE, RunSummary
 from tui import memory
 from tui.screens.base import TitleBar
 from tui.screens.runs.actions import RunActions
-from tui.screens.runs.columns import ACTIVITY, BY_KEY, COLUMNS, arrange
+from tui.screens.runs.columns import BY_KEY, COLUMNS
 from tui.screens.runs.filter import Filter, parse
-from tui.screens.runs.rows import RunRows, RunTitles
+from tui.screens.runs.notice import LOOKING, Notice, counted, nothing
+from tui.screens.runs.order import ACTIVITY, arrange
+from tui.screens.runs.rows import RunRows
+from tui.screens.runs.titles import RunTitles
 from tui.screens.runs.trash import Trash
 from tui.sources.runs import RunsPicture, RunsSource
 from tui.text import clean
@@ -37,30 +37,6 @@ _SWEEP_SECONDS = 5.0
 #: The first list is waited for so long before an empty screen is drawn, in seconds.
 _FIRST_SECONDS = 0.4
 _MEMORY = "runs"
-_COUNTED = ("running", "starting", "stopping", "queued", "requeued")
-
-
-class Notice(Widget):
-    """What to know where there are no runs to show, or a folder that cannot be read."""
-
-    DEFAULT_CSS = """
-    Notice { height: auto; padding: 1 2; display: none; }
-    Notice.shown { display: block; }
-    Notice.problem { padding: 0 1; color: $text-error; }
-    """
-
-    _text = ""
-
-    def show(self, text: str) -> None:
-        """Show a text as it is; hide if it is empty."""
-        if text != self._text:
-            self._text = text
-            self.set_class(bool(text), "shown")
-            self.refresh(layout=True)
-
-    def render(self) -> RenderResult:
-        """Show the text."""
-        return Content(self._text)
 
 
 class RunsScreen(RunActions):
@@ -135,6 +111,7 @@ class RunsScreen(RunActions):
         self._order: tuple[str, bool] = (ACTIVITY, False)
         self._applied_at = 0.0
         self._facts = ""
+        self._named: tuple[tuple[RunSummary, ...], frozenset[str]] = ((), frozenset())
         self._bar: FilterBar | None = None
 
     def compose(self) -> ComposeResult:
@@ -214,8 +191,9 @@ class RunsScreen(RunActions):
         if picture.runs is before.runs and not again and not before.loading:
             self._rows.show(self._rows.runs, picture.curves)
             return
-        now = self.context.clock.now()
-        self._applied_at = self.context.clock.monotonic()
+        context = self.context
+        now = context.clock.now()
+        self._applied_at = context.clock.monotonic()
         key, reverse = self._order
         if key == ACTIVITY:
             # What fits a word best comes first, unless an order was asked for.
@@ -224,10 +202,10 @@ class RunsScreen(RunActions):
             runs = arrange(self._filter.apply(picture.runs, now), key, reverse, now)
         if self._chosen:
             self._choose(self._chosen & {run.path for run in picture.runs})
-        self._facts = self._count(picture)
+        self._facts = counted(picture, context.glyphs.separator)
         self._rows.show(runs, picture.curves, first=first)
         self._problems.show("\n".join(picture.problems))
-        self._notice.show("" if runs else self._nothing(picture))
+        self._notice.show("" if runs else nothing(picture, self._filter.text, self.source.folders))
         self._show_titles()
         self._show_title()
 
@@ -235,38 +213,8 @@ class RunsScreen(RunActions):
         self._take(self._shown, again=True, first=first)
         self.source.look_at(self._rows.in_sight())
 
-    def _count(self, picture: RunsPicture) -> str:
-        """Say how many runs there are."""
-        if picture.loading:
-            return "looking for runs"
-        states = Counter(run.state for run in picture.runs)
-        parts = [plural(len(picture.runs), "run")]
-        if len(picture.runs) > 999:
-            parts = [f"{count(len(picture.runs))} runs"]
-        parts += [f"{count(states[state])} {state}" for state in _COUNTED if states[state]]
-        if states[UNREADABLE]:
-            parts.append(f"{count(states[UNREADABLE])} unreadable")
-        return f" {self.context.glyphs.separator} ".join(parts)
-
-    def _nothing(self, picture: RunsPicture) -> str:
-        """Say what to do where there is no run to show."""
-        if picture.loading:
-            return ""
-        if picture.runs:
-            return f"No run fits  {clean(self._filter.text)}\n\nesc drops the filter."
-        folders = ", ".join(clean(_short(str(folder))) for folder in self.source.folders)
-        return (
-            f"No runs yet in {folders}\n\n"
-            "Launch one from here:\n"
-            "  n    choose a preset and launch it\n\n"
-            "Or from a shell:\n"
-            "  traindeck train quickstart\n\n"
-            "If your runs lie elsewhere:\n"
-            "  traindeck --runs-dir PATH"
-        )
-
     def _show_title(self) -> None:
-        facts = self._facts or "looking for runs"
+        facts = self._facts or LOOKING
         separator = self.context.glyphs.separator
         if self._filter:
             facts = f"{count(len(self._rows.runs))} of {facts}"
@@ -381,12 +329,20 @@ class RunsScreen(RunActions):
     def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
         """Narrow the list while the person types; what is not understood changes nothing."""
         event.stop()
-        names = {name for run in self._shown.runs for name in run.progress.metrics}
-        found = parse(event.text, names)
+        found = parse(event.text, self._metrics())
         if self._bar is not None:
             self._bar.tell(found.problem)
         if not found.problem:
             self._set_filter(found)
+
+    def _metrics(self) -> frozenset[str]:
+        """Give the names of all metrics; gathered once for each picture."""
+        runs, names = self._named
+        if runs is not self._shown.runs:
+            runs = self._shown.runs
+            names = frozenset(name for run in runs for name in run.progress.metrics)
+            self._named = (runs, names)
+        return names
 
     def on_filter_bar_moved(self, event: FilterBar.Moved) -> None:
         """Move the cursor from within the filter."""
@@ -454,14 +410,3 @@ def _remembered_order() -> tuple[str, bool]:
     key = found.get("sort")
     known = isinstance(key, str) and key in BY_KEY
     return (str(key) if known else ACTIVITY, found.get("reverse") is True)
-
-
-def _short(path: str) -> str:
-    """Write a path below the person's home or place the short way."""
-    import os
-
-    here = os.getcwd()  # noqa: PTH109 - compared as text
-    if path.startswith(here + "/"):
-        return "." + path[len(here) :]
-    home = os.path.expanduser("~")  # noqa: PTH111 - compared as text
-    return "~" + path[len(home) :] if path.startswith(home + "/") else path

@@ -44,8 +44,8 @@ class Trash:
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self._folders = tuple(folders)
-        #: When each can be undone no longer, and what lies aside.
-        self._batches: list[tuple[float, list[Aside]]] = []
+        #: When each can be undone no longer, and what lies aside, by its name.
+        self._batches: list[tuple[float, list[tuple[str, Aside]]]] = []
 
     def __bool__(self) -> bool:
         return bool(self._batches)
@@ -59,12 +59,12 @@ class Trash:
         """
         from trainer.runs.aside import set_aside
 
-        batch: list[Aside] = []
+        batch: list[tuple[str, Aside]] = []
         names: list[str] = []
         problems: list[str] = []
         for run in runs:
             try:
-                batch.append(set_aside(run.folder, self._folder_of(run)))
+                batch.append((run.name, set_aside(run.folder, self._folder_of(run))))
                 names.append(run.name)
             except RunError as error:
                 problems.append(str(error))
@@ -81,9 +81,10 @@ class Trash:
         _, batch = self._batches.pop()
         names: list[str] = []
         problems: list[str] = []
-        for aside in batch:
+        for name, aside in batch:
             try:
-                names.append(put_back(aside).path.name)
+                put_back(aside)
+                names.append(name)
             except RunError as error:
                 problems.append(str(error))
         return Outcome(tuple(names), tuple(problems))
@@ -96,7 +97,7 @@ class Trash:
         """
         from trainer.runs.aside import purge
 
-        over = [aside for end, batch in self._batches if end <= now for aside in batch]
+        over = [aside for end, batch in self._batches if end <= now for _, aside in batch]
         if not over:
             return
         self._batches = [pair for pair in self._batches if pair[0] > now]
