@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,9 +19,11 @@ from trainer.config.compose import compose
 from trainer.errors import RunError
 from trainer.runs.layout import RunFolder
 from tui.app import Deck
+from tui.context import Context
 from tui.glyphs import ASCII
 from tui.screens.launch import LaunchScreen
 from tui.screens.launch.choices import ChoiceRows
+from tui.screens.launch.composer import Outcome
 from tui.screens.launch.draft import Draft
 from tui.screens.launch.foot import CommandPanel, LaunchBar
 from tui.screens.launch.line import OverrideLine, OverrideRows
@@ -175,6 +178,49 @@ async def test_the_result_follows_the_line_as_one_types(runs_dir: Path) -> None:
         assert "unfinished" in screen.query_one(LaunchBar).text
         await write(pilot, "")
         assert "ready" in screen.query_one(LaunchBar).text
+
+
+async def test_the_latest_wins(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tui.screens.launch import panes
+
+    gate = threading.Event()
+    real = panes.work_out
+
+    def slow(draft: Draft, line: str, world: Context) -> Outcome:
+        if line == "seed=1":
+            gate.wait(5)
+        return real(draft, line, world)
+
+    async with launch(runs_dir) as (pilot, screen):
+        monkeypatch.setattr(panes, "work_out", slow)
+        await press(pilot, "3")
+        screen.query_one(OverrideLine).put("seed=1")
+        await pilot.pause()
+        assert not screen.is_current
+        screen.query_one(OverrideLine).put("seed=2")
+        for _ in range(200):
+            await pilot.pause(0.02)
+            if screen.is_current:
+                break
+        gate.set()
+        await settle(pilot)
+        assert screen.outcome.config["seed"] == 2
+
+
+async def test_typing_is_composed_once_it_pauses(runs_dir: Path) -> None:
+    async with launch(runs_dir, live=True) as (pilot, screen):
+        before = screen._asked
+        await press(pilot, "3")
+        line = screen.query_one(OverrideLine)
+        for text in ("seed=1", "seed=12", "seed=123"):
+            line.put(text)
+            await pilot.pause()
+        assert screen._asked == before + 3
+        for _ in range(200):
+            await pilot.pause(0.02)
+            if screen.is_current:
+                break
+        assert screen.outcome.config["seed"] == 123
 
 
 async def test_a_slip_does_not_replace_the_preset(runs_dir: Path) -> None:

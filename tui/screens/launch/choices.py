@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from rich.style import Style
 
+from tui.glyphs import Glyphs
 from tui.screens.launch.composer import Outcome
 from tui.screens.launch.draft import target
 from tui.text import clean, fit, left
@@ -42,9 +43,9 @@ class ChoiceRows(LineList):
     ChoiceRows > .choices--wrong { color: $text-error; }
     """
 
-    def __init__(self, dash: str, mark: str, *, id: str | None = None) -> None:
+    def __init__(self, glyphs: Glyphs, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._dash, self._mark = dash, mark
+        self._glyphs = glyphs
         self.rows: tuple[Choice, ...] = ()
 
     def show(self, outcome: Outcome) -> None:
@@ -61,22 +62,22 @@ class ChoiceRows(LineList):
 
     def pieces(self, index: int, width: int) -> Pieces:
         """Draw a group: name, option, what it is."""
-        row = self.rows[index]
+        row, cut = self.rows[index], self._glyphs.ellipsis
         groups = min(14, max(len(each.group) for each in self.rows))
         options = min(22, max(len(each.option) for each in self.rows) + 2)
-        option = row.option or self._dash
+        option = row.option or self._glyphs.dash
         rest = max(0, width - groups - options - 5)
         what_style = self.part("choices--wrong" if row.wrong else "linelist--dim")
         # An override is marked by a sign, and not by its colour alone.
-        mark = "!" if row.wrong else (self._mark if row.asked else " ")
+        mark = "!" if row.wrong else (self._glyphs.mark if row.asked else " ")
         return [
             (mark + " ", what_style if row.wrong else self.part("choices--asked")),
-            (left(row.group, groups) + "  ", Style.null()),
+            (left(row.group, groups, cut) + "  ", Style.null()),
             (
-                left(option, options),
+                left(option, options, cut),
                 self.part("choices--asked" if row.asked else "choices--option"),
             ),
-            (fit(row.what, rest), what_style),
+            (fit(row.what, rest, cut), what_style),
         ]
 
 

@@ -115,8 +115,9 @@ class LaunchBar(Widget, can_focus=True):
     class Pressed(Message):
         """The person wants to launch."""
 
-    def __init__(self) -> None:
+    def __init__(self, ellipsis: str = "…") -> None:
         super().__init__()
+        self._ellipsis = ellipsis
         self._facts = ("", "", False)
 
     def show(self, button: str, text: str, ready: bool) -> None:
@@ -142,7 +143,7 @@ class LaunchBar(Widget, can_focus=True):
             "launchbar--ready" if ready else "launchbar--blocked", partial=True
         )
         shown = f" [ {button} ]  " if button else ""
-        rest = fit(text, self.size.width - cell_len(shown))
+        rest = fit(text, self.size.width - cell_len(shown), self._ellipsis)
         dim = self.get_component_rich_style("launchbar--text", partial=True)
         segments = [Segment(shown, base + style), Segment(rest, base + dim)]
         return Strip(segments).adjust_cell_length(self.size.width, base)

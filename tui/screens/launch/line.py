@@ -60,6 +60,7 @@ class OverrideLine(Vertical):
 
     Args:
         suggest: Gives what may be meant by a text, best first.
+        ellipsis: Ends a text that was cut.
     """
 
     DEFAULT_CSS = """
@@ -89,10 +90,10 @@ class OverrideLine(Vertical):
             self.text = text
             super().__init__()
 
-    def __init__(self, suggest: Callable[[str], Sequence[Suggestion]]) -> None:
+    def __init__(self, suggest: Callable[[str], Sequence[Suggestion]], ellipsis: str = "…") -> None:
         super().__init__()
         self._suggest = suggest
-        self._rows = SuggestionRows()
+        self._rows = SuggestionRows(ellipsis)
         self._moved = False
         self._said = ("", False)
 
@@ -182,8 +183,9 @@ class SuggestionRows(LineList, can_focus=False):
 
     DEFAULT_CSS = f"SuggestionRows {{ max-height: {_MOST}; }}"
 
-    def __init__(self) -> None:
+    def __init__(self, ellipsis: str = "…") -> None:
         super().__init__()
+        self._ellipsis = ellipsis
         self.suggestions: Sequence[Suggestion] = ()
 
     def show(self, suggestions: Sequence[Suggestion]) -> None:
@@ -198,8 +200,11 @@ class SuggestionRows(LineList, can_focus=False):
         longest = max(cell_len(each.text) for each in self.suggestions)
         texts = min(longest, max(20, width * 60 // 100))
         return [
-            (" " + left(clean(suggestion.text), texts) + "  ", Style.null()),
-            (fit(clean(suggestion.what), width - texts - 3), self.part("linelist--dim")),
+            (" " + left(clean(suggestion.text), texts, self._ellipsis) + "  ", Style.null()),
+            (
+                fit(clean(suggestion.what), width - texts - 3, self._ellipsis),
+                self.part("linelist--dim"),
+            ),
         ]
 
 
@@ -220,8 +225,9 @@ class OverrideRows(LineList):
             self.index = index
             super().__init__()
 
-    def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id)
+    def __init__(self, ellipsis: str = "…") -> None:
+        super().__init__()
+        self._ellipsis = ellipsis
         self.rows: Sequence[tuple[str, str]] = ()
 
     def show(self, rows: Sequence[tuple[str, str]]) -> None:
@@ -237,12 +243,15 @@ class OverrideRows(LineList):
                 (fit(" no overrides: all as the profiles say", width), self.part("linelist--dim"))
             ]
         word, problem = self.rows[index]
-        word = fit(clean(word), width - 3)
+        word = fit(clean(word), width - 3, self._ellipsis)
         rest = width - cell_len(word) - 5
         return [
             ("! " if problem else "  ", self.part("overrides--wrong")),
             (word, Style.null()),
-            ("  " + fit(problem, rest) if rest > 8 else "", self.part("overrides--wrong")),
+            (
+                "  " + fit(problem, rest, self._ellipsis) if rest > 8 else "",
+                self.part("overrides--wrong"),
+            ),
         ]
 
     def action_choose(self) -> None:

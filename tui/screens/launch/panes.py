@@ -88,19 +88,19 @@ class LaunchPanes(DeckScreen):
             with Vertical(classes="left"):
                 with Vertical(id="choices", classes="part"):
                     yield Static(Content(" choices"), classes="heading", markup=False)
-                    yield ChoiceRows(glyphs.dash, glyphs.mark)
+                    yield ChoiceRows(glyphs)
                     yield Static("", classes="help", markup=False)
                 with Vertical(id="values", classes="part"):
                     yield Static(Content(" values"), classes="heading", markup=False)
                     yield FieldForm(self._problem_with, empty="nothing is composed yet")
                 with Vertical(id="overrides", classes="part"):
                     yield Static(Content(" overrides"), classes="heading", markup=False)
-                    yield OverrideLine(self._suggest)
-                    yield OverrideRows()
+                    yield OverrideLine(self._suggest, glyphs.ellipsis)
+                    yield OverrideRows(glyphs.ellipsis)
             with Vertical(classes="right"):
                 yield ResultRows(glyphs)
         yield CommandPanel()
-        yield LaunchBar()
+        yield LaunchBar(glyphs.ellipsis)
         yield KeyBar()
 
     def on_mount(self) -> None:

@@ -14,6 +14,7 @@ from trainer.events.text import clean
 from tui.glyphs import Glyphs
 from tui.screens.launch.composer import Outcome, told
 from tui.screens.launch.draft import target
+from tui.screens.launch.preview import broken
 from tui.text import cell_len, fit, left
 from tui.widgets.linelist import LineList, Pieces
 
@@ -115,7 +116,7 @@ def result_lines(outcome: Outcome, width: int, whole: bool, glyphs: Glyphs) -> I
     yield _heading("hardware")
     for facts in hardware_facts(outcome.config, glyphs.dash):
         yield from _wrapped(f" {glyphs.separator} ".join(facts), width, "plain")
-    yield from _config(outcome, width) if whole else _diff(outcome, width, glyphs)
+    yield from _config(outcome, width, glyphs) if whole else _diff(outcome, width, glyphs)
 
 
 def _heading(text: str, more: str = "") -> Line:
@@ -123,8 +124,10 @@ def _heading(text: str, more: str = "") -> Line:
 
 
 def _wrapped(text: str, width: int, style: str, indent: int = 3) -> Iterator[Line]:
-    for line in textwrap.wrap(text, max(10, width - indent)) or [""]:
-        yield Line(((" " * indent + fit(line, width - indent), style),))
+    room = max(10, width - indent)
+    # Broken at blanks, and once more by cells: wide characters take two.
+    for line in (part for words in textwrap.wrap(text, room) for part in broken(words, room)):
+        yield Line(((" " * indent + line, style),))
 
 
 def _problems(outcome: Outcome, width: int) -> Iterator[Line]:
@@ -162,26 +165,31 @@ def _diff(outcome: Outcome, width: int, glyphs: Glyphs) -> Iterator[Line]:
     if not one_line:
         keys = min(longest, max(16, width * 45 // 100))
     for change, (sign, key, value, origin) in zip(changes, rows, strict=True):
-        head = ((f" {sign} ", "dim"), (left(_short(key, keys), keys) + "  ", "plain"))
+        head = (
+            (f" {sign} ", "dim"),
+            (left(_short(key, keys, glyphs.ellipsis), keys) + "  ", "plain"),
+        )
         if one_line:
             tail = ((left(value, values) + "  ", "value"), (origin, "dim"))
             yield Line((*head, *tail), change.key)
         else:
-            yield Line((*head, (fit(value, width - keys - 5), "value")), change.key)
+            yield Line(
+                (*head, (fit(value, width - keys - 5, glyphs.ellipsis), "value")), change.key
+            )
             if origin:
-                yield Line(((fit(f"     {origin}", width), "dim"),), change.key)
+                yield Line(((fit(f"     {origin}", width, glyphs.ellipsis), "dim"),), change.key)
 
 
-def _short(key: str, width: int) -> str:
+def _short(key: str, width: int, ellipsis: str) -> str:
     """Cut a key at its beginning: its last word says most."""
-    return key if cell_len(key) <= width else "…" + key[len(key) - width + 1 :]
+    return key if cell_len(key) <= width else ellipsis + key[len(key) - width + len(ellipsis) :]
 
 
-def _config(outcome: Outcome, width: int) -> Iterator[Line]:
+def _config(outcome: Outcome, width: int, glyphs: Glyphs) -> Iterator[Line]:
     yield _heading("the whole config")
     for text in outcome.yaml:
         name, colon, value = text.partition(":")
-        cut = fit(value, max(1, width - cell_len(name) - 3))
+        cut = fit(value, max(1, width - cell_len(name) - 3), glyphs.ellipsis)
         yield Line(((f"  {name}{colon}", "plain"), (cut, "value")))
 
 

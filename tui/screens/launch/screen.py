@@ -41,10 +41,10 @@ class LaunchScreen(LaunchPanes):
         binding("y", "whole", "yaml/diff", tip="Switch between the diff and the whole config"),
         binding("c", "copy", "copy command", tip="Copy the command to the clipboard"),
         binding("u", "undo", "undo", tip="Take back the last change"),
-        binding("n", "name", "name", show=False, tip="Name the run"),
-        binding("t", "tags", "tags", show=False, tip="Words to find the run by"),
-        binding("Q", "queue", "queue", show=False, tip="Wait until the device is free, or not"),
-        binding("b", "begin_like", "like a run", show=False, tip="Begin with a past run's words"),
+        binding("n", "name", "name", tip="Name the run"),
+        binding("t", "tags", "tags", tip="Words to find the run by"),
+        binding("Q", "queue", "queue", tip="Wait until the device is free, or not"),
+        binding("b", "begin_like", "like a run", tip="Begin with a past run's words"),
         binding("p", "profile", "profile", show=False, tip="Open the chosen profile"),
     ]
 
