@@ -322,12 +322,17 @@ def test_nothing_to_draw_is_said() -> None:
     assert any("no data yet" in line for line in draw(Plot(), 60, 10))
     assert any("soon" in line for line in draw(plot([], empty="soon"), 60, 10))
     assert not any("no data" in line for line in draw(plot([1.0]), 60, 10))
+    assert any("no value that can be drawn" in line for line in draw(plot([nan]), 60, 10))
+    assert any(
+        "no value that can be drawn" in line for line in draw(plot([-1.0], log=True), 60, 10)
+    )
 
 
 def test_a_window_beside_the_data_is_empty() -> None:
     text = draw(plot([1.0] * 100, window=(500.0, 600.0)), 60, 10)
     assert not any(0x2800 < ord(sign) <= 0x28FF for line in text for sign in line)
     assert "500" in text[-1]
+    assert any("no data in sight" in line for line in text)
 
 
 def test_lines_lead_out_of_the_window() -> None:

@@ -8,9 +8,9 @@ from itertools import groupby
 from math import isfinite
 
 from tui.glyphs import Glyphs
-from tui.text import cell_len, clean, fit
 from tui.widgets.chart.canvas import ACROSS, DOWN, Layer, column
 from tui.widgets.chart.model import Curve, Plot
+from tui.widgets.chart.notes import notes
 from tui.widgets.chart.scale import Scale, adjust, extent, grown, window
 from tui.widgets.chart.signs import (
     AXIS,
@@ -19,7 +19,6 @@ from tui.widgets.chart.signs import (
     COLORS,
     CURSOR,
     CURVES,
-    DIM,
     KINDS,
     LABEL,
     LEVEL,
@@ -311,9 +310,9 @@ class Drawing:
             for level in plot.levels
             if isfinite(level.value) and scale.holds(level.value)
         }
-        texts = self._texts(
-            plot, room, scale, drawn=any(track.masks and any(track.masks) for track, _, _ in tracks)
-        )
+        empty = "" if any(any(track.masks) for track, _, _ in tracks) else _why(plot, tracks)
+        size = (room.columns, room.rows)
+        texts = notes(plot, size, scale, self._cell, ellipsis=self._ellipsis, empty=empty)
         uprights = {
             cell
             for mark in plot.marks
@@ -377,42 +376,14 @@ class Drawing:
         if flags & INF:
             text[0], numbers[0] = signs[1], BAD
 
-    def _texts(
-        self, plot: Plot, room: _Room, scale: Scale, *, drawn: bool
-    ) -> dict[int, dict[int, tuple[str, int]]]:
-        """Give what is written where no curve is: by column and row, a sign and its style."""
-        found: dict[int, dict[int, tuple[str, int]]] = {}
 
-        def put(y: int, x: int, text: str, style: int) -> None:
-            if cell_len(text) != len(text):
-                # Signs of other widths would move everything behind them.
-                text = "".join(sign if cell_len(sign) == 1 else "?" for sign in text)
-            for i, sign in enumerate(text):
-                if 0 <= x + i < room.columns:
-                    found.setdefault(x + i, {})[y] = (sign, style)
-
-        for level in plot.levels:
-            if level.label and isfinite(level.value) and scale.holds(level.value):
-                text = fit(clean(level.label), room.columns // 3, self._ellipsis)
-                put(scale.row(level.value) // DOWN, room.columns - len(text), text, LEVEL)
-        for mark in plot.marks:
-            if mark.label and mark.kind in ("restart", "best"):
-                cell = self._cell(mark.x)
-                if cell is not None:
-                    text = fit(clean(mark.label), room.columns // 4, self._ellipsis)
-                    put(
-                        0,
-                        cell + 1 if cell + 1 + len(text) <= room.columns else cell - len(text),
-                        text,
-                        MARK,
-                    )
-        if plot.approximate:
-            text = fit("sampled" + self._ellipsis, room.columns, self._ellipsis)
-            put(0, room.columns - len(text), text, DIM)
-        if not drawn and room.rows:
-            text = fit(clean(plot.empty), room.columns, self._ellipsis)
-            put((room.rows - 1) // 2, (room.columns - len(text)) // 2, text, DIM)
-        return found
+def _why(plot: Plot, tracks: list[tuple[Track, int, bool]]) -> str:
+    """Say why nothing is drawn."""
+    if any(track.flags or track.below for track, _, _ in tracks):
+        return "no value that can be drawn"
+    if any(any(curve.envelope.count) for curve in plot.curves):
+        return "no data in sight"
+    return plot.empty
 
 
 def _reach(curve: Curve) -> tuple[float, float] | None:
