@@ -18,8 +18,49 @@ from tui.text import cell_len
 Piece = tuple[str, str]
 
 
-class Lines(Widget):
-    """Lines made of pieces, each with the name of a look."""
+class Spans(Widget):
+    """Lines made of pieces, each with the name of a look that a subclass gives a style."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._lines: list[tuple[Piece, ...]] = []
+        # Textual forgets styles at every refresh, and finding them costs more than drawing.
+        self._looks: dict[str, Style] = {}
+
+    @property
+    def text(self) -> str:
+        """What stands there, without looks."""
+        return "\n".join("".join(text for text, _ in line) for line in self._lines)
+
+    def show_lines(self, lines: Sequence[Sequence[Piece]]) -> None:
+        """Show lines; only what differs from those before is drawn."""
+        new = [tuple(line) for line in lines]
+        old, self._lines = self._lines, new
+        for y in range(max(len(old), len(new))):
+            before = old[y] if y < len(old) else ()
+            after = new[y] if y < len(new) else ()
+            if before != after:
+                begin, end = changed_cells(before, after)
+                self.refresh(Region(begin, y, end - begin, 1))
+
+    def look(self, name: str) -> Style:
+        """Give the style of a look, to lay over the base; a subclass knows them."""
+        raise NotImplementedError
+
+    def render(self) -> RenderResult:
+        """Nothing: the lines are drawn by `render_line`."""
+        return ""
+
+    def render_line(self, y: int) -> Strip:
+        """Draw a line."""
+        width = self.size.width
+        pieces = self._lines[y] if y < len(self._lines) else ()
+        segments = [Segment(text, self._style(look)) for text, look in pieces]
+        return Strip(segments).adjust_cell_length(width, self._style(""))
+
+
+class Lines(Spans):
+    """Lines with a palette of their own."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {
         "lines--name",
@@ -43,43 +84,21 @@ class Lines(Widget):
     Lines > .lines--rest { color: $text-disabled; }
     """
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
-        self._lines: list[tuple[Piece, ...]] = []
-
-    @property
-    def text(self) -> str:
-        """What stands there, without looks."""
-        return "\n".join("".join(text for text, _ in line) for line in self._lines)
-
-    def show_lines(self, lines: Sequence[Sequence[Piece]]) -> None:
-        """Show lines; only what differs from those before is drawn."""
-        new = [tuple(line) for line in lines]
-        old, self._lines = self._lines, new
-        for y in range(max(len(old), len(new))):
-            before = old[y] if y < len(old) else ()
-            after = new[y] if y < len(new) else ()
-            if before != after:
-                begin, end = changed_cells(before, after)
-                self.refresh(Region(begin, y, end - begin, 1))
-
     def look(self, name: str) -> Style:
         """Give the style of a look, to lay over the base."""
         return self.get_component_rich_style(f"lines--{name}", partial=True)
 
-    def render(self) -> RenderResult:
-        """Nothing: the lines are drawn by `render_line`."""
-        return ""
+    def notify_style_update(self) -> None:
+        """Take the colours of another theme."""
+        self._looks.clear()
+        super().notify_style_update()
 
-    def render_line(self, y: int) -> Strip:
-        """Draw a line."""
-        width = self.size.width
-        base = self.rich_style
-        pieces = self._lines[y] if y < len(self._lines) else ()
-        segments = [
-            Segment(text, base + self.look(look) if look else base) for text, look in pieces
-        ]
-        return Strip(segments).adjust_cell_length(width, base)
+    def _style(self, name: str) -> Style:
+        style = self._looks.get(name)
+        if style is None:
+            base = self.rich_style
+            style = self._looks[name] = base + self.look(name) if name else base
+        return style
 
 
 def changed_cells(before: Sequence[Piece], after: Sequence[Piece]) -> tuple[int, int]:
