@@ -32,15 +32,20 @@ def edit(app: Deck, path: Path) -> str:
     from textual.app import SuspendNotSupported
 
     words = [*command(app.context.settings), str(path)]
+    problem = ""
     try:
         with app.suspend():
-            code = subprocess.run(words, check=False).returncode
+            # An error must not leave this block: Textual would not take the terminal back.
+            try:
+                code = subprocess.run(words, check=False).returncode
+            except OSError as error:
+                reason = error.strerror or str(error)
+                problem = f"{words[0]} cannot be started: {reason}. Set `editor` in your settings."
+            else:
+                problem = f"{words[0]} ended with code {code}." if code else ""
     except SuspendNotSupported:
         return "An editor cannot be opened in this terminal."
-    except OSError as error:
-        reason = error.strerror or str(error)
-        return f"{words[0]} cannot be started: {reason}. Set `editor` in your settings."
-    return f"{words[0]} ended with code {code}." if code else ""
+    return problem
 
 
 def edit_settings(app: Deck) -> None:

@@ -262,3 +262,21 @@ async def test_a_run_is_something_to_compare_with(runs_dir: Path, mine: Path) ->
         await lab.press("enter")
         await lab.until(lambda: lab.screen.seen and lab.screen.seen.against)
         assert "trainer.max_epochs" in lab.changes
+
+
+async def test_an_editor_that_is_missing_leaves_the_terminal_to_the_app(
+    runs_dir: Path, mine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    came_back: list[bool] = []
+
+    @contextlib.contextmanager
+    def suspend(self: object) -> Iterator[None]:
+        yield  # as Textual's: an error that leaves the block skips what follows
+        came_back.append(True)
+
+    monkeypatch.setattr("tui.app.Deck.suspend", suspend)
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", "no-such-editor-anywhere")
+    async with profiles(runs_dir, "trainer/mine") as lab:
+        await lab.press("e")
+        assert came_back

@@ -135,14 +135,14 @@ class ProfileFiles(DeckScreen):
             return True
         if not await self._may_save(editing):
             return False
-        opened = editing.opened
+        opened, shown = editing.opened, editing.shown
         if editing.is_built_in:
             entry = editing.entry
             place = (entry.group, entry.name, self.context.profiles_dir, self.context.cwd)
             target = await self._done(lambda: edit_files.home_of(*place))
             if target is None:
                 return False
-            opened = Opened.new(target[0])
+            opened, shown = Opened.new(target[0]), target[1]
         try:
             now, merged = await asyncio.to_thread(edit_files.save, opened, editing.profile)
         except Conflict as conflict:
@@ -155,7 +155,7 @@ class ProfileFiles(DeckScreen):
         editing.put(now.text)
         said = "Saved as a copy" if editing.is_built_in else "Saved"
         more = ", together with what was changed on disk meanwhile" if merged else ""
-        self.deck.say(f"{said}: {now.path}{more}.")
+        self.deck.say(f"{said}: {shown}{more}.")
         self.reread(editing.entry.full, forget=editing.entry.full)
         return True
 
