@@ -31,6 +31,7 @@ faults: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python -m trainer.config.docs
 	$(BIN)/python -m trainer.commands.docs
+	$(BIN)/python -m tui.docs
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -148,6 +148,13 @@ class Settings:
         _boolean,
         "false",
     )
+    confirm_stop: bool = _setting(
+        True,
+        "`true`, `false`",
+        "Whether to ask before a run is stopped. Killing and deleting always ask.",
+        _boolean,
+        "false",
+    )
     allowed_prefixes: tuple[str, ...] = _setting(
         (),
         "list of module names",

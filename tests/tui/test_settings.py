@@ -5,15 +5,22 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import yaml
-from tuilab import context
+from textual.binding import BindingType
+from tuilab import context, make_run, training
 
 from trainer.config.settings import settings_file
+from trainer.runs import control
+from trainer.runs.layout import RunFolder
 from tui import editor, settings
 from tui.app import Deck
+from tui.screens.monitor.control import RunControl
 from tui.settings import Loaded, Settings, load
+from tui.widgets.dialogs import Confirm
+from tui.widgets.keybar import binding
 
 
 def write(text: str) -> Path:
@@ -180,3 +187,26 @@ async def test_settings_cannot_be_edited_where_there_is_no_terminal(runs_dir: Pa
         (said,) = app._notifications
         assert "terminal" in said.message
         assert settings_file().read_text() == settings.template()
+
+
+@pytest.mark.parametrize("asks", [True, False])
+async def test_a_stop_is_asked_about_unless_the_settings_say_otherwise(
+    asks: bool, runs_dir: Path
+) -> None:
+    run = make_run(runs_dir, state="running", events=training(10))
+
+    class Keys(RunControl):
+        BINDINGS: ClassVar[list[BindingType]] = [binding("s", "stop_step", "stop")]
+
+        def controlled(self) -> list[RunFolder]:
+            return [run]
+
+    app = Deck(context(runs_dir, settings=Settings(confirm_stop=asks)), Keys)
+    async with app.run_test() as pilot:
+        await pilot.press("s")
+        for _ in range(100):
+            await pilot.pause(0.02)
+            if isinstance(app.screen, Confirm) or control.pending(run):
+                break
+        assert isinstance(app.screen, Confirm) is asks
+        assert bool(control.pending(run)) is not asks

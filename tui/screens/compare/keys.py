@@ -25,7 +25,7 @@ KEYS: list[BindingType] = [
             f"hide({number})",
             "hide",
             show=False,
-            tip=f"The same for run {letter}",
+            tip=f"Hide run {letter}, or show it again",
         )
         for number, letter in enumerate("ABCDEFGH")
         if number
@@ -39,7 +39,13 @@ KEYS: list[BindingType] = [
         "←→", binding("left", "cursor(-1)", "cursor", tip="Cursor to the left; shows exact values")
     ),
     binding("right", "cursor(1)", "cursor right", show=False, tip="Cursor to the right"),
-    binding("ctrl+left,alt+left,comma", "cursor(-10)", "far left", show=False, tip="Cursor by ten"),
+    binding(
+        "ctrl+left,alt+left,comma",
+        "cursor(-10)",
+        "far left",
+        show=False,
+        tip="Cursor by ten columns to the left",
+    ),
     binding(
         "ctrl+right,alt+right,full_stop",
         "cursor(10)",

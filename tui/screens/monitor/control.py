@@ -113,7 +113,8 @@ class RunControl(DeckScreen):
             f"It ends after the {after} under way and saves a checkpoint first; R resumes it.",
         ]
         question = Confirm(f"Stop {deeds.names(fit)} after this {after}?", lines, "stop")
-        if await self.app.push_screen_wait(question):
+        sure = not self.context.settings.confirm_stop
+        if sure or await self.app.push_screen_wait(question):
             self._act(lambda: deeds.stop(fit, after))
 
     async def _ask(self, kind: str) -> None:
