@@ -47,6 +47,18 @@ class Spans(Widget):
         """Give the style of a look, to lay over the base; a subclass knows them."""
         raise NotImplementedError
 
+    def notify_style_update(self) -> None:
+        """Take the colours of another theme."""
+        self._looks.clear()
+        super().notify_style_update()
+
+    def _style(self, name: str) -> Style:
+        style = self._looks.get(name)
+        if style is None:
+            base = self.rich_style
+            style = self._looks[name] = base + self.look(name) if name else base
+        return style
+
     def render(self) -> RenderResult:
         """Nothing: the lines are drawn by `render_line`."""
         return ""
@@ -87,18 +99,6 @@ class Lines(Spans):
     def look(self, name: str) -> Style:
         """Give the style of a look, to lay over the base."""
         return self.get_component_rich_style(f"lines--{name}", partial=True)
-
-    def notify_style_update(self) -> None:
-        """Take the colours of another theme."""
-        self._looks.clear()
-        super().notify_style_update()
-
-    def _style(self, name: str) -> Style:
-        style = self._looks.get(name)
-        if style is None:
-            base = self.rich_style
-            style = self._looks[name] = base + self.look(name) if name else base
-        return style
 
 
 def changed_cells(before: Sequence[Piece], after: Sequence[Piece]) -> tuple[int, int]:

@@ -5,31 +5,27 @@ from __future__ import annotations
 from typing import ClassVar
 
 from rich.style import Style
-from textual.app import ComposeResult, RenderResult
-from textual.content import Content
+from textual.app import ComposeResult
 from textual.geometry import Region
-from textual.widget import Widget
 
 from tui.screens.monitor import layout
 from tui.screens.monitor.groups import Group
-from tui.screens.monitor.lines import Lines
+from tui.screens.monitor.lines import Lines, Piece, Spans
 from tui.screens.monitor.titles import title_of
 from tui.screens.monitor.view import View, plot_of
+from tui.text import cell_len, fit
 from tui.widgets.chart import Chart
 
 
-class Panel(Lines):
+class Panel(Spans):
     """One chart under its title.
 
     Args:
         panel: What it shows.
     """
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"panel--title", "panel--focus"}
     DEFAULT_CSS = """
     Panel { position: absolute; }
-    Panel > .panel--title { text-style: bold; }
-    Panel > .panel--focus { color: $accent; text-style: bold underline; }
     Panel > Chart { margin: 1 0 0 0; height: 1fr; width: 1fr; }
     """
 
@@ -50,9 +46,10 @@ class Panel(Lines):
         """Give the style of a part of the title; values have the colour of their curve."""
         if name.startswith("curve-"):
             return Style(color=self.chart.get_component_rich_style(f"chart--{name}").color)
-        if name in ("title", "focus"):
-            return self.get_component_rich_style(f"panel--{name}", partial=True)
-        return super().look(name)
+        # One palette for all panels: each look that a widget brings costs time when it is made.
+        palette = self.parent
+        assert isinstance(palette, Panels)
+        return palette.look(name)
 
     def show(self, panel: Group, view: View, *, focused: bool, first: bool) -> None:
         """Show the panel as it is now."""
@@ -74,13 +71,15 @@ class Panel(Lines):
         self.chart.show(plot_of(self.panel, view))
 
 
-class Panels(Widget):
+class Panels(Lines):
     """All panels of a run, of which those of one page are there."""
 
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"lines--title", "lines--focus"}
     DEFAULT_CSS = """
+    Panels > .lines--title { text-style: bold; }
+    Panels > .lines--focus { color: $accent; text-style: bold underline; }
     Panels {
         height: 1fr; width: 1fr; overflow: hidden hidden;
-        content-align: center middle; color: $text-muted;
     }
     """
 
@@ -133,12 +132,8 @@ class Panels(Widget):
         self._arranged = view.layout.arranged(view.groups)
         self._told = "" if self._arranged else self._reason()
         if bool(self._arranged) != before or self._told != reason:
-            self.refresh()
+            self._say()
         self._arrange()
-
-    def render(self) -> RenderResult:
-        """Say why there is nothing to see, where there is nothing."""
-        return Content(self._told)
 
     def _reason(self) -> str:
         picture = self._view.picture
@@ -148,7 +143,16 @@ class Panels(Widget):
 
     def on_resize(self) -> None:
         """Place the panels anew."""
+        self._say()
         self._arrange()
+
+    def _say(self) -> None:
+        """Say in the middle why there is nothing to see, where there is nothing."""
+        width, height = self.size
+        above: list[list[Piece]] = [[] for _ in range(height // 2)]
+        text = fit(self._told, width - 2)
+        gap = " " * ((width - cell_len(text)) // 2)
+        self.show_lines([*above, [(gap, ""), (text, "dim")]] if text else [])
 
     def move_focus(self, by: int) -> None:
         """Go to the next panel, or the one before; other pages follow."""
@@ -195,6 +199,10 @@ class Panels(Widget):
             for place, region in enumerate(self._pages[number]):
                 found = self._arranged[begin + place]
                 wanted[found.key] = (found, region)
+        if not self._panels and len(wanted) > 1:
+            # The first chart is on the screen before the others are made.
+            wanted = dict(list(wanted.items())[:1])
+            self.call_after_refresh(self._arrange)
         with self.app.batch_update():
             self._place_panels(wanted)
 
