@@ -87,19 +87,19 @@ def _times() -> list[Row]:
         if number % 20 == 0:
             drawing = Drawing(UNICODE)
         plot = training.plot(0, 1)
-        begin = time.perf_counter()
+        begin = time.thread_time()
         spans = drawing.draw(plot, 120, 20)
         for row in {span.row for span in spans}:
             Strip([Segment(text, style) for _, text in drawing.row(row)], 120)
-        (anew if number % 20 == 0 else tails).append((time.perf_counter() - begin) * 1e3)
+        (anew if number % 20 == 0 else tails).append((time.thread_time() - begin) * 1e3)
     tails.sort()
     return [
         (
             "one redraw of a 120x20 chart, 2 curves of up to 1,024 bins, while steps arrive",
-            f"{statistics.median(tails):.2f} ms (95th percentile {tails[len(tails) * 95 // 100]:.2f})",
+            f"{statistics.median(tails):.2f} ms CPU (95th percentile {tails[len(tails) * 95 // 100]:.2f})",
             "<= 1 ms",
         ),
-        ("the same chart drawn for the first time", f"{statistics.median(anew):.2f} ms", "-"),
+        ("the same chart drawn for the first time", f"{statistics.median(anew):.2f} ms CPU", "-"),
     ]
 
 
@@ -137,6 +137,8 @@ def live(out: str, plain: str) -> None:
                 write(data)
 
             driver.write = count  # type: ignore[method-assign]
+            # The first paint of the whole screen is none of the redraws.
+            await asyncio.sleep(1)
             training = Training(4, _HISTORY, 4)
             charts = list(self.query(Chart))
             found = []

@@ -95,7 +95,8 @@ def limits(least: float, greatest: float, ticks: int, *, log: bool = False) -> t
         pad = max(abs(least), abs(greatest)) / 10 or 1.0
         pad = max(pad, _TINY)
         least, greatest = max(-_LARGEST, least - pad), min(_LARGEST, greatest + pad)
-    step = tick_step(least, greatest, ticks)
+    # Limits at the few ticks of a small chart would leave half of it empty.
+    step = tick_step(least, greatest, max(4, ticks))
     below, above = floor(least / step) * step, ceil(greatest / step) * step
     if not isfinite(below) or below > least:
         below = least

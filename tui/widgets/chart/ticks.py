@@ -45,8 +45,12 @@ def value_ticks(scale: Scale, wanted: int) -> Ticks:
         return []
     if scale.log:
         return _log_ticks(scale, wanted)
-    step = tick_step(scale.low, scale.high, wanted)
-    first, last = ceil(scale.low / step - 1e-9), floor(scale.high / step + 1e-9)
+    for more in range(wanted, wanted + 4):
+        step = tick_step(scale.low, scale.high, more)
+        first, last = ceil(scale.low / step - 1e-9), floor(scale.high / step + 1e-9)
+        if last > first:
+            # One tick alone tells no scale.
+            break
     values = [number * step for number in range(first, min(last, first + 4 * wanted) + 1)]
     values = [value for value in values if isfinite(value)]
     if values and step < max(abs(values[0]), abs(values[-1])) * _CLOSE:
