@@ -21,7 +21,7 @@ from trainer.runs.layout import RunFolder, write_json_atomic
 from trainer.runs.status import State, read_status
 from tui.app import Deck, Severity
 from tui.screens.monitor.control import FolderDialog, RunControl
-from tui.screens.monitor.deeds import look, loses, no_stop, waiting
+from tui.screens.monitor.deeds import look, loses, no_stop
 from tui.widgets.dialogs import Confirm, TypeToConfirm
 from tui.widgets.keybar import binding
 
@@ -184,7 +184,7 @@ async def test_without_a_folder_it_says_why_not(runs_dir: Path) -> None:
 async def test_a_second_stop_says_that_one_is_under_way(runs_dir: Path) -> None:
     run = make_run(runs_dir, "slow", state="running")
     control.request(run, "stop", after="epoch")
-    assert waiting(run) == "asked: stop after epoch"
+    assert look(run).stop == "epoch"
     deck = app_of(runs_dir, run)
     async with deck.run_test() as pilot:
         await pilot.press("S")
@@ -255,10 +255,10 @@ async def test_the_folder_is_shown_and_copied_on_a_key_only(runs_dir: Path) -> N
 
 def test_what_killing_loses(runs_dir: Path) -> None:
     run = make_run(runs_dir, "busy", state="running", step=450)
-    assert loses(look(run)) == "No checkpoint is known: all 450 steps are lost."
+    assert loses(look(run)) == "No checkpoint is known: up to 450 steps are lost."
     write_events(run, [{"event": "checkpoint", "path": "checkpoints/last.ckpt", "step": 400}])
     write_events(run, training(20_000))
-    assert loses(look(run)) == "50 steps since the last checkpoint (step 400) are lost."
+    assert loses(look(run)) == "Up to 50 steps since the last checkpoint (step 400) are lost."
 
 
 def test_the_last_event_is_found_across_blocks(tmp_path: Path) -> None:

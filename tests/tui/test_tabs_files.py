@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import pytest
 from tabslab import deck_of, lines, picture_of, settled
 from tuilab import NOW, make_run, training, write_events
 
@@ -324,7 +325,12 @@ def test_only_so_many_lines_are_kept(tmp_path: Path) -> None:
 # ── all of them ──────────────────────────────────────────────────────────────────────────────
 
 
-async def test_every_tab_stands_without_a_folder(runs_dir: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("colours", [True, False])
+async def test_every_tab_stands_without_a_folder(
+    runs_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, colours: bool
+) -> None:
+    if not colours:
+        monkeypatch.setenv("NO_COLOR", "1")
     events = tmp_path / "events.jsonl"
     write_events(events, training(5))
     assert [tab.TITLE for tab in TABS] == ["log", "checkpoints", "config", "output", "alerts"]

@@ -77,18 +77,6 @@ def look(run: RunFolder) -> Seen:
     )
 
 
-def waiting(run: RunFolder) -> str:
-    """Tell what a run was asked for and has not answered yet, in a few words; may be empty."""
-    from trainer.runs import control
-
-    words = {
-        (request.kind, request.after if request.kind == "stop" else "")
-        for request in control.pending(run)
-    }
-    said = [f"{kind} after {after}" if after else kind for kind, after in sorted(words)]
-    return f"asked: {', '.join(said)}" if said else ""
-
-
 def over(seen: Seen) -> str:
     """Say that a run is over, and how it goes on."""
     if seen.status.state == State.COMPLETED:
@@ -145,16 +133,17 @@ def loses(seen: Seen) -> str:
         return "It waits in the queue; nothing is lost."
     step = seen.status.progress.step
     saved = _whole((last_of(seen.run.events, "checkpoint") or {}).get("step"))
+    # What is told to end may still manage to save; who asks must not count on it.
     if step is None:
         return "What it did since its last checkpoint is lost."
     if saved is None:
-        return f"No checkpoint is known: all {plural_steps(step)} are lost."
+        return f"No checkpoint is known: up to {plural_steps(step)} are lost."
     if step <= saved:
         return (
             f"Its last checkpoint is of step {count(saved)}, the newest: next to nothing is lost."
         )
     lost = plural_steps(step - saved)
-    return f"{lost} since the last checkpoint (step {count(saved)}) are lost."
+    return f"Up to {lost} since the last checkpoint (step {count(saved)}) are lost."
 
 
 def goes_on_from(seen: Seen) -> str:
