@@ -23,7 +23,7 @@ from tui.context import Context
 from tui.glyphs import ASCII
 from tui.screens.launch import LaunchScreen
 from tui.screens.launch.choices import ChoiceRows
-from tui.screens.launch.composer import Outcome
+from tui.screens.launch.composer import Outcome, work_out
 from tui.screens.launch.draft import Draft
 from tui.screens.launch.foot import CommandPanel, LaunchBar
 from tui.screens.launch.line import OverrideLine, OverrideRows
@@ -181,22 +181,19 @@ async def test_the_result_follows_the_line_as_one_types(runs_dir: Path) -> None:
 
 
 async def test_the_latest_wins(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tui.screens.launch import panes
-
     gate = threading.Event()
-    real = panes.work_out
 
     def slow(draft: Draft, line: str, world: Context) -> Outcome:
         if line == "seed=1":
             gate.wait(5)
-        return real(draft, line, world)
+        return work_out(draft, line, world)
 
     async with launch(runs_dir) as (pilot, screen):
-        monkeypatch.setattr(panes, "work_out", slow)
+        monkeypatch.setattr("tui.screens.launch.panes.work_out", slow)
         await press(pilot, "3")
         screen.query_one(OverrideLine).put("seed=1")
         await pilot.pause()
-        assert not screen.is_current
+        assert screen._shown != screen._asked
         screen.query_one(OverrideLine).put("seed=2")
         for _ in range(200):
             await pilot.pause(0.02)

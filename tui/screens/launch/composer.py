@@ -153,11 +153,13 @@ def work_out(draft: Draft, line: str, context: Context) -> Outcome:
         need_training_packages()
     except TraindeckError as error:
         lacking = error.problems[0]
+    runs_dir = context.runs_dirs[0]
     command = train_command(
         whole.words,
         context.config_file,
         profiles,
-        runs_dir=context.runs_dirs[0],
+        # The usual folder goes without saying.
+        runs_dir=None if runs_dir == cwd / "runs" else runs_dir,
         name=draft.name or None,
         tags=draft.tags,
         queue=draft.queue,
