@@ -59,18 +59,6 @@ class Spans(Widget):
             style = self._looks[name] = base + self.look(name) if name else base
         return style
 
-    def notify_style_update(self) -> None:
-        """Take the colours of another theme."""
-        self._looks.clear()
-        super().notify_style_update()
-
-    def _style(self, name: str) -> Style:
-        style = self._looks.get(name)
-        if style is None:
-            base = self.rich_style
-            style = self._looks[name] = base + self.look(name) if name else base
-        return style
-
     def render(self) -> RenderResult:
         """Nothing: the lines are drawn by `render_line`."""
         return ""
