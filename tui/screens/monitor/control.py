@@ -113,9 +113,9 @@ class RunControl(DeckScreen):
             f"It ends after the {after} under way and saves a checkpoint first; R resumes it.",
         ]
         question = Confirm(f"Stop {deeds.names(fit)} after this {after}?", lines, "stop")
-        sure = not self.context.settings.confirm_stop
-        if sure or await self.app.push_screen_wait(question):
-            self._act(lambda: deeds.stop(fit, after))
+        if self.context.settings.confirm_stop and not await self.app.push_screen_wait(question):
+            return
+        self._act(lambda: deeds.stop(fit, after))
 
     async def _ask(self, kind: str) -> None:
         fit = await self._fit(deeds.no_answer)
