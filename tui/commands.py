@@ -92,15 +92,17 @@ class DeckCommands(Provider):
 
     def _places(self) -> Iterator[Command]:
         deck = self.deck
-        yield Command("Go to Runs", "The list of all runs", deck.open_runs)
-        yield Command("Go to Launch", "Compose a run and start it", deck.open_launch)
-        yield Command("Go to Profiles", "Browse and edit the profiles", deck.open_profiles)
-        yield Command(
-            "Theme: choose…", "See each theme as you go  (ctrl+t)", partial(theme.pick, deck)
-        )
-        yield Command(
-            "Edit settings", "Open the settings file, every field explained", deck.action_settings
-        )
+        for name, what, go in (
+            ("Runs", "The list of all runs", deck.open_runs),
+            ("Launch", "Compose a run and start it", deck.open_launch),
+            ("Profiles", "Browse and edit the profiles", deck.open_profiles),
+        ):
+            if type(self.screen).__name__ != f"{name}Screen":
+                yield Command(f"Go to {name}", what, go)
+        choose = partial(theme.pick, deck)
+        yield Command("Theme: choose…", "See each theme as you go  (ctrl+t)", choose)
+        edit = deck.action_settings
+        yield Command("Edit settings", "Open the settings file, every field explained", edit)
         yield Command("Quit", "Leave the app; runs go on  (ctrl+q)", deck.action_leave)
 
     def _themes(self) -> Iterator[Command]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui import theme
 from tui.settings import Settings, load, make_file
 
 if TYPE_CHECKING:
@@ -61,5 +63,8 @@ def edit_settings(app: Deck) -> None:
     loaded = load(path)
     for each in loaded.problems:
         app.say(str(each), "warning")
-    if not loaded.problems and loaded.settings != app.context.settings:
-        app.say("Settings hold from the next start of the app.")
+    if loaded.settings != app.context.settings:
+        given = loaded.given
+        app.context = replace(app.context, settings=loaded.settings, settings_given=given)
+        theme.apply(app, theme.wanted(app))
+        app.say("Theme, editor and questions hold at once, the rest from the next start.")

@@ -62,6 +62,12 @@ LineList:nocolor > .linelist--cursor { text-style: bold; }
 LineList:nocolor:focus > .linelist--cursor { text-style: reverse; }
 Dialog LineList:ansi > .linelist--cursor { text-style: reverse; }
 Dialog LineList:nocolor > .linelist--cursor { text-style: reverse; }
+OptionList:nocolor > .option-list--option-highlighted { text-style: reverse; }
+CommandPalette:nocolor OptionList > .option-list--option-highlighted { text-style: reverse; }
+Input:nocolor:focus .input--cursor { text-style: reverse; }
+Input:nocolor .input--selection { text-style: underline; }
+TextArea:nocolor:focus .text-area--cursor { text-style: reverse; }
+TextArea:nocolor .text-area--selection { text-style: underline; }
 Dialog:ansi, HelpScreen:ansi { background: ansi_default; }
 Dialog:ansi > Vertical { background: ansi_default; }
 """

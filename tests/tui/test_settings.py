@@ -210,3 +210,20 @@ async def test_a_stop_is_asked_about_unless_the_settings_say_otherwise(
                 break
         assert isinstance(app.screen, Confirm) is asks
         assert bool(control.pending(run)) is not asks
+
+
+async def test_edited_settings_hold_at_once_where_they_can(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def edit(app: Deck, path: Path) -> str:
+        path.write_text("theme: nord\nconfirm_stop: false\n")
+        return ""
+
+    monkeypatch.setattr(editor, "edit", edit)
+    app = Deck(context(runs_dir))
+    async with app.run_test() as pilot:
+        app.action_settings()
+        await pilot.pause()
+        assert app.theme == "nord"
+        assert app.context.settings.confirm_stop is False
+        assert "next start" in next(iter(app._notifications)).message
