@@ -132,7 +132,12 @@ class LineList(ScrollView, can_focus=True):
             return Strip([Segment(" " * width, base)], width)
         if index == self.cursor:
             base += self.get_component_rich_style("linelist--cursor", partial=True)
-        segments = [Segment(text, base + style) for text, style in self.pieces(index, width)]
+        # Reversed, a colour of a piece would become a block; the line is then of one colour.
+        flat = bool(base.reverse)
+        segments = [
+            Segment(text, base if flat else base + style)
+            for text, style in self.pieces(index, width)
+        ]
         return Strip(segments).adjust_cell_length(width, base)
 
     def part(self, name: str) -> Style:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from trainer.display import age as write_age
 from trainer.display import count, duration, number
@@ -15,8 +15,7 @@ from tui.screens.runs import fields
 Key = Callable[[RunSummary, float], float | str | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """A column.
 
     Attributes:
@@ -272,8 +271,7 @@ MARGIN = 2
 _GAP = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """Which columns a width has room for.
 
     Attributes:

@@ -98,7 +98,7 @@ class RunRows(LineList):
     RunRows > .runs--broken { color: $text-error; }
     RunRows > .runs--done { color: $text-success; }
     RunRows > .runs--bar { color: $accent; }
-    RunRows > .runs--rest { color: $foreground 25%; }
+    RunRows > .runs--rest { color: $text-disabled; }
     RunRows > .runs--curve { color: $accent; }
     RunRows > .runs--mark { color: $text-warning; text-style: bold; }
     """
@@ -285,7 +285,7 @@ class RunRows(LineList):
             values = self._curves.get(run.path, ())
             broken = "x" if glyphs.plain else "×"
             text = sparkline(values, cells, glyphs.spark, broken)
-            return [(left(text, cells), self.part("runs--curve"))]
+            return [(left(text, cells), self.part("runs--curve") if run.live else dim)]
         return self._bar(run, cells)
 
     def _bar(self, run: RunSummary, cells: int) -> Pieces:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -16,7 +17,6 @@ from tui import memory
 from tui.screens.base import TitleBar
 from tui.screens.runs.actions import RunActions
 from tui.screens.runs.columns import BY_KEY, COLUMNS
-from tui.screens.runs.filter import Filter, parse
 from tui.screens.runs.notice import LOOKING, Notice, counted, nothing
 from tui.screens.runs.order import ACTIVITY, arrange
 from tui.screens.runs.rows import RunRows
@@ -28,6 +28,7 @@ from tui.widgets.keybar import KeyBar, binding
 from tui.widgets.linelist import LineList
 
 if TYPE_CHECKING:
+    from tui.screens.runs.filter import Filter
     from tui.screens.runs.filterbar import FilterBar
 
 #: A filter that asks for ages is applied again this often, in seconds.
@@ -106,7 +107,8 @@ class RunsScreen(RunActions):
         super().__init__()
         self._given = source
         self._shown = RunsPicture()
-        self._filter = Filter()
+        #: None where all runs are shown.
+        self._filter: Filter | None = None
         self._chosen: frozenset[str] = frozenset()
         self._order: tuple[str, bool] = (ACTIVITY, False)
         self._applied_at = 0.0
@@ -176,7 +178,8 @@ class RunsScreen(RunActions):
             return
         clock = self.context.clock
         picture = self.source.picture
-        stale = bool(self._filter.tests) and clock.monotonic() - self._applied_at > _AGAIN_SECONDS
+        timely = self._filter is not None and bool(self._filter.tests)
+        stale = timely and clock.monotonic() - self._applied_at > _AGAIN_SECONDS
         if picture is not self._shown or stale:
             self._take(picture, again=stale)
         else:
@@ -195,17 +198,18 @@ class RunsScreen(RunActions):
         now = context.clock.now()
         self._applied_at = context.clock.monotonic()
         key, reverse = self._order
+        fits = self._filter.apply if self._filter is not None else _all
         if key == ACTIVITY:
             # What fits a word best comes first, unless an order was asked for.
-            runs = self._filter.apply(arrange(picture.runs, key, reverse, now), now)
+            runs = fits(arrange(picture.runs, key, reverse, now), now)
         else:
-            runs = arrange(self._filter.apply(picture.runs, now), key, reverse, now)
+            runs = arrange(fits(picture.runs, now), key, reverse, now)
         if self._chosen:
             self._choose(self._chosen & {run.path for run in picture.runs})
         self._facts = counted(picture, context.glyphs.separator)
         self._rows.show(runs, picture.curves, first=first)
         self._problems.show("\n".join(picture.problems))
-        self._notice.show("" if runs else nothing(picture, self._filter.text, self.source.folders))
+        self._notice.show("" if runs else nothing(picture, self._filter_text, self.source.folders))
         self._show_titles()
         self._show_title()
 
@@ -222,7 +226,7 @@ class RunsScreen(RunActions):
             facts = f"{facts} {separator} {count(len(self._chosen))} selected"
         if self.trash:
             facts = f"{facts} {separator} u undoes"
-        text = f"/ {clean(self._filter.text.strip())}" if self._filter else ""
+        text = f"/ {clean(self._filter_text.strip())}" if self._filter else ""
         self._titlebar.show(facts, text, self.context.clock.now())
 
     def _show_titles(self) -> None:
@@ -307,7 +311,7 @@ class RunsScreen(RunActions):
     def action_back(self) -> None:
         """Drop the filter, then the choice; then leave this screen if it is not the first."""
         if self._filter:
-            self._set_filter(Filter())
+            self._set_filter(None)
         elif self._chosen:
             self.unchoose()
         elif len(self.app.screen_stack) > 1:
@@ -323,17 +327,19 @@ class RunsScreen(RunActions):
             return
         from tui.screens.runs.filterbar import FilterBar
 
-        self._bar = FilterBar(self._filter.text)
+        self._bar = FilterBar(self._filter_text)
         self.mount(self._bar, after=self._rows)
 
     def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
         """Narrow the list while the person types; what is not understood changes nothing."""
         event.stop()
+        from tui.screens.runs.filter import parse
+
         found = parse(event.text, self._metrics())
         if self._bar is not None:
             self._bar.tell(found.problem)
         if not found.problem:
-            self._set_filter(found)
+            self._set_filter(found or None)
 
     def _metrics(self) -> frozenset[str]:
         """Give the names of all metrics; gathered once for each picture."""
@@ -356,13 +362,17 @@ class RunsScreen(RunActions):
             self._bar.remove()
             self._bar = None
         if not event.keep:
-            self._set_filter(Filter())
+            self._set_filter(None)
         self._rows.focus()
 
-    def _set_filter(self, wanted: Filter) -> None:
-        if wanted.text != self._filter.text:
+    def _set_filter(self, wanted: Filter | None) -> None:
+        if (wanted.text if wanted is not None else "") != self._filter_text:
             self._filter = wanted
-            self._again(first=bool(wanted))
+            self._again(first=wanted is not None)
+
+    @property
+    def _filter_text(self) -> str:
+        return self._filter.text if self._filter is not None else ""
 
     # ── order ────────────────────────────────────────────────────────────────────────────────
 
@@ -403,6 +413,10 @@ class RunsScreen(RunActions):
         self._order = (key, reverse)
         memory.remember(_MEMORY, {"sort": key, "reverse": reverse})
         self._again()
+
+
+def _all(runs: Iterable[RunSummary], _now: float) -> list[RunSummary]:
+    return list(runs)
 
 
 def _remembered_order() -> tuple[str, bool]:
