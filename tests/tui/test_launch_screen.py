@@ -376,7 +376,23 @@ async def test_leaving_asks_only_if_something_would_be_lost(runs_dir: Path) -> N
         await press(pilot, "n")
         assert pilot.app.screen is screen
         await press(pilot, "u", "escape")
-        assert not isinstance(pilot.app.screen, LaunchScreen)
+        assert screen not in pilot.app.screen_stack
+    async with launch(runs_dir, "quickstart") as (pilot, screen):
+        await press(pilot, "Q", "escape", "y")
+        assert screen not in pilot.app.screen_stack
+
+
+async def test_a_value_half_typed_is_not_launched_without(
+    runs_dir: Path, started: list[Any]
+) -> None:
+    async with launch(runs_dir, "quickstart") as (pilot, screen):
+        await press(pilot, "2", "enter")
+        await write(pilot, "0.5")
+        await press(pilot, "ctrl+l")
+        assert not started
+        assert pilot.app.screen is screen
+        await press(pilot, "enter")
+        assert words(screen)[-1] == "optimizer.config.lr=0.5"
 
 
 async def test_hostile_text_is_shown_harmlessly(runs_dir: Path) -> None:

@@ -225,6 +225,11 @@ class LaunchScreen(LaunchPanes):
             # What was just typed counts: it is composed first.
             self._launch_when_composed = True
             return
+        if self.query_one(FieldForm).is_editing:
+            self.deck.say(
+                "cannot launch yet: Enter takes the value being typed, Esc leaves it", "error"
+            )
+            return
         if why := self.why_not():
             self.deck.say(f"cannot launch: {why}", "error")
             self.action_part(3)
