@@ -11,6 +11,7 @@ from monitorlab import metrics, monitor, order, panels, press, settle, text
 from tuilab import NOW, FakeClock, make_run, training, write_events
 
 from tui import memory
+from tui.glyphs import ASCII, UNICODE
 from tui.screens.monitor.header import Header
 from tui.screens.monitor.panels import Panels
 from tui.sources.follow import Source
@@ -208,6 +209,23 @@ async def test_hostile_names_and_values(runs_dir: Path, size: tuple[int, int]) -
             assert "[b]n[/b]" in screen.query_one(Header).text
 
 
+@pytest.mark.parametrize("glyphs", [ASCII, UNICODE])
+async def test_without_colours_or_beside_sixteen(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch, glyphs: Any
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    run = live(runs_dir)
+    async with monitor(run, runs_dir, glyphs=glyphs) as (screen, pilot):
+        pilot.app.theme = "ansi-dark"
+        await press(pilot, "left", "plus", "w", "l", "2", "1", "m", "escape")
+        shown = text(pilot)
+        assert "running" in shown
+        assert all(segment.style is not None
+                   for strip in screen._compositor.render_strips() for segment in strip)  # fmt: skip
+        if glyphs.plain:
+            assert not re.search("[⠁-⣿≈█…▸]", shown)
+
+
 async def test_three_hundred_metrics_in_pages(runs_dir: Path) -> None:
     path = runs_dir / "many.jsonl"
     names = [f"grp{n % 20}/metric_{n}" for n in range(300)]
@@ -279,6 +297,26 @@ async def test_the_cursor_goes_from_value_to_value_when_zoomed(runs_dir: Path) -
         assert "step 4 997 " in title
         # Validation was every fifty steps: its last value is shown with its own step.
         assert "@ 4 950" in title
+
+
+async def test_the_cursor_finds_each_value_of_a_metric_that_is_rare(runs_dir: Path) -> None:
+    path = runs_dir / "rare.jsonl"
+    write_events(
+        path,
+        [
+            {"ts": NOW + step, "event": "metrics", "step": step,
+             "metrics": {"loss": 1.0, **({"score": step / 1000} if step % 200 == 0 else {})}}
+            for step in range(1, 3001)
+        ],
+    )  # fmt: skip
+    async with monitor(path, runs_dir) as (screen, pilot):
+        await press(pilot, "tab", "f", "end")
+        for step in range(3000, 2000, -200):
+            title = panels(screen)["score"].text
+            assert f" {step / 1000:.8g} " in f"{title} "
+            await press(pilot, "left")
+            while f" {step / 1000:.8g} " in f"{panels(screen)['score'].text} ":
+                await press(pilot, "left")
 
 
 async def test_zoom_and_pan(runs_dir: Path) -> None:

@@ -121,9 +121,15 @@ class Sight:
         place = (step - envelope.start) // envelope.width
         at = place
         while 0 <= at < len(envelope):
-            if envelope.count[at] or (envelope.nans and envelope.nans[at]):
-                # Within a bin of several steps the cursor stays where it was sent.
-                return step if at == place else envelope.start + at * envelope.width
+            begin = envelope.start + at * envelope.width
+            end = min(begin + envelope.width, max(self.axis.end, begin + 1)) - 1
+            if envelope.count[at] == 1 and envelope.width > 1:
+                # The value may stand anywhere in the bin: at its end it is the last one before.
+                if self.cursor is None or (end - self.cursor) * direction > 0:
+                    return end
+            elif envelope.count[at] or (envelope.nans and envelope.nans[at]):
+                # Within a bin of several values the cursor stays where it was sent.
+                return step if at == place else begin if direction > 0 else end
             at += direction
         return step
 

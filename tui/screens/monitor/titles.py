@@ -46,6 +46,10 @@ def title_of(panel: Group, view: View, width: int, *, focused: bool, first: bool
         right += [("  ", ""), flag]
     parts = _at_cursor(panel, view, focused) if view.cursor is not None else _newest(panel, view)
     left = width - cell_len(sign + name) - 1
+    tail = sum(cell_len(text) for text, _ in right)
+    # How the chart is drawn decides how it reads: that comes before its numbers.
+    tail = tail if tail <= left else 0
+    left -= tail
     fitting: set[int] = set()
     # Where the cursor stands yields to the values there; otherwise what comes first stays.
     for number, (_, pieces) in sorted(enumerate(parts), key=lambda part: part[1][0]):
@@ -56,9 +60,8 @@ def title_of(panel: Group, view: View, width: int, *, focused: bool, first: bool
     for number, (_, pieces) in enumerate(parts):
         if number in fitting:
             line += [("  ", ""), *pieces]
-    tail = sum(cell_len(text) for text, _ in right)
-    if tail <= left:
-        line += [(" " * (left - tail), ""), *right]
+    if tail:
+        line += [(" " * left, ""), *right]
     return line
 
 
