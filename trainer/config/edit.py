@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import yaml
+
 from trainer.config.aliases import canonical_key
 from trainer.config.diff import same
 from trainer.config.edit_nodes import Node, Path, read_nodes
@@ -93,7 +95,10 @@ class ProfileText:
 
     @cached_property
     def _root(self) -> Node | None:
-        return None if self.problems else read_nodes(self.text)
+        try:
+            return None if self.problems else read_nodes(self.text)
+        except yaml.YAMLError:  # where two parsers disagree, the text is left alone
+            return None
 
     @cached_property
     def _places(self) -> list[tuple[Path, str, Node]]:
@@ -282,6 +287,8 @@ class ProfileText:
     def _must_be_readable(self) -> None:
         if self.problems:
             raise EditError(*self.problems)
+        if self._root is None and self.values:
+            raise EditError(Problem("This can only be changed in the YAML.", self.shown))
 
     def _within(self, above: Path, key: str) -> Path | None:
         """Give the keys to write below a section for a canonical key; None if it cannot be there."""

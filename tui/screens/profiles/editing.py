@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tui.context import Context
 
 BUILT_IN = "built-in"
+#: Profiles are some hundred characters long; from here on typing would be felt to lag.
+_LARGE = 50_000
 
 
 @dataclass
@@ -44,7 +46,7 @@ class Editing:
     @property
     def is_changed(self) -> bool:
         """Whether there is something to save."""
-        return self.profile.text != self.opened.text
+        return not self.unread and self.profile.text != self.opened.text
 
     @property
     def is_built_in(self) -> bool:
@@ -77,6 +79,9 @@ def open_profile(entry: Entry, context: Context) -> Editing:
         return Editing(
             entry, Opened.new(entry.path), ProfileText("", entry.group, shown), shown, unread
         )
+    if len(opened.text) > _LARGE:
+        unread = f"{shown} is too large to be edited here."
+        return Editing(entry, opened, ProfileText("", entry.group, shown), shown, unread)
     return Editing(entry, opened, ProfileText(opened.text, entry.group, shown), shown)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -181,19 +182,23 @@ class ProfileFiles(DeckScreen):
             editing.put(editing.opened.text)
             self.reread(forget=editing.entry.full)
         elif answer == "take":
-            editing.opened, editing.outdated = conflict.theirs, False
-            editing.put(conflict.theirs.text)
-            self.reread(editing.entry.full)
-            self.changed(editing)
+            self._adopt(editing, conflict.theirs, conflict.theirs.text)
         elif answer == "merge":
-            editing.opened, editing.outdated = conflict.theirs, False
-            editing.put(conflict.merged.text)
-            self.changed(editing)
+            self._adopt(editing, conflict.theirs, conflict.merged.text)
             self.deck.say("Both stand in the YAML; choose where the marks <<<<<<< are, then save.")
         elif answer == "write":
             editing.opened = Opened.new(editing.opened.path)
             editing.outdated = True
             await self.save(editing)
+
+    def _adopt(self, editing: Editing, theirs: Opened, text: str) -> None:
+        """Go on from the file on disk, which may have come up in place of a built-in one."""
+        if editing.is_built_in:
+            editing.entry = replace(editing.entry, kind="project", path=theirs.path)
+        editing.opened, editing.outdated = theirs, False
+        editing.put(text)
+        self.changed(editing)
+        self.reread(editing.entry.full)
 
     async def _save_as(self, editing: Editing, *, leave: bool) -> None:
         entry = editing.entry

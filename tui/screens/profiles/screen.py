@@ -162,7 +162,8 @@ class ProfilesScreen(WatchFiles):
         self.catalogue = catalogue
         self.editings.pop(forget, None)
         for full, editing in list(self.editings.items()):
-            if catalogue.find(full) is None and not editing.is_changed:
+            now = catalogue.find(full)
+            if not editing.is_changed and (now is None or now.path != editing.entry.path):
                 del self.editings[full]
         tree = self.query_one(ProfileTree)
         tree.show(catalogue)
