@@ -54,7 +54,8 @@ _OURS = (
 )
 
 #: What differs where the terminal's own colours are used: their backgrounds cannot be mixed, so a
-#: row under the cursor is shown reversed, as it is on a terminal without colours.
+#: row under the cursor is shown reversed, as it is on a terminal without colours. An `OptionList`,
+#: which is what the palette is, loses "reverse" on its way to the screen: underlined, then.
 CSS = """
 LineList:ansi > .linelist--cursor { background: ansi_default; text-style: bold; }
 LineList:ansi:focus > .linelist--cursor { background: ansi_default; text-style: reverse; }
@@ -62,8 +63,7 @@ LineList:nocolor > .linelist--cursor { text-style: bold; }
 LineList:nocolor:focus > .linelist--cursor { text-style: reverse; }
 Dialog LineList:ansi > .linelist--cursor { text-style: reverse; }
 Dialog LineList:nocolor > .linelist--cursor { text-style: reverse; }
-OptionList:nocolor > .option-list--option-highlighted { text-style: reverse; }
-CommandPalette:nocolor OptionList > .option-list--option-highlighted { text-style: reverse; }
+OptionList:nocolor > .option-list--option-highlighted { text-style: bold underline; }
 Input:nocolor:focus .input--cursor { text-style: reverse; }
 Input:nocolor .input--selection { text-style: underline; }
 TextArea:nocolor:focus .text-area--cursor { text-style: reverse; }

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from textual.command import CommandPalette, DiscoveryHit, Hit
+from textual.widgets import OptionList
 from tuilab import context, make_run
 
 from tui.app import Deck
@@ -82,3 +84,20 @@ async def test_an_action_is_done_on_the_screen_behind(runs_dir: Path) -> None:
         await pilot.pause()
         await pilot.pause()
         assert type(app.screen).__name__ == "ThemePick"
+
+
+async def test_the_choice_is_seen_without_colours(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = Deck(context(runs_dir))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("ctrl+p")
+        await pilot.pause(0.3)
+        await pilot.press("down")
+        await pilot.pause()
+        found = app.screen.query_one(OptionList)
+        styles = [segment.style for y in range(4) for segment in found.render_line(y)]
+        underlined = [style is not None and bool(style.underline) for style in styles]
+        assert any(underlined)
+        assert not all(underlined)
