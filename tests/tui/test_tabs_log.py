@@ -8,14 +8,11 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 from tabslab import deck_of, lines, picture_of, settled
-from textual.app import ComposeResult
-from tuilab import NOW, context, make_run, training, write_events
+from tuilab import NOW, make_run, training, write_events
 
 from trainer.runs.layout import RunFolder
 from tui.app import Deck
 from tui.glyphs import ASCII
-from tui.screens.base import DeckScreen
-from tui.screens.monitor.tabs import LogTail
 from tui.screens.monitor.tabs.alerts import AlertsTab
 from tui.screens.monitor.tabs.details import Details
 from tui.screens.monitor.tabs.log import LogTab
@@ -290,33 +287,3 @@ async def test_without_colours_nothing_crashes(
     async with deck.run_test(size=(80, 12)) as pilot:
         tab.show(picture_of(run))
         await settled(pilot, lambda: "error" in "\n".join(lines(deck)))
-
-
-class TailScreen(DeckScreen):
-    def compose(self) -> ComposeResult:
-        self.tail = LogTail()
-        self.tail.styles.height = 3
-        yield self.tail
-
-
-async def test_the_tail_draws_only_lines_that_changed(
-    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    deck = Deck(context(runs_dir), TailScreen)
-    async with deck.run_test(size=(80, 12)) as pilot:
-        tail = deck.screen.query_one(LogTail)
-        first = log(1, HOSTILE)
-        tail.show(Picture(logs=(first,)))
-        await pilot.pause()
-        assert "[red]x[/]" in lines(deck)[0]
-        assert "\x1b" not in lines(deck)[0]
-        drawn: list[Any] = []
-        monkeypatch.setattr(tail, "refresh", lambda *regions, **_: drawn.extend(regions))
-        tail.show(Picture(logs=(first,), version=2))
-        assert drawn == []
-        tail.show(Picture(logs=(first, log(2, "two\nthree"))))
-        assert [region.y for region in drawn] == [1, 2]
-        drawn.clear()
-        tail.show(Picture(logs=(first, log(2, "two"), log(3, "four"), log(4, "five", "error"))))
-        assert [region.y for region in drawn] == [0, 1, 2]
-        assert [line.text.split()[-1] for line in tail.lines if line] == ["two", "four", "five"]

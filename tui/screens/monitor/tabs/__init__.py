@@ -8,9 +8,8 @@ from tui.screens.monitor.tabs.checkpoints import CheckpointsTab
 from tui.screens.monitor.tabs.config import ConfigTab
 from tui.screens.monitor.tabs.log import LogTab
 from tui.screens.monitor.tabs.output import OutputTab
-from tui.screens.monitor.tabs.tail import LogTail
 
-__all__ = ["TABS", "LogTail", "Tab"]
+__all__ = ["TABS", "Tab"]
 
 #: In the order of the keys that bring them to the front.
 TABS: tuple[type[Tab], ...] = (LogTab, CheckpointsTab, ConfigTab, OutputTab, AlertsTab)

@@ -49,13 +49,8 @@ class Entries:
     def __init__(self) -> None:
         self._known: dict[int, Entry] = {}
 
-    def of(self, picture: Picture, last: int | None = None) -> list[Entry]:
-        """Give the entries of a picture, oldest first.
-
-        Args:
-            picture: The run.
-            last: How many are wanted, the newest; all that there are if None.
-        """
+    def of(self, picture: Picture) -> list[Entry]:
+        """Give the entries of a picture, oldest first."""
         parts: tuple[Sequence[Mapping[str, Any]], ...] = (
             picture.starts,
             picture.checkpoints,
@@ -63,12 +58,8 @@ class Entries:
             picture.alerts,
             (picture.finished,) if picture.finished else (),
         )
-        if last is not None:
-            parts = tuple(part[-last:] if last else () for part in parts)
         timed = [each for order, part in enumerate(parts) for each in _timed(order, part)]
         merged = [event for _, _, _, event in sorted(timed)]
-        if last is not None:
-            merged = merged[-last:] if last else []
         entries = [self._known.get(id(event)) or make(event) for event in merged]
         # An entry holds its event, so that no other event can get the same id.
         self._known = {id(entry.event): entry for entry in entries}
