@@ -21,6 +21,7 @@ from trainer.runs.layout import RunFolder
 from tui.app import Deck
 from tui.context import Context
 from tui.glyphs import ASCII
+from tui.screens.base import DeckScreen
 from tui.screens.launch import LaunchScreen
 from tui.screens.launch.choices import ChoiceRows
 from tui.screens.launch.composer import Outcome, work_out
@@ -57,7 +58,7 @@ async def write(pilot: Pilot[Any], text: str) -> None:
 async def launch(
     runs_dir: Path, *words: str, size: tuple[int, int] = (80, 24), **more: Any
 ) -> AsyncIterator[tuple[Pilot[Any], LaunchScreen]]:
-    app = Deck(context(runs_dir, **more))
+    app = Deck(context(runs_dir, **more), first=DeckScreen)
     async with app.run_test(size=size) as pilot:
         app.open_launch(words)
         await settle(pilot)
