@@ -70,6 +70,12 @@ def test_every_value_is_drawn(
             assert dot(text, drawing, x, value), (number, value)
 
 
+def test_that_a_chart_is_sampled_is_seen_over_any_curve() -> None:
+    full = [1.0 if step % 2 else 0.0 for step in range(1000)]
+    assert "sampled…" in draw(plot(full, approximate=True))[0]
+    assert "sampled" not in "".join(draw(plot(full)))
+
+
 def test_one_spike_in_a_million_steps_is_seen() -> None:
     grid, bins = Grid(0, 1000, 1024), Bins(1024)
     for b in range(1000):

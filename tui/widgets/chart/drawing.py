@@ -19,6 +19,7 @@ from tui.widgets.chart.signs import (
     COLORS,
     CURSOR,
     CURVES,
+    DIM,
     KINDS,
     LABEL,
     LEVEL,
@@ -347,7 +348,8 @@ class Drawing:
             text, numbers = column(layers, number, room.rows, signs.cells, signs.point)
             written = texts.get(number, {})
             for y in range(room.rows):
-                if text[y] != " ":
+                # Names yield to curves; that a curve is only sampled must be seen.
+                if text[y] != " " and (y not in written or written[y][1] != DIM):
                     continue
                 if y in written:
                     text[y], numbers[y] = written[y]
