@@ -17,6 +17,7 @@ import yaml
 from trainer.config.loader import _Pure
 
 Path = tuple[str, ...]
+_PROPERTY = re.compile(r"[&!]\S*\s*")
 
 
 @dataclass(slots=True)
@@ -113,9 +114,9 @@ class _Builder:
         if event.anchor is None and event.tag is None:
             return start
         at = start
-        while (found := re.compile(r"[&!]\S*\s*").match(self.text, at)) is not None:
+        while (found := _PROPERTY.match(self.text, at)) is not None:
             at = found.end()
-        return int(at)
+        return at
 
     def _sequence(self, start: int, inner: int, flow: bool, anchored: bool) -> Node:
         items: list[Node] = []

@@ -31,6 +31,7 @@ class Editing:
         opened: The file as it was read or saved last.
         profile: The text as it is now.
         shown: The file as shown to a person.
+        home: Where saving writes to.
         unread: Why the file could not be read; nothing can be edited then.
         outdated: Whether somebody else changed the file meanwhile.
     """
@@ -39,6 +40,7 @@ class Editing:
     opened: Opened
     profile: ProfileText
     shown: str
+    home: str = ""
     unread: str = ""
     outdated: bool = False
     past: list[str] = field(default_factory=list)
@@ -76,16 +78,16 @@ def open_profile(entry: Entry, context: Context) -> Editing:
         opened = open_file(entry.path)
     except ConfigError as error:
         unread = str(error.problems[0])
-        return Editing(
-            entry, Opened.new(entry.path), ProfileText("", entry.group, shown), shown, unread
-        )
+        empty = ProfileText("", entry.group, shown)
+        return Editing(entry, Opened.new(entry.path), empty, shown, shown, unread)
     if len(opened.text) > _LARGE:
         unread = f"{shown} is too large to be edited here."
-        return Editing(entry, opened, ProfileText("", entry.group, shown), shown, unread)
-    return Editing(entry, opened, ProfileText(opened.text, entry.group, shown), shown)
+        return Editing(entry, opened, ProfileText("", entry.group, shown), shown, shown, unread)
+    target = _home(entry, context) if entry.kind == BUILT_IN else shown
+    return Editing(entry, opened, ProfileText(opened.text, entry.group, shown), shown, target)
 
 
-def home(entry: Entry, context: Context) -> str:
+def _home(entry: Entry, context: Context) -> str:
     """Say where a copy of a built-in profile goes."""
     try:
         return home_of(entry.group, entry.name, context.profiles_dir, context.cwd)[1]

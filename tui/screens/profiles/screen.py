@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events, on
@@ -19,7 +20,6 @@ from tui.screens.profiles.changes import ChangeRows
 from tui.screens.profiles.editing import (
     Editing,
     Look,
-    home,
     line_of,
     look,
     open_profile,
@@ -308,7 +308,7 @@ class ProfilesScreen(WatchFiles):
         facts = ["not saved"] if editing.is_changed else []
         facts.append(entry.kind)
         if editing.is_built_in:
-            facts.append(f"saves as {home(entry, self.context)}")
+            facts.append(f"saves as {editing.home}")
         first = f"{editing.shown}   {f' {self.context.glyphs.separator} '.join(facts)}"
         second = editing.unread or entry.doc
         about = Content.assemble((clean(first), "bold"), "\n", (clean(second), "dim"))
@@ -342,7 +342,8 @@ class ProfilesScreen(WatchFiles):
                 return
             if not await self.save(editing):
                 return
-        self.deck.open_launch(words_of(editing.entry, self.context))
+        words = await asyncio.to_thread(words_of, editing.entry, self.context)
+        self.deck.open_launch(words)
 
     def action_search(self) -> None:
         """Search the profiles."""

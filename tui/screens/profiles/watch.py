@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from trainer.config import edit_files
 from trainer.config.edit import EditError
 from trainer.config.edit_merge import merge
@@ -41,23 +43,24 @@ class WatchFiles(EditKeys):
     def _noticed(self, editing: Editing | None, is_new: bool) -> None:
         if not self.is_mounted:
             return
-        if editing is not None and not editing.is_changed and editing.opened.path.exists():
-            self._renew(editing)
+        if editing is not None and not editing.is_changed:
+            self.run_worker(self._renew(editing, quiet=True), group="files")
         elif editing is not None and not editing.outdated:
             editing.outdated = True
             self.draw()
         if is_new:
             self.reread()
 
-    def _renew(self, editing: Editing) -> None:
-        """Take the file as it is on disk."""
+    async def _renew(self, editing: Editing, *, quiet: bool = False) -> None:
+        """Take the file as it is on disk; if it is gone, that shows in the list."""
         try:
-            editing.opened = edit_files.open_file(editing.opened.path)
+            opened = await asyncio.to_thread(edit_files.open_file, editing.opened.path)
         except EditError as error:
-            self.tell(error)
+            if not quiet:
+                self.tell(error)
             return
-        editing.outdated = False
-        editing.put(editing.opened.text)
+        editing.opened, editing.outdated = opened, False
+        editing.put(opened.text)
         self.changed(editing)
         self.draw()
         self.deck.say(f"{editing.shown} was read again: it was changed on disk.")
@@ -66,17 +69,18 @@ class WatchFiles(EditKeys):
         """Take the file as it is on disk; undo comes back to the text in hand."""
         editing = self.in_hand()
         if editing is not None:
-            self._renew(editing)
+            self.run_worker(self._renew(editing), group="files")
 
     def action_merge(self) -> None:
         """Put the file as it is on disk and the text in hand together."""
         editing = self.in_hand()
-        if editing is None or not editing.outdated:
-            return
-        try:
-            theirs = edit_files.open_file(editing.opened.path)
-        except EditError as error:
-            self.tell(error)
+        if editing is not None and editing.outdated:
+            self.run_worker(self._merge(editing), group="files")
+
+    async def _merge(self, editing: Editing) -> None:
+        path = editing.opened.path
+        theirs = await self._done(lambda: edit_files.open_file(path))
+        if theirs is None:
             return
         merged = merge(editing.opened.text, editing.profile.text, theirs.text)
         editing.opened, editing.outdated = theirs, False
