@@ -244,9 +244,12 @@ async def test_sorting_is_picked_reversed_and_remembered(
         await pilot.pause()
         assert "NAME▲" in lines(app)[1]
         assert [line.split()[2] for line in lines(app)[2:6]] == ["broke", "busy", "done", "waits"]
-        await pilot.press("O")
+        assert screen_of(app)._rows.cursor == 0
+        await pilot.press("down", "O")
         await pilot.pause()
         assert "NAME▼" in lines(app)[1]
+        assert screen_of(app)._rows.under_cursor.name == "busy"  # type: ignore[union-attr]
+        assert screen_of(app)._rows.cursor == 2
         assert [line.split()[2] for line in lines(app)[2:6]] == ["waits", "done", "busy", "broke"]
     app = deck(runs_dir)
     async with app.run_test(size=(80, 24)) as pilot:

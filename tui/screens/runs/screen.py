@@ -412,7 +412,8 @@ class RunsScreen(RunActions):
     def _sort(self, key: str, reverse: bool) -> None:
         self._order = (key, reverse)
         memory.remember(_MEMORY, {"sort": key, "reverse": reverse})
-        self._again()
+        # Who stands at the top wants to see the new top; else the cursor goes with its run.
+        self._again(first=self._rows.cursor == 0)
 
 
 def _all(runs: Iterable[RunSummary], _now: float) -> list[RunSummary]:

@@ -44,6 +44,8 @@ class Trash:
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self._folders = tuple(folders)
+        # Runs are put in and taken out in threads, and expire on the screen's clock.
+        self._lock = threading.Lock()
         #: When each can be undone no longer, and what lies aside, by its name.
         self._batches: list[tuple[float, list[tuple[str, Aside]]]] = []
 
@@ -69,16 +71,18 @@ class Trash:
             except RunError as error:
                 problems.append(str(error))
         if batch:
-            self._batches.append((now + UNDO_SECONDS, batch))
+            with self._lock:
+                self._batches.append((now + UNDO_SECONDS, batch))
         return Outcome(tuple(names), tuple(problems))
 
     def undo(self) -> Outcome:
         """Put the last ones back; takes as long as the disk does."""
         from trainer.runs.aside import put_back
 
-        if not self._batches:
-            return Outcome()
-        _, batch = self._batches.pop()
+        with self._lock:
+            if not self._batches:
+                return Outcome()
+            _, batch = self._batches.pop()
         names: list[str] = []
         problems: list[str] = []
         for name, aside in batch:
@@ -97,10 +101,11 @@ class Trash:
         """
         from trainer.runs.aside import purge
 
-        over = [aside for end, batch in self._batches if end <= now for _, aside in batch]
+        with self._lock:
+            over = [aside for end, batch in self._batches if end <= now for _, aside in batch]
+            self._batches = [pair for pair in self._batches if pair[0] > now]
         if not over:
             return
-        self._batches = [pair for pair in self._batches if pair[0] > now]
 
         def remove() -> None:
             for aside in over:
