@@ -20,6 +20,9 @@ _EVERYWHERE = {
     "command_palette": ("palette", "Search everything that can be done, and every run"),
 }
 
+#: Every list has these from Textual, and none scrolls sideways by them.
+_SIDEWAYS = ("scroll_left", "scroll_right", "page_left", "page_right")
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -78,6 +81,8 @@ def groups(screen: Screen[Any]) -> list[Group]:
     """
     found: dict[DOMNode, dict[str, tuple[list[str], Binding]]] = {}
     for node, binding, enabled, _tooltip in screen.active_bindings.values():
+        if not binding.tooltip and binding.action in _SIDEWAYS:
+            continue
         if enabled and (binding.tooltip or binding.description):
             place = screen.app if binding.action in _EVERYWHERE else node
             known = found.setdefault(place, {})

@@ -21,7 +21,6 @@ from tui.widgets.linelist import LineList, Pieces
 
 
 class Rows(LineList):
-    KEYS_TITLE = "In the list"
     BINDINGS: ClassVar[list[BindingType]] = [
         binding("x,less_than_sign", "mark", "mark", tip="Mark the [row]; " + "very " * 20)
     ]
@@ -78,6 +77,7 @@ async def test_keys_are_grouped_by_where_they_come_from(runs_dir: Path) -> None:
         assert "never" not in lab, "what cannot be done now is left out"
         assert rows["mark"].shown == "x <"
         assert rows["Up"].shown == "up k"
+        assert "Scroll Left" not in rows
         assert {"next part", "palette", "theme", "quit"} <= everywhere.keys()
 
 

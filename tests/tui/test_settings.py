@@ -15,7 +15,7 @@ from tuilab import context, make_run, training
 from trainer.config.settings import settings_file
 from trainer.runs import control
 from trainer.runs.layout import RunFolder
-from tui import editor, settings
+from tui import editor, entry, settings
 from tui.app import Deck
 from tui.screens.monitor.control import RunControl
 from tui.settings import Loaded, Settings, load
@@ -227,3 +227,13 @@ async def test_edited_settings_hold_at_once_where_they_can(
         assert app.theme == "nord"
         assert app.context.settings.confirm_stop is False
         assert "next start" in next(iter(app._notifications)).message
+
+
+def test_further_folders_of_runs_are_listed_behind_the_own_one(tmp_path: Path) -> None:
+    own, other = tmp_path / "runs", tmp_path / "other"
+    write(f"runs_dirs: [{other}, {own}]\nmouse: false\nglyphs: ascii\n")
+    made = entry._context(own, None, None)
+    assert made.runs_dirs == (own, other)
+    assert made.glyphs.plain
+    assert made.settings.mouse is False
+    assert made.settings_given == {"runs_dirs", "mouse", "glyphs"}

@@ -26,6 +26,8 @@ class LineList(ScrollView, can_focus=True):
     `touch` when the look of some changes.
     """
 
+    #: What the help calls the keys of a list.
+    KEYS_TITLE: ClassVar[str] = "In the list"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", "Up", show=False),
         Binding("down,j", "move(1)", "Down", show=False),

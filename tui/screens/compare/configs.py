@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.style import Style
 
@@ -102,7 +102,7 @@ def _text(value: Any) -> str:
 class Configs(LineList):
     """The keys that differ: each with its values, and the letters of the runs that have them."""
 
-    KEYS_TITLE = "In the differences"
+    KEYS_TITLE: ClassVar[str] = "In the differences"
     DEFAULT_CSS = "Configs { padding: 0 1; }"
 
     def __init__(self) -> None:

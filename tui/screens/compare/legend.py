@@ -39,7 +39,7 @@ def _tail_width(lens: Lens) -> int:
 class Legend(LineList):
     """The runs, a line each; the keys of the screen act on the one under the cursor."""
 
-    KEYS_TITLE = "In the list of runs"
+    KEYS_TITLE: ClassVar[str] = "In the list of runs"
     COMPONENT_CLASSES: ClassVar[set[str]] = {"legend--best"}
     DEFAULT_CSS = """
     Legend { height: auto; max-height: 8; padding: 0 1; }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rich.style import Style
 
@@ -63,7 +64,7 @@ class Table(LineList):
         colors: The chart whose colours the letters have.
     """
 
-    KEYS_TITLE = "In the table"
+    KEYS_TITLE: ClassVar[str] = "In the table"
     DEFAULT_CSS = "Table { padding: 0 1; }"
 
     def __init__(self, colors: Chart) -> None:
