@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import DiscoveryHit, Hit, Hits, Matcher, Provider
 from textual.content import Content
 
 from tui import keys, theme
@@ -46,7 +47,7 @@ class DeckCommands(Provider):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._runs: list[RunSummary] = []
+        self._runs: list[RunSummary] | None = None
         self._known: list[Command] = []
 
     @property
@@ -58,9 +59,8 @@ class DeckCommands(Provider):
         return self.app
 
     async def startup(self) -> None:
-        """Collect what there is; the runs are listed in a thread."""
+        """Collect what there is, but for the runs: these are listed once somebody searches."""
         self._known = [*self._actions(), *self._places(), *self._themes()]
-        self._runs = await asyncio.to_thread(_newest, self.deck.context.runs_dirs)
 
     async def discover(self) -> Hits:
         """Offer what can be done here, before anything is typed."""
@@ -72,14 +72,14 @@ class DeckCommands(Provider):
     async def search(self, query: str) -> Hits:
         """Offer what matches."""
         matcher = self.matcher(query)
-        for command in [*self._known, *self._openings()]:
-            score, places = matcher.fuzzy_search.match(query, command.name)
-            if score > 0:
-                # Never the matcher's own `highlight`: it reads the name as markup.
-                name = Content(command.name)
-                for place in places:
-                    name = name.stylize(matcher.match_style, place, place + 1)
-                yield Hit(score, name, command.run, command.name, _plain(command.help))
+        for command in self._known:
+            if (hit := _hit(matcher, command)) is not None:
+                yield hit
+        if self._runs is None:
+            self._runs = await asyncio.to_thread(_newest, self.deck.context.runs_dirs)
+        for run in self._runs:
+            if (hit := _hit(matcher, self._opening(run))) is not None:
+                yield hit
 
     def _actions(self) -> Iterator[Command]:
         for group in keys.groups(self.screen):
@@ -111,10 +111,9 @@ class DeckCommands(Provider):
             run = partial(theme.choose, self.deck, name)
             yield Command(f"Theme: {name}", what, run, first=False)
 
-    def _openings(self) -> Iterator[Command]:
-        for run in self._runs:
-            what = "  ".join(part for part in (run.state, run.preset, " ".join(run.tags)) if part)
-            yield Command(f"Open run {run.name} {run.id}", what, partial(self._open, run))
+    def _opening(self, run: RunSummary) -> Command:
+        what = "  ".join(part for part in (run.state, run.preset, " ".join(run.tags)) if part)
+        return Command(f"Open run {run.name} {run.id}", what, partial(self._open, run))
 
     def _open(self, run: RunSummary) -> None:
         from tui.sources.follow import Source
@@ -123,12 +122,25 @@ class DeckCommands(Provider):
 
 
 def _newest(folders: tuple[Path, ...]) -> list[RunSummary]:
+    from trainer.errors import RunError
     from trainer.runs.index import RunIndex
 
     found: list[RunSummary] = []
     for folder in folders:
-        found += RunIndex(folder).list()
+        with suppress(OSError, RunError):  # the list of runs says what is wrong with it
+            found += RunIndex(folder).list()
     return sorted(found, key=lambda run: -run.created)[:_RUNS]
+
+
+def _hit(matcher: Matcher, command: Command) -> Hit | None:
+    score, places = matcher.fuzzy_search.match(matcher.query, command.name)
+    if score <= 0:
+        return None
+    # Never the matcher's own `highlight`: it reads the name as markup.
+    name = Content(command.name)
+    for place in places:
+        name = name.stylize(matcher.match_style, place, place + 1)
+    return Hit(score, name, command.run, command.name, _plain(command.help))
 
 
 def _plain(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,8 @@ from textual.command import CommandPalette, DiscoveryHit, Hit
 from textual.widgets import OptionList
 from tuilab import context, make_run
 
+from trainer.runs.index import RunIndex
+from trainer.runs.summary import summarise
 from tui.app import Deck
 from tui.commands import DeckCommands
 from tui.screens.monitor import MonitorScreen
@@ -101,3 +105,32 @@ async def test_the_choice_is_seen_without_colours(
         underlined = [style is not None and bool(style.underline) for style in styles]
         assert any(underlined)
         assert not all(underlined)
+
+
+async def test_a_folder_that_cannot_be_listed_costs_only_its_runs(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: RunIndex) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    app = Deck(context(runs_dir))
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        monkeypatch.setattr(RunIndex, "list", fail)
+        assert "Edit settings" in await offered(app, "settings")
+
+
+async def test_thousands_of_runs_are_searched_while_one_types(runs_dir: Path) -> None:
+    app = Deck(context(runs_dir))
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        provider = DeckCommands(app.screen)
+        await provider.startup()
+        one = summarise(make_run(runs_dir, "needle").path)
+        provider._runs = [replace(one, name=f"spectra-smooth-{n}", id=f"{n}") for n in range(2000)]
+        provider._runs.append(one)
+        began = time.perf_counter()
+        found = [str(hit.text) async for hit in provider.search("needle")]
+        assert any("needle" in name for name in found)
+        assert len([hit async for hit in provider.search("spectra")]) == 2000
+        assert time.perf_counter() - began < 2.0, "some tenths of a second where nothing else runs"
