@@ -246,6 +246,18 @@ async def test_comparing_with_another_profile(runs_dir: Path) -> None:
         assert "diff against trainer/kaggle_safe" in lab.text()
 
 
+async def test_a_difference_leads_to_its_key(runs_dir: Path) -> None:
+    async with profiles(runs_dir) as lab:
+        await lab.press("4", "end", "enter")
+        # `dataloader.drop_last` comes from elsewhere: it is a switch, and is set here from now on.
+        await lab.composed()
+        assert "drop_last: true" in lab.yaml.text
+        await lab.press("4", "home", "enter")
+        assert lab.screen.pane == "form"
+        assert lab.form.row is not None
+        assert lab.form.row.key == "trainer.max_epochs"
+
+
 async def test_no_color_is_drawn(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     async with profiles(runs_dir, "hardware/cpu", (120, 40)) as lab:

@@ -8,7 +8,7 @@ what was asked for is refused.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +17,7 @@ import yaml
 
 from trainer.config.aliases import canonical_key
 from trainer.config.diff import same
+from trainer.config.edit_lookup import by_name, flat, member, value_at
 from trainer.config.edit_nodes import Node, Path, read_nodes
 from trainer.config.edit_splice import EditError, add, remove, replace
 from trainer.config.entries import Entry
@@ -134,10 +135,10 @@ class ProfileText:
                 name = key.text
                 if key.style is None and name == "<<":
                     continue
-                yield from self._leaves(below, (*path, name), _member(value, name))
+                yield from self._leaves(below, (*path, name), member(value, name))
         elif node.kind == "seq" and any(item.kind == "map" for item in node.items):
             for at, item in enumerate(node.items):
-                yield from self._leaves(item, (*path, str(at)), _member(value, str(at)))
+                yield from self._leaves(item, (*path, str(at)), member(value, str(at)))
         elif path:
             canonical = canonical_key(".".join((*self.package, *path)))
             refers = node.text if node.kind == "alias" else ""
@@ -155,7 +156,7 @@ class ProfileText:
         """
         for path, name, _ in self._places:
             if name == key:
-                return _at(self.values, path)
+                return value_at(self.values, path)
         raise KeyError(key)
 
     def reaches(self, key: str) -> bool:
@@ -190,7 +191,7 @@ class ProfileText:
         self._must_be_readable()
         for path, name, node in self._places:
             if name == key:
-                if node.kind != "alias" and repr(_at(self.values, path)) == repr(value):
+                if node.kind != "alias" and repr(value_at(self.values, path)) == repr(value):
                     return self  # spelled otherwise, maybe, but the same
                 text = replace(self.text, self._root, path, value)
                 return self._checked(text, path, value, anchored=node.anchored)
@@ -342,7 +343,7 @@ class ProfileText:
         """Read an edited text back, and refuse it if it says anything else than it should."""
         new = self._with(text)
         if not new.problems and _choices(new) == _choices(self):
-            before, after = _flat(self.values), _flat(new.values)
+            before, after = flat(self.values), flat(new.values)
             inside = [name for name in before.keys() | after.keys() if name[: len(path)] == path]
             others = {name: v for name, v in before.items() if name not in inside}
             now = {name: v for name, v in after.items() if name not in inside}
@@ -350,9 +351,9 @@ class ProfileText:
             for at in range(len(path)):
                 others.pop(path[:at], None)
                 now.pop(path[:at], None)
-            kept = anchored or same(_named(others), _named(now))
+            kept = anchored or same(by_name(others), by_name(now))
             try:
-                right = same(_at(new.values, path), value) and not gone
+                right = same(value_at(new.values, path), value) and not gone
             except KeyError:
                 right = gone
             if kept and right:
@@ -377,53 +378,6 @@ def _is_null(node: Node) -> bool:
     return (
         node.kind == "scalar" and node.style is None and node.text in ("null", "~", "Null", "NULL")
     )
-
-
-def _member(value: Any, name: str) -> Any:
-    """Give a member of a mapping or list by the text of its key; None if there is none."""
-    try:
-        return _at(value, (name,))
-    except KeyError:
-        return None
-
-
-def _at(value: Any, path: Path) -> Any:
-    for part in path:
-        if isinstance(value, Mapping):
-            name = next((key for key in value if key == part or str(key) == part), None)
-            if name is None:
-                name = _by_reading(value, part)
-            value = value[name]
-        elif isinstance(value, list) and part.isdigit() and int(part) < len(value):
-            value = value[int(part)]
-        else:
-            raise KeyError(part)
-    return value
-
-
-def _by_reading(value: Mapping[Any, Any], part: str) -> Any:
-    """Find a key that is no text (`1e3`, `yes`) by reading its spelling."""
-    try:
-        wanted = parse(f"{part}: 0", "", "").values
-    except ConfigError:
-        raise KeyError(part) from None
-    found = next(iter(wanted), None)
-    if found not in value:
-        raise KeyError(part)
-    return found
-
-
-def _flat(value: Any, path: Path = ()) -> dict[Path, Any]:
-    if isinstance(value, Mapping) and value:
-        found: dict[Path, Any] = {}
-        for key, below in value.items():
-            found |= _flat(below, (*path, str(key)))
-        return found
-    return {path: value}
-
-
-def _named(flat: Mapping[Path, Any]) -> dict[str, Any]:
-    return {"\0".join(path): value for path, value in flat.items()}
 
 
 def _newline(text: str) -> str:

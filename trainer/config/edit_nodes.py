@@ -98,13 +98,13 @@ class _Builder:
         self.at += 1
         start, end = event.start_mark.index, event.end_mark.index
         if isinstance(event, yaml.AliasEvent):
-            return Node("alias", start, start, end, flow, text=event.anchor)
+            return Node("alias", start, start, end, flow, text=event.anchor or "")
         inner = self._inner(start, event)
         anchored = event.anchor is not None
         if isinstance(event, yaml.ScalarEvent):
             if event.style in ("|", ">"):
                 end = inner + len(self.text[inner:end].rstrip())
-            return Node("scalar", start, inner, end, flow, event.style, anchored, event.value)
+            return Node("scalar", start, inner, end, flow, event.style, anchored, event.value or "")
         if isinstance(event, yaml.SequenceStartEvent):
             return self._sequence(start, inner, flow or event.flow_style is True, anchored)
         return self._mapping(start, inner, flow or event.flow_style is True, anchored)

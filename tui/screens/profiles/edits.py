@@ -7,8 +7,9 @@ from typing import Any
 from textual import on
 
 from trainer.config.edit import EditError, ProfileText
-from trainer.config.values import problem_with
+from trainer.config.values import about, problem_with, shown
 from tui.screens.profiles import form as forms
+from tui.screens.profiles.changes import ChangeRows
 from tui.screens.profiles.compare import DiffWith
 from tui.screens.profiles.editing import Editing, line_of
 from tui.screens.profiles.tree import ProfileTree
@@ -16,6 +17,7 @@ from tui.screens.profiles.yaml import YamlPane
 from tui.text import clean
 from tui.widgets.dialogs import Confirm, Pick
 from tui.widgets.field import FieldForm, Row
+from tui.widgets.linelist import LineList
 
 
 class EditKeys(DiffWith):
@@ -112,6 +114,24 @@ class EditKeys(DiffWith):
         self.app.push_screen(
             Confirm("Let this profile set keys of every section?", lines, "let it"), answered
         )
+
+    @on(LineList.Chosen, "#changes")
+    def _chosen_change(self) -> None:
+        """Change the key of a difference: in its row, or set here from now on."""
+        editing, change = self.in_hand(), self.query_one(ChangeRows).change
+        if editing is None or change is None:
+            return
+        form = self.query_one(FieldForm)
+        if form.go_to(change.key):
+            self.action_pane("form")
+            return
+        composed = self.seen.composed if self.seen is not None else None
+        known = about(change.key, composed.config if composed is not None else None)
+        if known is None or known.section or change.kind == "removed":
+            origin = change.origin or change.old_origin
+            self.deck.say(f"{change.key}: {shown(change.old)}, now {shown(change.new)} ({origin})")
+            return
+        self._add(editing, Row(change.key, change.new, known, f"now {shown(change.new)}"))
 
     def action_remove(self) -> None:
         """Take the key under the cursor out of the profile; elsewhere, delete the profile."""

@@ -48,15 +48,16 @@ def rows_of(profile: ProfileText, seen: Look | None, catalogue: Catalogue) -> li
             continue
         group = entry.group.removeprefix("/")
         names: Sequence[Any] = (*catalogue.names(group), None)
+        chosen = catalogue.find(f"{group}/{entry.value}")
         plain = not isinstance(entry.value, list) and entry.package is None
         rows.append(
             Row(
                 f"{CHOICE}{at}.{group}",
                 entry.value,
-                note=f"option of {group}" if plain else "changed in the YAML",
+                note=chosen.doc if chosen and plain else "" if plain else "changed in the YAML",
                 choices=tuple(names) if plain else (),
                 fixed=not plain,
-                label=f"{group}: option",
+                label=f"{group} (option)",
             )
         )
     own = f"{'.'.join(profile.package)}." if profile.package else ""

@@ -290,7 +290,7 @@ class ProfilesScreen(WatchFiles):
         self.query_one(ChangeRows).show(changes, editing.shown, empty)
         count = f"  {plural(len(changes), 'key')}" if changes else ""
         head = self.query_one("#changes-pane Head", Head)
-        head.show(f"diff against {against}{count}")
+        head.show(f"diff against {against}{count}  enter change")
 
     def draw_heads(self, editing: Editing) -> None:
         """Draw the panes' titles."""
