@@ -99,13 +99,12 @@ class Trash:
         Args:
             now: Monotonic seconds; infinity for everything.
         """
-        from trainer.runs.aside import purge
-
         with self._lock:
             over = [aside for end, batch in self._batches if end <= now for _, aside in batch]
             self._batches = [pair for pair in self._batches if pair[0] > now]
         if not over:
             return
+        from trainer.runs.aside import purge
 
         def remove() -> None:
             for aside in over:
