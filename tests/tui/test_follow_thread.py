@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,8 @@ from pathlib import Path
 import pytest
 from tuilab import make_run, training, write_events
 
+from trainer.runs.layout import write_json_atomic
+from trainer.runs.proc import process_start_time
 from tui.clock import SystemClock
 from tui.sources import follow as module
 from tui.sources.follow import Follower, Picture, Source
@@ -200,6 +203,21 @@ def test_an_error_is_shown_and_does_not_end_the_thread(
         broken.clear()
         until(lambda: follower.picture.step == 10)
         assert follower.picture.problem == ""
+
+
+def test_a_killed_run_is_lost_within_seconds(runs_dir: Path) -> None:
+    run = make_run(runs_dir, events=training(10), state="running")
+    process = subprocess.Popen(["sleep", "60"])
+    status = json.loads(run.status.read_text())
+    start = process_start_time(process.pid)
+    status |= {"pid": process.pid, "pid_start": start}
+    status |= {"supervisor_pid": process.pid, "supervisor_start": start}
+    write_json_atomic(run.status, status, sync=False)
+    with following(Source.of_run(run)) as follower:
+        until(lambda: follower.picture.status and follower.picture.status.state == "running")
+        process.kill()
+        process.wait()
+        until(lambda: follower.picture.status.state == "lost", 5.0)
 
 
 def test_a_screen_that_is_gone_when_told_hurts_nobody(runs_dir: Path) -> None:
