@@ -35,8 +35,8 @@ class Facts:
         limit: Time left until the wall-clock limit; empty if there is none.
         how: How it ended; empty while it lives.
         todo: What to do now that it has ended: the keys and the command.
-        why: The last trouble that it told of; empty if there is none worth a line.
-        note: What is not as it should be with the picture itself: still loading, no file.
+        why: The last trouble that it told of, or that there is in reading it; mostly empty.
+        note: How far the picture is from the whole truth: still loading, no file; mostly empty.
     """
 
     name: str
@@ -80,7 +80,7 @@ def facts(picture: Picture, source: Source, now: float, *, checkpoint: bool | No
     state, word, live = _state(picture, now)
     if has_checkpoint(picture) and checkpoint is None:
         checkpoint = True
-    ended = not live and state not in ("loading", "")
+    ended = not live and bool(state)
     began, until = _times(picture, now, live)
     elapsed = duration(until - began) if began is not None and until is not None else ""
     how, todo, why = "", "", ""
@@ -104,8 +104,8 @@ def facts(picture: Picture, source: Source, now: float, *, checkpoint: bool | No
         limit=_limit_left(picture, began, now) if live else "",
         how=how,
         todo=todo,
-        why=why,
-        note=_note(picture, now, live),
+        why=clean(picture.problem) or why,
+        note=_note(picture, live),
     )
 
 
@@ -291,15 +291,14 @@ def _joined(event: Mapping[str, Any], *keys: str) -> str:
     return " · ".join(clean(text) for text in found if isinstance(text, str) and text)
 
 
-def _note(picture: Picture, now: float, live: bool) -> str:
-    if picture.problem:
-        return clean(picture.problem)
+def _note(picture: Picture, live: bool) -> str:
     if picture.version == 0:
         return "reading"
     if picture.loading:
-        return f"reading the history: {picture.read:.0%}, a sample is shown until then"
+        # Rounded down: what is read whole is not noted any more.
+        return f"reading {int(min(picture.read, 0.99) * 100)}%"
     if picture.missing and live:
         return "no events yet"
     if not picture.exact and picture.names:
-        return "approximate: a part of the history cannot be read any more"
+        return "approximate"
     return ""

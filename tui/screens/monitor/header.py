@@ -49,13 +49,14 @@ def first_line(facts: Facts, glyphs: Glyphs, width: int) -> list[Piece]:
     if facts.share is not None:
         # Rounded down: 100 % is said of what is done, and of nothing else.
         parts.append((3, (f"{int(facts.share * 100)}%", "")))
-    room = width - sum(cell_len(text) for text, _ in head) - 1
+    note: list[Piece] = [(f"  {facts.note} ", "warn")] if facts.note else []
+    room = width - sum(cell_len(text) for text, _ in [*head, *note]) - 1
     while parts and sum(cell_len(part[0]) + 3 for _, part in parts) > room:
         parts.remove(min(parts, key=lambda part: part[0]))
     line = list(head)
     for _, part in parts:
         line += [("   ", ""), part]
-    return spread(line, [], width)
+    return spread(line, note, width)
 
 
 def second_line(facts: Facts, glyphs: Glyphs, width: int) -> list[Piece]:
@@ -67,10 +68,6 @@ def second_line(facts: Facts, glyphs: Glyphs, width: int) -> list[Piece]:
         right += [("  elapsed ", "dim"), (facts.elapsed, "")]
     if facts.limit:
         right += [("  limit ", "dim"), (facts.limit, "value"), (" left", "dim")]
-    if facts.note:
-        room = width - sum(cell_len(text) for text, _ in right) - 3
-        left: list[Piece] = [(" " + fit(facts.note, room, glyphs.ellipsis), "warn")]
-        return spread(left, [*right, (" ", "")], width)
     if facts.share is None:
         return spread([], [*right, (" ", "")], width)
     room = width - sum(cell_len(text) for text, _ in right) - 2
@@ -95,11 +92,10 @@ def _ended(facts: Facts, glyphs: Glyphs, width: int) -> list[Piece]:
         how = fit(how, max(width // 3, width - needed - 9), glyphs.ellipsis)
         rest = width - cell_len(how) - 9
         todo = shorter(todo, rest, glyphs)
-    note = f"   {facts.note}" if facts.note else ""
     line: list[Piece] = [(" ", ""), (fit(how, width - 2, glyphs.ellipsis), look)]
     if todo:
         line += [("  next: ", "dim"), (todo, "value")]
-    return spread([*line, (note, "warn")], [], width)
+    return spread(line, [], width)
 
 
 def shorter(advice: str, room: int, glyphs: Glyphs) -> str:

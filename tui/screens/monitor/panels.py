@@ -7,6 +7,7 @@ from typing import ClassVar
 from rich.style import Style
 from textual.app import ComposeResult
 from textual.geometry import Region
+from textual.message import Message
 
 from tui.screens.monitor import layout
 from tui.screens.monitor.groups import Group
@@ -28,6 +29,17 @@ class Panel(Spans):
     Panel { position: absolute; }
     Panel > Chart { margin: 1 0 0 0; height: 1fr; width: 1fr; }
     """
+
+    class Clicked(Message):
+        """A panel was clicked.
+
+        Attributes:
+            key: Which one.
+        """
+
+        def __init__(self, key: str) -> None:
+            self.key = key
+            super().__init__()
 
     def __init__(self, panel: Group) -> None:
         super().__init__()
@@ -56,6 +68,10 @@ class Panel(Spans):
         self.panel, self._view, self._state = panel, view, (focused, first)
         if self.is_mounted and self.size.width > 0:
             self._draw()
+
+    def on_click(self) -> None:
+        """Let keys act on this panel."""
+        self.post_message(self.Clicked(self.panel.key))
 
     def on_resize(self) -> None:
         """Fill the new size."""

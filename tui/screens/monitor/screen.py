@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -20,7 +20,7 @@ from tui.screens.monitor.groups import Group, group
 from tui.screens.monitor.header import Header
 from tui.screens.monitor.keys import CHART_ACTIONS, KEYS
 from tui.screens.monitor.layout import Layout
-from tui.screens.monitor.panels import Panels
+from tui.screens.monitor.panels import Panel, Panels
 from tui.screens.monitor.places import Places
 from tui.screens.monitor.sight import Sight
 from tui.screens.monitor.view import View
@@ -61,6 +61,7 @@ class MonitorScreen(RunControl):
         self._groups: tuple[Group, ...] = ()
         self._sight = Sight()
         self._follower: Follower | None = None
+        self._places: Places | None = None
         self._tail: LogTail | None = None
         self._tail_room = 2
 
@@ -78,7 +79,8 @@ class MonitorScreen(RunControl):
         with Vertical(id="charts"):
             yield Panels()
             yield FactsLine()
-        yield Places(self._source)
+        self._places = Places(self._source)
+        yield self._places
         yield KeyBar()
 
     # ── its life ─────────────────────────────────────────────────────────────────────────────
@@ -299,6 +301,11 @@ class MonitorScreen(RunControl):
         self.query_one(Panels).move_focus(by)
         self._show_charts()
 
+    @on(Panel.Clicked)
+    def _clicked(self, event: Panel.Clicked) -> None:
+        self.query_one(Panels).focus_key = event.key
+        self._show_charts()
+
     def action_page(self, by: int) -> None:
         """Turn to another page of panels."""
         self.query_one(Panels).turn(by)
@@ -380,7 +387,8 @@ class MonitorScreen(RunControl):
 
     @property
     def _in_tab(self) -> bool:
-        return any(places.current for places in self.query(Places))
+        # Asked for every key at every change of the foot: too often to search for it.
+        return self._places is not None and self._places.current > 0
 
     def controlled(self) -> list[RunFolder]:
         """Give the run, if there is a folder to act on."""
