@@ -13,6 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from tui.screens.compare.lens import Entry, Lens, last_value
+from tui.screens.monitor.axis import Window
 from tui.screens.monitor.lines import Lines, Piece
 from tui.screens.monitor.values import written
 from tui.text import cell_len, clean, fit
@@ -120,6 +121,7 @@ class ComparePanel(Lines):
         super().__init__()
         self.metric = metric
         self._last: tuple[Lens, bool, bool] | None = None
+        self._placed: tuple[float | None, Window | None] = (None, None)
         self.chart = Chart()
         self.letters = Gutter(self.chart)
 
@@ -156,7 +158,10 @@ class ComparePanel(Lines):
     def _draw(self, lens: Lens, *, log: bool, focused: bool) -> None:
         self.chart.show(plot_of(lens, self.metric, log=log))
         self.show_lines([self._title(lens, log=log, focused=focused)])
-        self.letters.show(self._ends(lens), self.chart.size.height)
+        # The cursor alone moves no curve; it shall be quick.
+        placed, self._placed = self._placed, (lens.cursor, lens.window)
+        if placed[0] == lens.cursor or placed[1] != lens.window:
+            self.letters.show(self._ends(lens), self.chart.size.height)
 
     def _title(self, lens: Lens, *, log: bool, focused: bool) -> list[Piece]:
         sign = lens.glyphs.closed if focused else " "
