@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,7 @@ async def test_events_without_a_run_folder(runs_dir: Path) -> None:
         screen.context.clock.move(300)
         await settle(pilot)
         assert "silent for 5m" in text(pilot)
+        assert "ETA" not in text(pilot)
         write_events(path, [{"ts": NOW, "event": "run_finished", "status": "completed",
                              "reason": "all done", "exit_code": 0}])  # fmt: skip
         await settle(pilot)
@@ -486,6 +488,24 @@ async def test_leaving_after_the_end(runs_dir: Path, state: str, launched: bool,
         await pilot.pause()
     assert deck.return_value == code
     assert "so it was" in deck.last_words[0]
+
+
+async def test_a_pipe_is_read_to_its_end(runs_dir: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b'{"v":1,"event":"metrics","step":1,"metrics":{"loss":2}}\n')
+    source = Source(None, None, reading, "standard input")
+    async with monitor(source, runs_dir) as (screen, pilot):
+        await settle(pilot)
+        assert order(screen) == ["loss"]
+        os.close(writing)
+        for _ in range(50):
+            await settle(pilot)
+            if screen.follower.picture.closed:
+                break
+        assert "stream ended" in text(pilot)
+        deck = screen.deck
+        await pilot.press("q")
+    assert deck.last_words == ["standard input stream ended"]
 
 
 async def test_over_the_list_of_runs_it_goes_back_to_it(runs_dir: Path) -> None:

@@ -422,7 +422,8 @@ class MonitorScreen(RunControl):
         if said.live and name:
             self.deck.last_words.append(f"the run goes on: traindeck watch {name}")
         elif said.how:
-            self.deck.last_words.append(f"{said.name} {said.word}: {said.how}")
+            how = f": {said.how}" if said.how != said.word else ""
+            self.deck.last_words.append(f"{said.name} {said.word}{how}")
         code = ended_with(picture) if self._launched and not said.live else 0
         self.deck.exit(code)
 
