@@ -225,22 +225,24 @@ def measure_start(root: Path) -> Iterator[Row]:
 def measure_open(root: Path) -> Iterator[Row]:
     """Measure a long finished run: first chart, exact charts, memory, and rest."""
     run = make_run(root, 1_000_000, live=False)
-    first, whole, memory, peak, idle = [], [], [], [], 0.0
-    for number in range(5):
+    bare, first, whole, memory, peak, idle = [], [], [], [], [], 0.0
+    for number in range(6):
+        peer = _painted(lambda: _program(_BARE, root), "bare and ready")
         with traindeck(root, "watch", str(run.path)) as terminal:
             early = terminal.wait(charted)
             late = terminal.wait(exact)
             if number == 0:
                 continue
+            bare.append(peer)
             first.append(early)
             whole.append(late)
             terminal.rest(0.5)
             memory.append(terminal.memory())
             peak.append(terminal.memory(peak=True))
-            if number == 4:
+            if number == 5:
                 idle = _busy(terminal, 10.0)
     what = "opening a finished run of 1,000,000 steps x 5 metrics"
-    yield f"{what}: first chart", _ms(first), "<= 500 ms"
+    yield f"{what}: first chart", f"{_ms(first)} (a bare Textual app: {_ms(bare)})", "<= 500 ms"
     yield f"{what}: exact", _ms(whole), "<= 1,500 ms"
     yield (
         f"{what}: resident memory",
