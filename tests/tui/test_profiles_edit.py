@@ -234,6 +234,15 @@ async def test_the_search_finds_by_name_and_goes_there(runs_dir: Path) -> None:
         assert "kaggle_safe" in lab.text()
 
 
+async def test_the_search_shows_what_comes_under_a_cursor_that_stays(runs_dir: Path) -> None:
+    async with profiles(runs_dir) as lab:
+        await lab.press("slash")
+        await lab.type("cloud-a100")
+        await lab.until(
+            lambda: lab.screen.current and lab.screen.current.entry.name == "cloud-a100-40gb"
+        )
+
+
 async def test_comparing_with_another_profile(runs_dir: Path) -> None:
     async with profiles(runs_dir) as lab:
         await lab.press("d")

@@ -354,7 +354,9 @@ class ProfilesScreen(WatchFiles):
 
     @on(Input.Changed, "#search")
     def _searched(self, event: Input.Changed) -> None:
-        self.query_one(ProfileTree).search(event.value)
+        tree = self.query_one(ProfileTree)
+        tree.search(event.value)
+        self._go(tree.entry)  # another profile may have come under a cursor that stayed
 
     @on(Input.Submitted, "#search")
     def _found(self) -> None:
@@ -362,6 +364,7 @@ class ProfilesScreen(WatchFiles):
         self._end_search()
         if entry is not None:
             self.query_one(ProfileTree).go_to(entry.full)
+            self._go(entry)
 
     def _end_search(self) -> None:
         field = self.query_one("#search", Input)

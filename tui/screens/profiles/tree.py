@@ -11,9 +11,12 @@ from textual.fuzzy import Matcher
 
 from tui.glyphs import UNICODE, Glyphs
 from tui.sources.profiles import Catalogue, Entry
-from tui.text import clean, fit
+from tui.text import clean, fit, left
 from tui.widgets.linelist import LineList, Pieces
 
+#: From this width on a row has room for what the profile is for.
+_ROOMY = 50
+_NAME = 20
 _WORDS = {"built-in": "", "user": "yours", "project": "project"}
 
 
@@ -131,14 +134,24 @@ class ProfileTree(LineList):
                 ("" if is_open else f" ({count})", dim),
                 (" !" if broken and not is_open else "", self.part("tree--problem")),
             ]
+        return self._profile(row, width)
+
+    def _profile(self, row: Entry, width: int) -> Pieces:
         mark = self._glyphs.mark if row.full in self._changed else " "
+        dim = self.part("linelist--dim")
         word = "broken" if row.problem else _WORDS.get(row.kind, row.kind)
         style = self.part("tree--problem" if row.problem else "tree--kind")
-        name = fit(clean(row.name), max(4, width - 6 - len(word)))
-        pieces = [(f"   {mark} ", self.part("tree--kind")), (name, Style.null())]
-        if word:
-            pieces.append((f" {word}", style))
-        return pieces
+        begin = (f"   {mark} ", self.part("tree--kind"))
+        if width < _ROOMY:
+            name = fit(clean(row.name), max(4, width - 6 - len(word)))
+            return [begin, (name, Style.null()), (f" {word}", style)]
+        said = row.problem or row.doc
+        return [
+            begin,
+            (left(clean(row.name), _NAME), Style.null()),
+            (f" {word or row.kind:<9}", style if word else dim),
+            (fit(clean(said), width - _NAME - 15), style if row.problem else dim),
+        ]
 
     def action_choose(self) -> None:
         """Open a profile, or open or close a group."""
