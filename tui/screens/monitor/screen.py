@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events, on
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -13,16 +13,14 @@ from textual.message import Message
 from trainer.runs.layout import RunFolder
 from trainer.runs.status import State
 from tui.screens.monitor import layout as layouts
-from tui.screens.monitor.control import RunControl
+from tui.screens.monitor.chartkeys import ChartKeys
 from tui.screens.monitor.facts import ended_with, facts, run_id
 from tui.screens.monitor.factsline import FactsLine
-from tui.screens.monitor.groups import Group, group
+from tui.screens.monitor.groups import group
 from tui.screens.monitor.header import Header
 from tui.screens.monitor.keys import CHART_ACTIONS, KEYS
-from tui.screens.monitor.layout import Layout
-from tui.screens.monitor.panels import Panel, Panels
+from tui.screens.monitor.panels import Panels
 from tui.screens.monitor.places import Places
-from tui.screens.monitor.sight import Sight
 from tui.screens.monitor.view import View
 from tui.sources.follow import Follower, Picture, Source
 from tui.widgets.keybar import KeyBar
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
     from tui.screens.monitor.tail import LogTail
 
 
-class MonitorScreen(RunControl):
+class MonitorScreen(ChartKeys):
     """Shows one run.
 
     Args:
@@ -51,15 +49,10 @@ class MonitorScreen(RunControl):
     def __init__(self, source: Source, launched: bool = False) -> None:
         super().__init__()
         self._source, self._launched = source, launched
-        self._shown = Picture()
         self._second = -1
         self._waits = True
         self._resting = False
-        self._recipe: str | None = None
         self._checkpoint: bool | None = None
-        self._layout = Layout()
-        self._groups: tuple[Group, ...] = ()
-        self._sight = Sight()
         self._follower: Follower | None = None
         self._places: Places | None = None
         self._tail: LogTail | None = None
@@ -236,134 +229,6 @@ class MonitorScreen(RunControl):
     def _found_checkpoint(self, found: bool) -> None:
         self._checkpoint = found
         self._show_head()
-
-    # ── keys: charts ─────────────────────────────────────────────────────────────────────────
-
-    def _change(self, layout: Layout) -> Layout:
-        """Take another layout, and remember it."""
-        if layout != self._layout:
-            self._layout = layout
-            layouts.remember(self._recipe or "", layout)
-            self._sight.take(self._shown, layout.x)
-            self._show_charts()
-        return layout
-
-    @property
-    def _panel(self) -> Group | None:
-        return self.query_one(Panels).focused
-
-    def action_zoom(self, direction: int) -> None:
-        """Zoom in (1), out (-1), or show the whole history (0)."""
-        self._sight.zoom(direction)
-        self._show_charts()
-
-    def action_pan(self, direction: int) -> None:
-        """Move the window by a quarter."""
-        self._sight.pan(direction)
-        self._show_charts()
-
-    def action_cursor(self, columns: int) -> None:
-        """Move the cursor."""
-        panels = self.query_one(Panels)
-        shown = panels.focused_panel
-        width = shown.chart.plot_width if shown is not None else 1
-        self._sight.move_cursor(columns, width, self._shown, panels.focused)
-        self._show_charts()
-
-    def action_cursor_edge(self, last: int) -> None:
-        """Move the cursor to an end of the history."""
-        self._sight.cursor_to_edge(bool(last), self._shown, self._panel)
-        self._show_charts()
-
-    def action_log(self) -> None:
-        """Switch the panel between a linear and a logarithmic axis."""
-        if self._panel is not None:
-            self._change(self._layout.with_log(self._panel))
-
-    def action_axis(self) -> None:
-        """Show another kind of x axis, on all panels."""
-        self._change(self._layout.with_next_x())
-        if self._sight.axis.kind != self._layout.x and self._groups:
-            self.deck.say(f"the run tells no {self._layout.x}: steps are shown", "warning")
-
-    def action_smooth(self) -> None:
-        """Smooth more, and after the strongest not at all."""
-        self._change(self._layout.with_next_smoothing())
-
-    def action_panel(self, by: int) -> None:
-        """Go to the next panel or the one before; in a tab, to the next field."""
-        if self.query_one(Places).current:
-            if by > 0:
-                self.focus_next()
-            else:
-                self.focus_previous()
-            return
-        self.query_one(Panels).move_focus(by)
-        self._show_charts()
-
-    @on(Panel.Clicked)
-    def _clicked(self, event: Panel.Clicked) -> None:
-        self.query_one(Panels).focus_key = event.key
-        self._show_charts()
-
-    def action_page(self, by: int) -> None:
-        """Turn to another page of panels."""
-        self.query_one(Panels).turn(by)
-        self._show_charts()
-
-    def action_maximise(self) -> None:
-        """Show this panel alone, or all of them again."""
-        panels = self.query_one(Panels)
-        panels.maximise(not panels.maximised)
-        self._show_charts()
-
-    def action_reorder(self, by: int) -> None:
-        """Move this panel by one place."""
-        panels = self.query_one(Panels)
-        if panels.focused is not None:
-            panels.focus_key = panels.focused.key
-            self._change(self._layout.moved(panels.focused, by, self._groups))
-
-    def action_hide(self) -> None:
-        """Hide this panel."""
-        panels = self.query_one(Panels)
-        panel = panels.focused
-        if panel is None:
-            return
-        if len(panels.arranged) == 1:
-            self.deck.say("the last panel stays; m brings others back", "warning")
-            return
-        panels.move_focus(1)
-        self._change(self._layout.with_hidden(panel))
-        self.deck.say(f"{panel.title} is hidden; m brings it back")
-
-    def action_metrics(self) -> None:
-        """Find a metric; pin its panel, hide it, go to it."""
-        from tui.screens.monitor.metrics import MetricsDialog
-
-        if not self._groups:
-            self.deck.say("there are no metrics yet", "warning")
-            return
-        dialog = MetricsDialog(
-            self._shown,
-            self._groups,
-            self._layout,
-            pin=lambda panel: self._change(self._layout.with_pin(panel, self._groups)),
-            hide=lambda panel: self._change(self._layout.with_hidden(panel)),
-            cursor=self._panel,
-        )
-
-        def go(place: int | None) -> None:
-            if place is None:
-                return
-            panel = dialog.found[place][1]
-            self.query_one(Panels).focus_key = panel.key
-            self.action_place(0)
-            if panel.key in self._layout.hidden:
-                self._change(self._layout.with_hidden(panel))
-            self._show_charts()
-
-        self.app.push_screen(dialog, go)
 
     # ── keys: the screen ─────────────────────────────────────────────────────────────────────
 
