@@ -94,6 +94,7 @@ class Deck(App[int]):
         for number in (signal.SIGTERM, signal.SIGHUP):
             # Textual leaves the terminal in raw mode on these; training lives elsewhere.
             loop.add_signal_handler(number, self.exit, 128 + number)
+        self.app_resume_signal.subscribe(self, lambda _app: self._paint_whole())
         for problem in self.context.settings_problems:
             self.say(str(problem), "warning")
 
@@ -173,6 +174,12 @@ class Deck(App[int]):
         from tui.editor import edit_settings
 
         edit_settings(self)
+
+    def _paint_whole(self) -> None:
+        """Draw everything: what a shell or an editor left on the screen is not ours."""
+        behind = self._background_screens
+        update = self.screen._compositor.render_update(full=True, screen_stack=behind)
+        self._display(self.screen, update)
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         """Send what changed and no more; see `tui.spans`."""
