@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from rich.style import Style
 from textual.app import ComposeResult
-from textual.geometry import Region
+from textual.geometry import Region, Size
 from textual.message import Message
 
 from tui.screens.monitor import layout
@@ -49,6 +49,7 @@ class Panel(Spans):
         self.place = Region()
         self._view: View | None = None
         self._state = (False, False)
+        self._drawn = Size()
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
@@ -74,13 +75,15 @@ class Panel(Spans):
         self.post_message(self.Clicked(self.panel.key))
 
     def on_resize(self) -> None:
-        """Fill the new size."""
-        self._draw()
+        """Fill the new size; a panel that only came into sight again has its own already."""
+        if self.size != self._drawn:
+            self._draw()
 
     def _draw(self) -> None:
         view = self._view
         if view is None or not self.chart.is_mounted:
             return
+        self._drawn = self.size
         focused, first = self._state
         title = title_of(self.panel, view, self.size.width, focused=focused, first=first)
         self.show_lines([title])
@@ -106,6 +109,7 @@ class Panels(Lines):
         self._pages: list[list[Region]] = []
         self._arranged: list[Group] = []
         self._told = ""
+        self._arranged_for = Size()
         #: The panel that keys act on.
         self.focus_key: str | None = None
         self.maximised = False
@@ -159,8 +163,10 @@ class Panels(Lines):
 
     def on_resize(self) -> None:
         """Place the panels anew."""
-        self._say()
-        self._arrange()
+        if self.size != self._arranged_for:
+            self._arranged_for = self.size
+            self._say()
+            self._arrange()
 
     def _say(self) -> None:
         """Say in the middle why there is nothing to see, where there is nothing."""
