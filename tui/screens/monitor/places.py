@@ -70,7 +70,9 @@ class Places(Vertical):
             if number not in self._tabs:
                 self._tabs[number] = TABS[number - 1](self._source)
                 self.mount(self._tabs[number])
-            self.call_after_refresh(self._focus)
+                self.call_after_refresh(self._focus)
+            else:
+                self._focus()
             self.show(picture)
 
     def show(self, picture: Picture) -> None:
