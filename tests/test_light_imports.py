@@ -10,6 +10,13 @@ import pytest
 HEAVY = ("torch", "pytorch_lightning", "lightning", "lightning_fabric", "transformers", "numpy")
 LIGHT = [
     "tui",
+    "tui.app",
+    "tui.entry",
+    "tui.screens.compare",
+    "tui.screens.launch",
+    "tui.screens.monitor.screen",
+    "tui.screens.profiles",
+    "tui.screens.runs",
     "profiles",
     "trainer",
     "trainer.cli",
@@ -47,6 +54,16 @@ def test_importing_a_light_room_brings_nothing_heavy(room: str) -> None:
     loaded = modules_after(f"import {room}")
     assert room in loaded
     assert not loaded & set(HEAVY)
+
+
+@pytest.mark.parametrize("screen", ["tui.screens.runs", "tui.screens.monitor.screen"])
+def test_the_first_screens_bring_no_config_libraries(screen: str) -> None:
+    loaded = modules_after(f"import tui.app, {screen}")
+    assert not loaded & {"pydantic", "yaml", "ruamel", "hydra", "omegaconf", "tree_sitter"}
+
+
+def test_the_way_into_the_app_brings_no_textual() -> None:
+    assert "textual" not in modules_after("import tui.entry")
 
 
 def test_a_composed_config_brings_nothing_heavy() -> None:
