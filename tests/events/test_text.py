@@ -30,12 +30,38 @@ def test_what_could_steer_a_terminal_is_gone(text, expected):
     assert clean(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f468\U0001f469\U0001f467"),
+        ("a\u200d\u65e5\u200d\u65e5", "a\u65e5\u65e5"),
+        ("\u2764\ufe0f 1\ufe0f\u20e3", "\u2764 1\u20e3"),
+        ("\U0001f44d\U0001f3fd", "\U0001f44d"),
+        ("\U0001f1e9\U0001f1ea", "DE"),
+        ("so\u00adft\u200b\u2060\u180e", "soft"),
+        ("Z" + "\u0301\u0489" * 50 + "!", "Z\u0301\u0489\u0301\u0489!"),
+        (
+            "e\u0301\u0323 \u0e01\u0e33 \u0915\u094d\u0937\u093f",
+            "e\u0301\u0323 \u0e01\u0e33 \u0915\u094d\u0937\u093f",
+        ),
+        ("\u2014\u2026\u2192\u2500\u2588" * 3, "\u2014\u2026\u2192\u2500\u2588" * 3),
+    ],
+)
+def test_what_terminals_measure_differently_is_gone(text, expected):
+    assert clean(text) == expected
+    assert clean(expected) == expected
+
+
 def test_prose_keeps_its_lines_and_tabs():
     assert clean("a\r\nb\rc\td\x1b[2J\u2028e", keep_newlines=True) == "a\nb\nc\td\ne"
     assert clean("open\x1b]0;x\nnext line", keep_newlines=True) == "open\nnext line"
 
 
-@given(st.text(alphabet=st.characters(codec=None, max_codepoint=0x2100)), st.booleans())
+@given(
+    st.text(alphabet=st.characters(codec=None, max_codepoint=0x2100))
+    | st.text(alphabet="a\x1b[m\u0301\u200d\u200b\x07\ufe0f\u0489 \n\u4e00\U0001f1e9"),
+    st.booleans(),
+)
 def test_nothing_gets_through_and_cleaning_twice_changes_nothing(text, keep):
     cleaned = clean(text, keep_newlines=keep)
     allowed = "\n\t" if keep else ""
