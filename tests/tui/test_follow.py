@@ -323,3 +323,34 @@ def test_a_nonsense_range_breaks_nothing(runs_dir: Path) -> None:
     assert picture.problem == ""
     assert picture.points is not None
     assert picture.points.values["lr"] == ()
+
+
+def test_of_very_many_points_the_last_ones_are_given(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui.sources.gather.MAX_POINTS", 10)
+    run = make_run(runs_dir, events=training(5000))
+    follower = follow(run)
+    pictured(follower)
+    follower.points(("train/loss",), 0, 3001)
+    points = pictured(follower).points
+    assert points is not None
+    assert [point.step for point in points.values["train/loss"]] == [*range(2991, 3001)]
+
+
+def test_single_points_follow_a_run_that_went_back(runs_dir: Path) -> None:
+    run = make_run(runs_dir, events=training(5000))
+    clock = FakeClock()
+    follower = Follower(Source.of_run(run), clock)
+    pictured(follower)
+    follower.points(("train/loss",), 40, 44)
+    before = pictured(follower).points
+    write_events(run, training(10, start=5001, begin=False))
+    clock.move(10)
+    # What comes behind them does not concern them.
+    assert pictured(follower).points is before
+    write_events(run, training(100, start=30, loss=lambda step: -1.0))
+    clock.move(10)
+    points = pictured(follower).points
+    assert points is not None
+    assert {point.value for point in points.values["train/loss"]} == {-1.0}

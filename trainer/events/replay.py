@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -99,17 +100,15 @@ class Replay:
         return result
 
     def timed_points(self, name: str, low: int, high: int, limit: int) -> list[Point]:
-        """Give single points with time and epoch, at most `limit` of them."""
-        points: list[Point] = []
+        """Give single points with time and epoch; of more than `limit` the last ones."""
+        points: deque[Point] = deque(maxlen=limit)
         for alive in self._portions({name}, low, high, timed=True):
             found = alive.get(name)
             if found is None:
                 continue
             for step, value, (ts, epoch) in zip(*found.between(low, high), strict=True):
                 points.append(Point(step, value, _known(ts), _known(epoch)))
-                if len(points) >= limit:
-                    return points
-        return points
+        return list(points)
 
     def _portions(
         self, names: Collection[str], low: int, high: int, *, timed: bool

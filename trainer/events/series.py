@@ -222,6 +222,8 @@ class RunSeries:
     def points(self, name: str, start: int, stop: int, limit: int = 100_000) -> list[Point]:
         """Give the single points from `start` to `stop` (excluded), with time and epoch.
 
+        Of more than `limit` the last ones are given.
+
         Raises:
             KeyError: There is no such metric.
             OSError: The file cannot be read.

@@ -65,6 +65,7 @@ class Follower:
         self._zoom_due = 0.0
         self._wanted_points: Points | None = None
         self._points: Points | None = None
+        self._points_due = 0.0
         self._look_due = 0.0
         self._picture_due = 0.0
         #: The newest picture; replaced as a whole, so any thread may read it.
@@ -185,6 +186,8 @@ class Follower:
             waits.append(self._picture_due - now)
         if gatherer.zoom_outdated():
             waits.append(self._zoom_due - now)
+        if gatherer.points_outdated():
+            waits.append(self._points_due - now)
         return max(0.01, min(waits))
 
     def _rest(self, timeout: float) -> None:
@@ -208,9 +211,14 @@ class Follower:
             self._zoom_due = done + max(self._quickest, SHARE * (done - now))
             answered = True
         points = self._wanted_points
-        if points is not None and points is not self._points and not gatherer.loading:
+        fresh = points is not self._points
+        late = fresh or (now >= self._points_due and gatherer.points_outdated())
+        if points is not None and late and not gatherer.loading:
             self._points = points
+            began = self._clock.monotonic()
             gatherer.points(points)
+            done = self._clock.monotonic()
+            self._points_due = done + max(self._quickest, SHARE * (done - began))
             answered = True
         return answered
 

@@ -26,7 +26,7 @@ PORTION_BYTES = 1 << 20
 #: How long the first look at a long file may read, in seconds.
 GLANCE_SECONDS = 0.1
 
-#: Single points given at most, of each metric.
+#: Single points given at most, of each metric: those that come last.
 MAX_POINTS = 10_000
 
 _NOTHING: Mapping[str, Any] = {}
@@ -60,6 +60,7 @@ class Gatherer:
         self._zoom: Zoom | None = None
         self._zoom_of: _Moment = (0, 0, None, 0)
         self._points: Points | None = None
+        self._points_of: _Moment = (0, 0, None, 0)
         self._last = Picture()
         self._last_of: tuple[int, int] | None = None
 
@@ -183,16 +184,23 @@ class Gatherer:
 
     def zoom_outdated(self) -> bool:
         """Whether something has come that a closer look should show."""
-        if self._zoom is None:
+        return self._zoom is not None and self._outdated(self._zoom_of, self._zoom.stop)
+
+    def points_outdated(self) -> bool:
+        """Whether something has come that may have replaced the single points."""
+        if self._points is None or self.source.events is None:
             return False
-        era, version, step, starts = self._zoom_of
+        return self._outdated(self._points_of, self._points.stop)
+
+    def _outdated(self, of: _Moment, stop: int) -> bool:
+        era, version, step, starts = of
         now = self._moment()
         if era != now[0]:
             return True
         if version == now[1]:
             return False
         # What lies behind the range does not concern it, unless the run went back.
-        beyond = step is not None and now[2] is not None and now[2] >= step >= self._zoom.stop
+        beyond = step is not None and now[2] is not None and now[2] >= step >= stop
         return starts != now[3] or not beyond
 
     def points(self, wanted: Points) -> None:
@@ -208,6 +216,7 @@ class Gatherer:
                         break
                     values[name] = tuple(found)
         self._points = Points(wanted.names, wanted.start, wanted.stop, values)
+        self._points_of = self._moment()
         self.changed = True
 
     def _moment(self) -> _Moment:
