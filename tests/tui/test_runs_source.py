@@ -17,6 +17,7 @@ from trainer.errors import RunError
 from trainer.runs.aside import DELETED, purge_leftovers, put_back, set_aside
 from trainer.runs.index import RunIndex
 from trainer.runs.layout import RunFolder
+from trainer.runs.summary import RunSummary
 from tui.clock import SystemClock
 from tui.screens.runs.columns import COLUMNS, compact, lay_out, sparkline
 from tui.screens.runs.order import arrange
@@ -215,3 +216,32 @@ def test_the_list_s_reader_needs_no_screen() -> None:
     code = "import sys, tui.sources.runs; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {name for name in done.stdout.split() if name.startswith(("textual", "rich"))}
+
+
+def test_the_thread_survives_what_goes_wrong_and_tells_it(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run(runs_dir, "there")
+    wrong = [True]
+    listed = RunIndex.list
+
+    def flaky(index: RunIndex) -> list[RunSummary]:
+        if wrong:
+            raise ValueError("a \x1b[31mbug")
+        return listed(index)
+
+    monkeypatch.setattr(RunIndex, "list", flaky)
+    source = RunsSource([runs_dir], SystemClock())
+    source.start()
+    try:
+        source.wait(5.0)
+        assert source.picture.problems == ("the runs cannot be listed: ValueError: a bug",)
+        wrong.clear()
+        source.wake()
+        deadline = time.monotonic() + 10
+        while source.picture.problems and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert source.picture.problems == ()
+        assert [run.name for run in source.picture.runs] == ["there"]
+    finally:
+        source.stop()

@@ -141,15 +141,34 @@ class RunsSource:
         while not self._stopped:
             self._woken.clear()
             more = False
-            if not self._paused:
-                awaited, self._awaited = self._awaited, False
-                if awaited or self._due() or self._stirred() or not self._look_at_live():
-                    self._look()
-                    self._first.set()
-                if awaited and self.told is not None:
-                    self.told()
-                more = self._read_curves()
+            try:
+                more = not self._paused and self._turn()
+            except Exception as error:
+                # Whatever it is, it is shown; a thread that died would show an old list for ever.
+                self._fail(error)
             self._woken.wait(0.0 if more else None if self._paused else _LIVE_SECONDS)
+
+    def _turn(self) -> bool:
+        """Look at what may have changed; True if there are more curves to read."""
+        awaited, self._awaited = self._awaited, False
+        if awaited or self._due() or self._stirred() or not self._look_at_live():
+            self._look()
+            self._first.set()
+        if awaited and self.told is not None:
+            self.told()
+        return self._read_curves()
+
+    def _fail(self, error: Exception) -> None:
+        from trainer.events.text import clean
+
+        problem = clean(f"the runs cannot be listed: {type(error).__name__}: {error}")
+        old = self.picture
+        if problem not in old.problems:
+            problems = (*old.problems, problem)
+            self.picture = replace(old, version=old.version + 1, problems=problems, loading=False)
+        # The next look at all folders, if it goes well, takes the word back.
+        self._looked = float("-inf")
+        self._first.set()
 
     def _due(self) -> bool:
         period = min(_MOST_SECONDS, max(_LEAST_SECONDS, self._cost / _SHARE))
