@@ -198,7 +198,7 @@ async def test_the_latest_wins(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) 
         screen.query_one(OverrideLine).put("seed=2")
         for _ in range(200):
             await pilot.pause(0.02)
-            if screen.is_current:
+            if screen.is_composed:
                 break
         gate.set()
         await settle(pilot)
@@ -216,7 +216,7 @@ async def test_typing_is_composed_once_it_pauses(runs_dir: Path) -> None:
         assert screen._asked == before + 3
         for _ in range(200):
             await pilot.pause(0.02)
-            if screen.is_current:
+            if screen.is_composed:
                 break
         assert screen.outcome.config["seed"] == 123
 
@@ -430,6 +430,6 @@ async def test_any_text_on_the_line_does_no_harm(runs_dir: Path) -> None:
             await pilot.press("3")
             screen.query_one(OverrideLine).put(text)
             await press(pilot, "down", "tab", "enter", "enter", "up")
-            assert screen.is_current, text
+            assert screen.is_composed, text
             screen.query_one(OverrideLine).put("")
             screen.change(Draft())

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import time
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from trainer.events.text import clean
 from trainer.runs import proc
 from trainer.runs.layout import STATUS, TRAINER_STATUS, RunFolder, read_json
 
@@ -55,10 +55,6 @@ TERMINAL = frozenset(
     }
 )
 
-# A control sequence or an operating system command (window title, clipboard), closed or not.
-_SEQUENCE = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?|(?:\x1b[\]PX^_]|\x9d)[^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b."
-)
 _STATES = frozenset(State)
 _EXIT_CODES = {
     State.COMPLETED: 0,
@@ -378,15 +374,10 @@ def _positive(value: object) -> float | None:
 
 
 def printable(text: str) -> str:
-    """Strip what could drive a terminal from text that a file or a process gave us.
-
-    `trainer.events.text.clean` does more, but brings the events' JSON decoder into the
-    supervisor and the trainer's heartbeat, which stay with the standard library.
-    """
-    if text.isprintable():
+    """Make a text from a file or a process one harmless line of what can be printed."""
+    if text.isascii() and text.isprintable():
         return text
-    text = _SEQUENCE.sub("", text)
-    return "".join(c if c.isprintable() else " " if c.isspace() else "" for c in text)
+    return "".join(c if c.isprintable() else " " if c.isspace() else "" for c in clean(text))
 
 
 def _text(value: object, limit: int = 300) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainer.events.text import clean
+
 if TYPE_CHECKING:
     from tui.context import Context
 
@@ -88,7 +90,7 @@ def scan(context: Context) -> Catalogue:
                         option.name,
                         option.path,
                         option.kind,
-                        option.doc,
+                        clean(option.doc),
                         _problem(option.path, option.kind),
                         len(option.shadows),
                     )

@@ -221,7 +221,8 @@ class LaunchPanes(DeckScreen):
             self.app.call_from_thread(self._take, asked, outcome, rows)
 
     def _take(self, asked: int, outcome: Outcome, rows: list[Row]) -> None:
-        if asked != self._asked or not self.is_attached:
+        # A screen that is being left is still attached when some of its parts are gone.
+        if asked != self._asked or not self.is_attached or self not in self.app.screen_stack:
             return
         self._shown = asked
         self.outcome = outcome
@@ -246,7 +247,7 @@ class LaunchPanes(DeckScreen):
         """What is shown is what was asked for; for the subclass."""
 
     @property
-    def is_current(self) -> bool:
+    def is_composed(self) -> bool:
         """Whether what is shown is what was last asked for."""
         return self._shown == self._asked
 
@@ -338,7 +339,7 @@ class LaunchPanes(DeckScreen):
         outcome, said, wrong = self.outcome, "", False
         if self._line.strip():
             said = "enter adds   tab completes   esc leaves"
-            if self.is_current and outcome.line:
+            if self.is_composed and outcome.line:
                 problem = outcome.problem_of_word(outcome.line)
                 said, wrong = problem or said, bool(problem)
         self.query_one(OverrideLine).say(said, wrong)

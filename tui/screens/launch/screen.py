@@ -181,7 +181,7 @@ class LaunchScreen(LaunchPanes):
         from tui.screens.launch.preview import PreviewScreen
 
         outcome = self.outcome
-        if outcome.composed is None or outcome.problems or not self.is_current:
+        if outcome.composed is None or outcome.problems or not self.is_composed:
             self.deck.say(f"no dry run: {self.why_not() or 'composing'}", "error")
             return
         lines = dry_run_lines(outcome.composed, outcome.changes, outcome.command)
@@ -221,7 +221,7 @@ class LaunchScreen(LaunchPanes):
         """Start the run and watch it."""
         if self.launching:
             return
-        if not self.is_current:
+        if not self.is_composed:
             # What was just typed counts: it is composed first.
             self._launch_when_composed = True
             return
@@ -241,7 +241,7 @@ class LaunchScreen(LaunchPanes):
 
     def composed_now(self) -> None:
         """Go on with a launch that waited for the config."""
-        if self._launch_when_composed and self.is_current:
+        if self._launch_when_composed and self.is_composed:
             self._launch_when_composed = False
             self.action_launch()
 
