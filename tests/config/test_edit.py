@@ -354,6 +354,28 @@ def _comments(token: Any) -> list[str]:
     return found
 
 
+def test_a_change_within_a_list_is_held_to_its_own_key() -> None:
+    """Without the key below it, a text that keeps its last lines would gain one."""
+    text = "k:\n- a:\n    b: >+\n      first\n    c: 1\n\n  d: 1\n"
+    with pytest.raises(EditError, match="without changing more"):
+        ProfileText(text, "data", "x").unset("data.k.0.a.c")
+
+
+def test_an_anchored_value_changes_itself_and_what_refers_to_it_alone() -> None:
+    text = "a: &x 1\nb: *x\nc: 1\nd:\n  - k: >+\n      t\n    e: &y 1\n\n  - 2\n"
+    profile = ProfileText(text, "data", "x")
+    assert profile.set("data.a", 5).values == {**profile.values, "a": 5, "b": 5}
+    with pytest.raises(EditError, match="without changing more"):
+        profile.unset("data.d.0.e")
+
+
+def test_tabs_where_blanks_may_stand_are_no_obstacle() -> None:
+    text = "a:\t\t1\t# one\nb:\t# nested\n  c:\t[1,\t2]\n"
+    profile = ProfileText(text, "data", "x")
+    assert profile.set("data.b.c", 7).text == text.replace("[1,\t2]", "7")
+    assert profile.set("data.a", 2).text == text.replace("1\t#", "2\t#")
+
+
 @given(VALUES, st.booleans())
 def test_a_value_is_written_as_yaml_reads_it_back(value: Any, flow: bool) -> None:
     written = inline(value, flow=flow)

@@ -98,11 +98,25 @@ async def test_what_others_change_is_noticed(runs_dir: Path, mine: Path) -> None
         mine.write_text(other.replace("32-true", "16-mixed"))
         lab.screen.context.clock.move(5)  # type: ignore[attr-defined]
         lab.screen.tick()
-        await lab.until(lambda: "changed on disk meanwhile" in lab.text())
+        await lab.until(lambda: "Changed on disk meanwhile" in lab.text())
         await lab.press("m")
         await lab.until(lambda: "16-mixed" in lab.yaml.text)
         assert "max_epochs: 7" in lab.yaml.text
         assert "max_epochs: 3" in mine.read_text()
+
+
+async def test_undo_after_a_merge_forgets_nothing_of_the_others(runs_dir: Path, mine: Path) -> None:
+    async with profiles(runs_dir, "trainer/mine") as lab:
+        await change_epochs(lab, "7")
+        mine.write_text(TEXT.replace("32-true", "16-mixed"))
+        await lab.press("s")
+        await lab.until(lambda: "16-mixed" in lab.yaml.text)
+        await lab.press("2", "u")
+        await lab.until(lambda: "32-true" in lab.yaml.text)
+        await lab.press("s")
+        await lab.until(lambda: "16-mixed" in lab.yaml.text)
+        assert "max_epochs: 7" in mine.read_text()
+        assert "16-mixed" in mine.read_text()
 
 
 async def test_new_files_are_noticed(runs_dir: Path, mine: Path) -> None:

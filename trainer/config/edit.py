@@ -18,6 +18,7 @@ import yaml
 from trainer.config.aliases import canonical_key
 from trainer.config.diff import same
 from trainer.config.edit_lookup import by_name, flat, member, value_at
+from trainer.config.edit_merge import OURS, THEIRS
 from trainer.config.edit_nodes import Node, Path, read_nodes
 from trainer.config.edit_splice import EditError, add, remove, replace
 from trainer.config.entries import Entry
@@ -72,7 +73,14 @@ class ProfileText:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Why the text cannot be read, each with line and column; empty if it can."""
-        return self._parsed.problems if isinstance(self._parsed, ConfigError) else ()
+        if not isinstance(self._parsed, ConfigError):
+            return ()
+        marked = [n for n, line in enumerate(self.text.splitlines(), 1) if line == OURS.strip()]
+        if not marked:
+            return self._parsed.problems
+        what = "Two versions stand here."
+        remedy = f"Keep the lines that you want, and take out those of {OURS[:7]}, ======= and {THEIRS[:7]}."
+        return tuple(Problem(what, f"{self.shown}:{line}", remedy) for line in marked)
 
     @property
     def values(self) -> dict[Any, Any]:
@@ -351,7 +359,13 @@ class ProfileText:
             for at in range(len(path)):
                 others.pop(path[:at], None)
                 now.pop(path[:at], None)
-            kept = anchored or same(by_name(others), by_name(now))
+            if anchored and self._root is not None:
+                # What refers to the anchor changes with it, and nothing else may.
+                for name in list(others.keys() | now.keys()):
+                    if any(name[: len(at)] == at for at in self._root.referring()):
+                        others.pop(name, None)
+                        now.pop(name, None)
+            kept = same(by_name(others), by_name(now))
             try:
                 right = same(value_at(new.values, path), value) and not gone
             except KeyError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from trainer.config.edit_nodes import Path
@@ -50,13 +50,16 @@ def _by_reading(value: Mapping[Any, Any], part: str) -> Any:
 
 
 def flat(value: Any, path: Path = ()) -> dict[Path, Any]:
-    """Give every value of nested mappings by its path."""
-    if isinstance(value, Mapping) and value:
-        found: dict[Path, Any] = {}
-        for key, below in value.items():
-            found |= flat(below, (*path, str(key)))
-        return found
-    return {path: value}
+    """Give every value of nested mappings and lists by its path."""
+    below: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, Mapping):
+        below = value.items()
+    elif isinstance(value, list):
+        below = enumerate(value)
+    found: dict[Path, Any] = {}
+    for key, each in below:
+        found |= flat(each, (*path, str(key)))
+    return found or {path: value}
 
 
 def by_name(values: Mapping[Path, Any]) -> dict[str, Any]:

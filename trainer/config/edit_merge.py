@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+#: The lines around two versions of the same lines.
+OURS, THEIRS = "<<<<<<< yours\n", ">>>>>>> on disk\n"
+
 
 @dataclass(frozen=True, slots=True)
 class Merged:
@@ -75,9 +78,9 @@ def _marked(own: list[str], other: list[str]) -> list[str]:
         return lines
 
     return [
-        "<<<<<<< yours\n",
+        OURS,
         *ended(own),
         "=======\n",
         *ended(other),
-        ">>>>>>> on disk\n",
+        THEIRS,
     ]

@@ -71,6 +71,14 @@ class Node:
         for at, item in enumerate(self.items):
             yield from item.walk((*path, str(at)))
 
+    def referring(self) -> list[Path]:
+        """Give the paths of what takes its value, or a part of it, from an anchor elsewhere."""
+        return [
+            path
+            for path, node in self.walk()
+            if node.kind == "alias" or any(key.text == "<<" for key, _ in node.pairs)
+        ]
+
 
 def read_nodes(text: str) -> Node | None:
     """Read a text that is valid YAML; None if it holds no document.
@@ -78,7 +86,11 @@ def read_nodes(text: str) -> Node | None:
     Raises:
         yaml.YAMLError: It is no valid YAML.
     """
-    events = list(yaml.parse(text, Loader=_Pure))
+    try:
+        events = list(yaml.parse(text, Loader=_Pure))
+    except yaml.YAMLError:
+        # libyaml takes a tab where blanks may stand and this parser does not; places stay the same.
+        events = list(yaml.parse(text.replace("\t", " "), Loader=_Pure))
     return _Builder(text, events).document()
 
 

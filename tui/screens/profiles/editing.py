@@ -34,6 +34,7 @@ class Editing:
         home: Where saving writes to.
         unread: Why the file could not be read; nothing can be edited then.
         outdated: Whether somebody else changed the file meanwhile.
+        past: The texts before each change; with the file as it was known, where that changed too.
     """
 
     entry: Entry
@@ -43,7 +44,7 @@ class Editing:
     home: str = ""
     unread: str = ""
     outdated: bool = False
-    past: list[str] = field(default_factory=list)
+    past: list[tuple[str, Opened | None]] = field(default_factory=list)
 
     @property
     def is_changed(self) -> bool:
@@ -65,9 +66,35 @@ class Editing:
         if text == self.profile.text:
             return False
         if remember:
-            self.past.append(self.profile.text)
+            self.past.append((self.profile.text, None))
         self.profile = ProfileText(text, self.entry.group, self.shown)
         return True
+
+    def adopt(self, opened: Opened, text: str | None = None) -> None:
+        """Go on from a file that somebody else wrote.
+
+        Undo comes back to the text in hand and to the file as it was known then: what the other
+        one wrote still counts as unseen, and is not overwritten by a save that follows.
+
+        Args:
+            opened: The file as it is now.
+            text: The text to go on with; the file's if None.
+        """
+        self.past.append((self.profile.text, self.opened))
+        self.opened, self.outdated = opened, False
+        self.put(opened.text if text is None else text, remember=False)
+
+    def name(self, shown: str) -> None:
+        """Take another name to be shown by."""
+        self.shown = shown
+        self.profile = ProfileText(self.profile.text, self.entry.group, shown)
+
+    def undo(self) -> None:
+        """Take back the last change."""
+        text, opened = self.past.pop()
+        if opened is not None:
+            self.opened = opened
+        self.put(text, remember=False)
 
 
 def open_profile(entry: Entry, context: Context) -> Editing:

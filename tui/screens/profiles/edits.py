@@ -155,7 +155,7 @@ class EditKeys(DiffWith):
         if self.deleted and (self.pane == "profiles" or editing is None or not editing.past):
             self.run_worker(self.bring_back(), group="files")
         elif editing is not None and editing.past:
-            editing.put(editing.past.pop(), remember=False)
+            editing.undo()
             self.changed(editing)
         else:
             self.deck.say("There is nothing to take back.")
@@ -165,7 +165,7 @@ class EditKeys(DiffWith):
         editing = self.in_hand()
         if editing is not None:
             self.action_pane("yaml")
-            editing.past.append(editing.profile.text)
+            editing.past.append((editing.profile.text, None))
             self.query_one(YamlPane).begin_editing()
             self.draw_heads(editing)
 
@@ -181,9 +181,19 @@ class EditKeys(DiffWith):
     def _stopped(self) -> None:
         editing = self.current
         if editing is not None:
-            if editing.past and editing.past[-1] == editing.profile.text:
+            if editing.past and editing.past[-1] == (editing.profile.text, None):
                 editing.past.pop()
             self.draw_heads(editing)
+
+    def choose_between(self) -> None:
+        """Lead to the places in the YAML where two versions stand."""
+        self.problem_at = -1
+        self.action_pane("yaml")
+        editing = self.current
+        if editing is not None and editing.profile.problems:
+            line = line_of(editing.profile.problems[0], editing.profile) or 1
+            self.query_one(YamlPane).move_cursor((line - 1, 0), center=True)
+        self.deck.say("Both stand in the YAML: y edits it; keep the lines that you want.")
 
     def action_next_problem(self) -> None:
         """Go to the next problem: its line in the YAML, its row in the form."""

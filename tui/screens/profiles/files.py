@@ -54,6 +54,10 @@ class ProfileFiles(DeckScreen):
         """Show a text that was changed from here."""
         raise NotImplementedError
 
+    def choose_between(self) -> None:
+        """Lead to the places in the YAML where two versions stand."""
+        raise NotImplementedError
+
     def reread(self, select: str = "", *, forget: str = "") -> None:
         """Read the folders again; go to a profile, and read another one anew."""
         raise NotImplementedError
@@ -152,12 +156,19 @@ class ProfileFiles(DeckScreen):
         except ConfigError as error:
             self.tell(error)
             return False
+        if merged:
+            editing.adopt(now)
         editing.opened, editing.outdated = now, False
-        editing.put(now.text)
         said = "Saved as a copy" if editing.is_built_in else "Saved"
         more = ", together with what was changed on disk meanwhile" if merged else ""
         self.deck.say(f"{said}: {shown}{more}.")
-        self.reread(editing.entry.full, forget=editing.entry.full)
+        if editing.is_built_in:
+            # From now on the copy is in hand, and undo still knows what it began with.
+            editing.entry = replace(editing.entry, kind="project", path=now.path)
+            editing.home = shown
+            editing.name(shown)
+        self.changed(editing)
+        self.reread(editing.entry.full)
         return True
 
     async def _may_save(self, editing: Editing) -> bool:
@@ -185,7 +196,8 @@ class ProfileFiles(DeckScreen):
             self._adopt(editing, conflict.theirs, conflict.theirs.text)
         elif answer == "merge":
             self._adopt(editing, conflict.theirs, conflict.merged.text)
-            self.deck.say("Both stand in the YAML; choose where the marks <<<<<<< are, then save.")
+            if conflict.merged.conflicts:
+                self.choose_between()
         elif answer == "write":
             editing.opened = Opened.new(editing.opened.path)
             editing.outdated = True
@@ -195,8 +207,7 @@ class ProfileFiles(DeckScreen):
         """Go on from the file on disk, which may have come up in place of a built-in one."""
         if editing.is_built_in:
             editing.entry = replace(editing.entry, kind="project", path=theirs.path)
-        editing.opened, editing.outdated = theirs, False
-        editing.put(text)
+        editing.adopt(theirs, text)
         self.changed(editing)
         self.reread(editing.entry.full)
 

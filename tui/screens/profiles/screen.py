@@ -163,7 +163,9 @@ class ProfilesScreen(WatchFiles):
         self.editings.pop(forget, None)
         for full, editing in list(self.editings.items()):
             now = catalogue.find(full)
-            if not editing.is_changed and (now is None or now.path != editing.entry.path):
+            if now is not None and now.path == editing.entry.path:
+                editing.entry = now
+            elif not editing.is_changed:
                 del self.editings[full]
         tree = self.query_one(ProfileTree)
         tree.show(catalogue)
@@ -175,6 +177,7 @@ class ProfilesScreen(WatchFiles):
         if catalogue.problem:
             self.deck.say(catalogue.problem, "error")
         self._go(tree.entry)
+        self.draw()
         self._tell_title()
 
     @on(LineList.Highlighted, "#profiles")
@@ -316,9 +319,7 @@ class ProfilesScreen(WatchFiles):
         notice = self.query_one("#notice", Static)
         notice.set_class(editing.outdated, "shown")
         if editing.outdated:
-            notice.update(
-                "The file was changed on disk meanwhile.  R take it as it is   m put both together"
-            )
+            notice.update("Changed on disk meanwhile:  R takes it as it is   m puts both together")
 
     def _tell_title(self) -> None:
         groups = self.catalogue.groups

@@ -59,8 +59,7 @@ class WatchFiles(EditKeys):
             if not quiet:
                 self.tell(error)
             return
-        editing.opened, editing.outdated = opened, False
-        editing.put(opened.text)
+        editing.adopt(opened)
         self.changed(editing)
         self.draw()
         self.deck.say(f"{editing.shown} was read again: it was changed on disk.")
@@ -83,10 +82,9 @@ class WatchFiles(EditKeys):
         if theirs is None:
             return
         merged = merge(editing.opened.text, editing.profile.text, theirs.text)
-        editing.opened, editing.outdated = theirs, False
-        editing.put(merged.text)
+        editing.adopt(theirs, merged.text)
         self.changed(editing)
         if merged.conflicts:
-            self.deck.say("Both stand in the YAML; choose where the marks <<<<<<< are, then save.")
+            self.choose_between()
         else:
             self.deck.say("Both are put together; nothing is saved yet.")
