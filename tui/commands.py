@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Matcher, Provider
 from textual.content import Content
 
 from tui import keys, theme
+from tui.sources.newest import newest_runs
 
 if TYPE_CHECKING:
     from trainer.runs.summary import RunSummary
@@ -76,7 +75,8 @@ class DeckCommands(Provider):
             if (hit := _hit(matcher, command)) is not None:
                 yield hit
         if self._runs is None:
-            self._runs = await asyncio.to_thread(_newest, self.deck.context.runs_dirs)
+            folders = self.deck.context.runs_dirs
+            self._runs = await asyncio.to_thread(newest_runs, folders, _RUNS)
         for run in self._runs:
             if (hit := _hit(matcher, self._opening(run))) is not None:
                 yield hit
@@ -119,17 +119,6 @@ class DeckCommands(Provider):
         from tui.sources.follow import Source
 
         self.deck.open_monitor(Source.of_run(run.folder))
-
-
-def _newest(folders: tuple[Path, ...]) -> list[RunSummary]:
-    from trainer.errors import RunError
-    from trainer.runs.index import RunIndex
-
-    found: list[RunSummary] = []
-    for folder in folders:
-        with suppress(OSError, RunError):  # the list of runs says what is wrong with it
-            found += RunIndex(folder).list()
-    return sorted(found, key=lambda run: -run.created)[:_RUNS]
 
 
 def _hit(matcher: Matcher, command: Command) -> Hit | None:

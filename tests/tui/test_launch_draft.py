@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from tuilab import context
 
 from tui.screens.launch.composer import Outcome, put_value, work_out
-from tui.screens.launch.draft import Draft, is_whole, tags_of, target
+from tui.screens.launch.draft import (
+    Draft,
+    is_whole,
+    last_on,
+    on_line,
+    tags_of,
+    target,
+    words_on,
+)
 from tui.screens.launch.values import form_rows
 
 
@@ -118,3 +126,37 @@ def test_any_text_composes_or_is_told(tmp_path_factory: pytest.TempPathFactory, 
     outcome = work_out(Draft((text,)).put(text), text, context(Path("/nowhere/runs")))
     assert outcome.composed is not None or outcome.problems
     form_rows(outcome)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("quickstart model=gpt_nano", ["quickstart", "model=gpt_nano"]),
+        ("  a.b=1   ~c  ", ["a.b=1", "~c"]),
+        ("x=[1, 2] y={a: 1, b: [2, 3]} z=1", ["x=[1, 2]", "y={a: 1, b: [2, 3]}", "z=1"]),
+        ("run.name='two words' seed=1", ["run.name='two words'", "seed=1"]),
+        ("run.name='it\\'s one' seed=1", ["run.name='it\\'s one'", "seed=1"]),
+        (
+            "traindeck train quickstart 'run.name=\"two words\"'",
+            ["quickstart", 'run.name="two words"'],
+        ),
+        ("a=')' b=2", ["a=')'", "b=2"]),
+        ("a='open b=2", ["a='open b=2"]),
+        ("'open", ["'open"]),
+        ("", []),
+    ],
+)
+def test_a_line_holds_several_overrides(line: str, words: list[str]) -> None:
+    assert words_on(line) == words
+
+
+@given(st.lists(st.text(min_size=1).filter(lambda word: word.strip() == word), max_size=4))
+def test_overrides_written_on_a_line_are_read_back(words: list[str]) -> None:
+    if words[:2] != ["traindeck", "train"]:
+        assert words_on(" ".join(map(on_line, words))) == words
+
+
+def test_only_the_end_of_a_line_is_being_typed() -> None:
+    assert last_on("quickstart mod") == ("quickstart ", "mod")
+    assert last_on("quickstart ") == ("quickstart ", "")
+    assert last_on("x=[1, 2") == ("", "x=[1, 2")

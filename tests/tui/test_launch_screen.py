@@ -433,3 +433,33 @@ async def test_any_text_on_the_line_does_no_harm(runs_dir: Path) -> None:
             assert screen.is_composed, text
             screen.query_one(OverrideLine).put("")
             screen.change(Draft())
+
+
+async def test_several_overrides_on_one_line(runs_dir: Path) -> None:
+    async with launch(runs_dir) as (pilot, screen):
+        await press(pilot, "3")
+        await write(pilot, "quickstart trainer.max_steps=7 mod")
+        await press(pilot, "tab")
+        line = screen.query_one(OverrideLine)
+        assert line.text.startswith("quickstart trainer.max_steps=7 model")
+        await write(pilot, "traindeck train quickstart model=gpt_nano 'run.name=\"two words\"'")
+        assert not screen.outcome.problems
+        await press(pilot, "enter")
+        assert words(screen) == ("quickstart", "model=gpt_nano", 'run.name="two words"')
+        await write(pilot, "seed=3 wort")
+        await press(pilot, "enter")
+        assert "no preset 'wort'" in shown(screen)
+        assert "seed=3" not in words(screen)
+        await write(pilot, "quickstart --tag x")
+        await press(pilot, "enter")
+        assert "option of the command" in shown(screen)
+
+
+async def test_runs_of_all_folders_are_something_to_begin_like(
+    runs_dir: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "elsewhere"
+    make_run(other, name="far away")
+    async with launch(runs_dir, runs_dirs=(runs_dir, other)) as (pilot, screen):
+        await press(pilot, "b")
+        assert "far away" in shown(screen.app.screen)

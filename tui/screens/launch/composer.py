@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.errors import Problem, TraindeckError
 from trainer.events.text import clean
-from tui.screens.launch.draft import Draft, is_whole, target
+from tui.screens.launch.draft import Draft, is_whole, target, words_on
 
 if TYPE_CHECKING:
     from trainer.config.compose import Composed
@@ -112,7 +112,7 @@ def told(problem: Problem) -> str:
 
 def whole_draft(draft: Draft, line: str) -> Draft:
     """Give the draft with what stands on the line."""
-    return draft.put(line) if line else draft
+    return draft.put_line(line)
 
 
 def work_out(draft: Draft, line: str, context: Context) -> Outcome:
@@ -136,7 +136,8 @@ def work_out(draft: Draft, line: str, context: Context) -> Outcome:
         found = list_groups(profiles, cwd)
         for group in sorted(found, key=_order):
             groups[group] = tuple(list_options(group, profiles, cwd))
-        line = line if is_whole(line, [o.name for o in groups.get("preset", ())]) else ""
+        presets = [option.name for option in groups.get("preset", ())]
+        line = line if all(is_whole(word, presets) for word in words_on(line)) else ""
         whole = whole_draft(draft, line)
         composed = compose(
             whole.words,

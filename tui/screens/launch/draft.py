@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Container
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,6 +33,13 @@ class Draft:
         # A preset is what people read first; where it stands makes no difference.
         words = [word, *kept] if aim == "preset" else [*kept, word]
         return replace(self, words=tuple(words))
+
+    def put_line(self, line: str) -> Draft:
+        """Add every override that stands on a line."""
+        draft = self
+        for word in words_on(line):
+            draft = draft.put(word)
+        return draft
 
     def drop(self, index: int) -> Draft:
         """Take an override out."""
@@ -65,9 +73,66 @@ def target(word: str) -> str:
     return canonical_key(name) if "." in name else name
 
 
-def is_whole(line: str, presets: Container[str]) -> bool:
-    """Say whether what stands on the line can be meant as it is, or is still being typed."""
-    text = line.strip()
+def words_on(line: str) -> list[str]:
+    """Give the overrides on a line, apart by blanks outside quotes and brackets.
+
+    A whole override in quotes is what a shell would make of it, so that a command can be pasted;
+    quotes and brackets within a value are Hydra's, and stay.
+    """
+    pieces = [line[start:end] for start, end in _pieces(line)]
+    if pieces[:2] == ["traindeck", "train"]:
+        pieces = pieces[2:]
+    return [_unquoted(piece) for piece in pieces]
+
+
+def last_on(line: str) -> tuple[str, str]:
+    """Split a line before the override that is being typed at its end."""
+    pieces = _pieces(line)
+    start = pieces[-1][0] if pieces and pieces[-1][1] == len(line) else len(line)
+    return line[:start], line[start:]
+
+
+def on_line(word: str) -> str:
+    """Write an override so that it is one on a line."""
+    return word if words_on(word) == [word] else shlex.quote(word)
+
+
+def _pieces(line: str) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = []
+    start: int | None = None
+    quote, depth, escaped = "", 0, False
+    for at, sign in enumerate(line):
+        if sign.isspace() and not quote and depth == 0 and not escaped:
+            if start is not None:
+                found.append((start, at))
+            start = None
+            continue
+        start = at if start is None else start
+        if escaped:
+            escaped = False
+        elif sign == "\\":
+            escaped = True
+        elif quote:
+            quote = "" if sign == quote else quote
+        elif sign in "\"'":
+            quote = sign
+        else:
+            depth = max(0, depth + (sign in "([{") - (sign in ")]}"))
+    return [*found, (start, len(line))] if start is not None else found
+
+
+def _unquoted(piece: str) -> str:
+    if piece[0] not in "\"'":
+        return piece
+    try:
+        return " ".join(shlex.split(piece))
+    except ValueError:  # the quote is still open
+        return piece
+
+
+def is_whole(word: str, presets: Container[str]) -> bool:
+    """Say whether an override can be meant as it is, or is still being typed."""
+    text = word.strip()
     if text.startswith("~"):
         return len(text) > 1
     name, equals, value = text.partition("=")

@@ -15,6 +15,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from tui.screens.launch.draft import last_on, on_line
 from tui.text import cell_len, clean, fit, left
 from tui.widgets.keybar import binding
 from tui.widgets.linelist import LineList, Pieces
@@ -133,8 +134,9 @@ class OverrideLine(Vertical):
 
     def refresh_suggestions(self) -> None:
         """Look again what may follow."""
-        found = self._suggest(self.text) if self.input.has_focus else ()
-        settled = len(found) == 1 and found[0].text == self.text.strip()
+        typed = last_on(self.text)[1]
+        found = self._suggest(typed) if self.input.has_focus else ()
+        settled = len(found) == 1 and found[0].text == typed
         self._moved = False
         self._rows.show(() if settled else found)
         self.set_class(bool(found) and not settled, "suggesting")
@@ -151,7 +153,8 @@ class OverrideLine(Vertical):
         """Take the suggestion under the cursor; false if there is none."""
         if not self.has_class("suggesting") or not (self.text.strip() or self._moved):
             return False
-        self.put(self._rows.suggestions[self._rows.cursor].text)
+        before = last_on(self.text)[0]
+        self.put(before + on_line(self._rows.suggestions[self._rows.cursor].text))
         return True
 
     @on(Input.Changed)

@@ -22,7 +22,7 @@ from trainer.errors import Problem, nearest
 from tui.screens.base import DeckScreen, TitleBar
 from tui.screens.launch.choices import ChoiceRows
 from tui.screens.launch.composer import Outcome, told, work_out
-from tui.screens.launch.draft import Draft, is_whole
+from tui.screens.launch.draft import Draft, is_whole, on_line, words_on
 from tui.screens.launch.foot import CommandPanel, LaunchBar, PaneBar
 from tui.screens.launch.line import OverrideLine, OverrideRows
 from tui.screens.launch.result import ResultRows
@@ -297,14 +297,16 @@ class LaunchPanes(DeckScreen):
     @on(OverrideLine.Entered)
     def _entered(self, event: OverrideLine.Entered) -> None:
         line, presets = self.query_one(OverrideLine), self._presets()
-        if not is_whole(event.text, presets):
+        wrong = [word for word in words_on(event.text) if not is_whole(word, presets)]
+        if wrong:
             # A slip must not take the place of the preset that was chosen.
-            if not line.accept():
-                line.say(self._unknown(event.text, presets), True)
+            is_last = event.text.rstrip().endswith(wrong[0])
+            if not (is_last and line.accept()):
+                line.say(self._unknown(wrong[0], presets), True)
             return
         line.put("")
         self._line = ""
-        self.change(self.draft.put(event.text))
+        self.change(self.draft.put_line(event.text))
 
     def _presets(self) -> list[str]:
         return [option.name for option in self.outcome.groups.get("preset", ())]
@@ -313,8 +315,10 @@ class LaunchPanes(DeckScreen):
         name, equals, _ = text.partition("=")
         if equals:
             return f"'{clean(name)}' wants a value"
+        if text.startswith("-"):
+            return f"'{clean(text)}' is an option of the command; n, t and Q set name, tags, queue."
         known = [*presets, *self.outcome.groups, *(key.key for key in self.outcome.keys)]
-        hint = nearest(text, known) or "Write a preset's name, group=option or key=value."
+        hint = nearest(text, known) or "Write key=value; a value with blanks wants quotes."
         return f"There is no preset '{clean(text)}'. {hint}"
 
     @on(OverrideRows.Removed)
@@ -326,7 +330,7 @@ class LaunchPanes(DeckScreen):
         word = self.draft.words[event.index]
         self.change(self.draft.drop(event.index))
         line = self.query_one(OverrideLine)
-        line.put(word)
+        line.put(on_line(word))
         line.input.focus()
 
     # ── what is said ─────────────────────────────────────────────────────────────────────────
@@ -340,7 +344,8 @@ class LaunchPanes(DeckScreen):
         if self._line.strip():
             said = "enter adds   tab completes   esc leaves"
             if self.is_composed and outcome.line:
-                problem = outcome.problem_of_word(outcome.line)
+                problems = map(outcome.problem_of_word, words_on(outcome.line))
+                problem = next(filter(None, problems), "")
                 said, wrong = problem or said, bool(problem)
         self.query_one(OverrideLine).say(said, wrong)
 

@@ -18,6 +18,7 @@ from tui.screens.launch.foot import LaunchBar
 from tui.screens.launch.panes import LaunchPanes
 from tui.screens.launch.result import ResultRows
 from tui.screens.launch.start import start_run
+from tui.sources.newest import newest_runs
 from tui.text import clean
 from tui.widgets.dialogs import Ask, Confirm, Pick
 from tui.widgets.field import FieldForm, Row
@@ -25,6 +26,8 @@ from tui.widgets.keybar import binding
 
 if TYPE_CHECKING:
     from trainer.runs.layout import RunFolder
+
+_RUNS = 200
 
 
 class LaunchScreen(LaunchPanes):
@@ -144,11 +147,10 @@ class LaunchScreen(LaunchPanes):
         self.run_worker(self._list_runs, thread=True, group="runs", exclusive=True)
 
     def _list_runs(self) -> None:
-        from trainer.runs.index import RunIndex
         from trainer.runs.layout import RunFolder
         from trainer.runs.plan import words_of
 
-        runs = RunIndex(self.context.runs_dirs[0]).list()[:200]
+        runs = newest_runs(self.context.runs_dirs, _RUNS)
         found = [
             (clean(f"{run.name}  {run.id}"), words_of(RunFolder(Path(run.path)))) for run in runs
         ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import ClassVar
 
-from trainer.runs.index import RunIndex
 from tui.screens.profiles.files import ProfileFiles
+from tui.sources.newest import newest_runs
 from tui.sources.profiles import scan
 from tui.text import clean
 from tui.widgets.dialogs import Pick
@@ -53,10 +53,8 @@ class DiffWith(ProfileFiles):
         groups = sorted(scan(self.context).groups, key=lambda g: (g[0] != own, g[0] != "preset"))
         for _group, entries in groups:
             found += [(e.full, e.doc, (e.full,)) for e in entries if not e.problem]
-        for folder in self.context.runs_dirs:
-            runs = RunIndex(folder).list()[:_RUNS]
-            found += [
-                (clean(run.name), f"run {clean(run.state)}  {clean(run.id)}", (str(run.path),))
-                for run in runs
-            ]
+        found += [
+            (clean(run.name), f"run {clean(run.state)}  {clean(run.id)}", (str(run.path),))
+            for run in newest_runs(self.context.runs_dirs, _RUNS)
+        ]
         return found
