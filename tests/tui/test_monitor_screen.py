@@ -573,6 +573,31 @@ async def test_a_restart_is_marked(runs_dir: Path) -> None:
         assert [mark.kind for mark in panels(screen)["grad_norm"].chart.plot.marks] == ["restart"]
 
 
+async def test_a_restart_stands_at_its_own_time(runs_dir: Path) -> None:
+    events = training(100, ts=NOW - 1000)
+    run = make_run(runs_dir, state="running", events=events)
+    # Forty steps were done twice, and nobody trained in between.
+    write_events(run, [{"ts": NOW - 500, "event": "run_started", "step": 60, "total_steps": 200}])
+    write_events(run, training(50, start=61, begin=False, ts=NOW - 500))
+    async with monitor(run, runs_dir) as (screen, pilot):
+        await press(pilot, "x", "x")
+        axis = screen._sight.axis
+        assert axis.kind == "time"
+        (mark,) = panels(screen)["loss"].chart.plot.marks
+        assert mark.kind == "restart"
+        assert axis.place(60) < mark.x <= axis.place(61)
+        assert mark.x == pytest.approx(500, abs=2)
+
+
+async def test_metrics_beyond_what_is_kept_are_told_of(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainer.events.fast.MAX_METRICS", 3)
+    run = make_run(runs_dir, events=training(20))
+    async with monitor(run, runs_dir) as (_, pilot):
+        assert "3 more metrics not kept" in text(pilot)
+
+
 async def test_checkpoints_and_the_clip_threshold_are_shown(runs_dir: Path) -> None:
     events = training(100)
     events[0]["metrics"]["grad_norm"] = {"threshold": 1.0}

@@ -192,7 +192,8 @@ class History:
             if not any(m.merged is not None for m in self.metrics.values()):
                 self._start_grid_anew()
             else:
-                self.clock.clear(max(0, self.grid.bin(step) + 1))
+                # A bin that begins with this step has no line of before the restart any more.
+                self.clock.clear(max(0, self.grid.bin(step - 1) + 1))
 
     def _metric(self, name: str) -> Metric | None:
         metric = self.metrics.get(name)

@@ -22,6 +22,7 @@ class Axis:
         places: Their places, never falling; a step between two of them lies between theirs.
         end: The step behind the last one there is.
         start: The first step there is.
+        zero: Unix seconds where an axis of time begins; None for other axes.
     """
 
     kind: XKind
@@ -29,6 +30,7 @@ class Axis:
     end: int = 1
     steps: Sequence[float] = field(default=(), repr=False)
     places: Sequence[float] = field(default=(), repr=False)
+    zero: float | None = None
 
     def place(self, step: float) -> float:
         """Give the place of a step."""
@@ -66,14 +68,18 @@ def axis_of(picture: Picture, kind: XKind) -> Axis:
     found = _of_epochs(times, picture) if kind == "epoch" else _of_time(times, end)
     if found is None:
         return Axis("step", start, end)
-    return Axis(kind, start, end, *found)
+    return Axis(kind, start, end, *found, _zero(times) if kind == "time" else None)
+
+
+def _zero(times: Times) -> float | None:
+    return next((ts for ts in times.ts_first if not isnan(ts)), None)
 
 
 def _of_time(times: Times, end: int) -> tuple[list[float], list[float]] | None:
     """Map steps to seconds since the first line."""
     steps: list[float] = []
     places: list[float] = []
-    zero = next((ts for ts in times.ts_first if not isnan(ts)), None)
+    zero = _zero(times)
     if zero is None:
         return None
     for number, (first, last) in enumerate(zip(times.ts_first, times.ts_last, strict=True)):

@@ -58,6 +58,8 @@ def facts_of(view: View) -> list[tuple[str, str, str]]:
     if picture.checkpoints:
         step = picture.checkpoints[-1].get("step")
         facts.append(("ckpt", f"@ {count(step)}" if isinstance(step, int) else "saved", ""))
+    if picture.hidden:
+        facts.append(("", f"{plural(picture.hidden, 'more metric')} not kept", "warn"))
     if picture.garbage:
         facts.append(("", plural(picture.garbage, "unreadable line"), "warn"))
     return facts

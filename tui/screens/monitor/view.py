@@ -130,27 +130,35 @@ def _marks(picture: Picture, axis: Axis) -> list[Mark]:
     marks: dict[tuple[str, float], Mark] = {}
     best: Mark | None = None
     for event in picture.starts[1:]:
-        step = _step(event, picture)
-        if step is not None:
-            mark = Mark(axis.place(step), "restart", "restart")
-            marks["restart", mark.x] = mark
+        place = _place(event, picture, axis)
+        if place is not None:
+            marks["restart", place] = Mark(place, "restart", "restart")
     for event in picture.checkpoints:
-        step = _step(event, picture)
-        if step is None:
+        place = _place(event, picture, axis)
+        if place is None:
             continue
         if event.get("kind") == "best":
             # The one before it was replaced on disk.
-            best = Mark(axis.place(step), "best", "best")
+            best = Mark(place, "best", "best")
         else:
-            mark = Mark(axis.place(step), "checkpoint", "ckpt")
-            marks["checkpoint", mark.x] = mark
+            marks["checkpoint", place] = Mark(place, "checkpoint", "ckpt")
     for event in picture.alerts:
-        step = _step(event, picture)
-        if step is not None:
+        place = _place(event, picture, axis)
+        if place is not None:
             label = event.get("kind")
-            mark = Mark(axis.place(step), "alert", clean(label) if isinstance(label, str) else "")
-            marks["alert", mark.x] = mark
+            name = clean(label) if isinstance(label, str) else ""
+            marks["alert", place] = Mark(place, "alert", name)
     return [*marks.values(), *([best] if best else [])]
+
+
+def _place(event: Mapping[str, Any], picture: Picture, axis: Axis) -> float | None:
+    """Give where an event stands on the x axis; None if it tells neither time nor step."""
+    ts = event.get("ts")
+    if axis.zero is not None and isinstance(ts, int | float) and not isinstance(ts, bool):
+        # Steps are done again after a resume: its own time says when it happened.
+        return max(0.0, ts - axis.zero) if isfinite(ts) else None
+    step = _step(event, picture)
+    return axis.place(step) if step is not None else None
 
 
 def _step(event: Mapping[str, Any], picture: Picture) -> float | None:
