@@ -21,7 +21,7 @@ from trainer.runs.layout import RunFolder, write_json_atomic
 from trainer.runs.status import State, read_status
 from tui.app import Deck, Severity
 from tui.screens.monitor.control import FolderDialog, RunControl
-from tui.screens.monitor.deeds import look, loses, no_stop
+from tui.screens.monitor.deeds import goes_on_from, look, loses, no_stop
 from tui.widgets.dialogs import Confirm, TypeToConfirm
 from tui.widgets.keybar import binding
 
@@ -257,8 +257,28 @@ def test_what_killing_loses(runs_dir: Path) -> None:
     run = make_run(runs_dir, "busy", state="running", step=450)
     assert loses(look(run)) == "No checkpoint is known: up to 450 steps are lost."
     write_events(run, [{"event": "checkpoint", "path": "checkpoints/last.ckpt", "step": 400}])
-    write_events(run, training(20_000))
-    assert loses(look(run)) == "Up to 50 steps since the last checkpoint (step 400) are lost."
+    write_events(run, training(60, start=401, begin=False))
+    # The status is a second old; the events are not.
+    assert loses(look(run)) == "Up to 60 steps since the last checkpoint (step 400) are lost."
+
+
+def test_what_resuming_begins_with(
+    runs_dir: Path, whole_checkpoint: Callable[[Path], None]
+) -> None:
+    run = make_run(runs_dir, "ended", state="killed", step=450)
+    assert goes_on_from(look(run)) == ""
+    whole_checkpoint(run.checkpoints / "last-epoch00004.ckpt")
+    (run.checkpoints / "last.ckpt").symlink_to("last-epoch00004.ckpt")
+    assert goes_on_from(look(run)) == "It goes on from last.ckpt."
+    assert loses(look(run)) == "What it did since its last checkpoint is lost."
+    for step, name in ((400, "last-epoch00004"), (430, "best-epoch00004")):
+        path = f"checkpoints/{name}.ckpt"
+        write_events(run, [{"event": "checkpoint", "path": path, "step": step}])
+    write_events(run, training(60, start=401, begin=False))
+    # The best one is newer, but it is not the one that training goes on from.
+    said = goes_on_from(look(run))
+    assert said == "It goes on from last.ckpt at step 400; 60 steps are done again."
+    assert loses(look(run)) == "Up to 60 steps since the last checkpoint (step 400) are lost."
 
 
 def test_the_last_event_is_found_across_blocks(tmp_path: Path) -> None:

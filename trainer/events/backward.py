@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,20 @@ from trainer.events.lines import CHUNK_BYTES, parse_line
 FAR_BYTES = 64 << 20
 
 
-def last_of(path: Path | str, name: str, *, far: int = FAR_BYTES) -> dict[str, Any] | None:
+def last_of(
+    path: Path | str,
+    name: str,
+    *,
+    far: int = FAR_BYTES,
+    fits: Callable[[dict[str, Any]], bool] | None = None,
+) -> dict[str, Any] | None:
     """Give the newest event of a name.
 
     Args:
         path: The events file.
         name: The event's name.
         far: How many bytes from the end are looked at.
+        fits: Which of them are meant; all if None.
 
     Returns:
         The event as `parse_line` gives it; None if there is none, or no such file.
@@ -38,7 +46,9 @@ def last_of(path: Path | str, name: str, *, far: int = FAR_BYTES) -> dict[str, A
                 rest, _, whole = block.partition(b"\n") if start else (b"", b"", block)
                 for line in reversed(whole.split(b"\n")) if sought in whole else ():
                     event = parse_line(line) if sought in line else None
-                    if event is not None and event["event"] == name:
+                    if event is None or event["event"] != name:
+                        continue
+                    if fits is None or fits(event):
                         return event
                 if len(rest) > CHUNK_BYTES:
                     rest = b""

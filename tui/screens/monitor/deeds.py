@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from trainer.display import count, plural
 from trainer.errors import TraindeckError
@@ -14,6 +15,8 @@ from tui.text import clean
 
 #: From the mildest to the most urgent.
 URGENCY = ("epoch", "step", "now")
+#: The newest metrics stand near the end of the events, in bytes.
+_NEAR_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -127,14 +130,15 @@ def no_resume(seen: Seen) -> str:
 
 def loses(seen: Seen) -> str:
     """Say what killing a run loses."""
-    from trainer.events.backward import last_of
+    from trainer.runs.manage import find_checkpoint
 
     if seen.status.state == State.QUEUED:
         return "It waits in the queue; nothing is lost."
-    step = seen.status.progress.step
-    saved = _whole((last_of(seen.run.events, "checkpoint") or {}).get("step"))
+    step = _reached(seen)
+    found = find_checkpoint(seen.run)
+    saved = _saved(seen, found)
     # What is told to end may still manage to save; who asks must not count on it.
-    if step is None:
+    if step is None or (saved is None and found is not None):
         return "What it did since its last checkpoint is lost."
     if saved is None:
         return f"No checkpoint is known: up to {plural_steps(step)} are lost."
@@ -148,14 +152,12 @@ def loses(seen: Seen) -> str:
 
 def goes_on_from(seen: Seen) -> str:
     """Say what resuming a run begins with; empty if there is no checkpoint any more."""
-    from trainer.events.backward import last_of
     from trainer.runs.manage import find_checkpoint
 
     found = find_checkpoint(seen.run)
     if found is None:
         return ""
-    saved = _whole((last_of(seen.run.events, "checkpoint") or {}).get("step"))
-    step = seen.status.progress.step
+    saved, step = _saved(seen, found), _reached(seen)
     text = f"It goes on from {clean(found.name)}"
     if saved is None:
         return f"{text}."
@@ -254,6 +256,30 @@ def _each(runs: Iterable[Seen], act: Callable[[Seen], str]) -> Told:
 
 def _why(error: TraindeckError) -> str:
     return clean(" ".join(str(problem) for problem in error.problems))
+
+
+def _reached(seen: Seen) -> int | None:
+    """Give the step that a run has reached; its status is written a second apart only."""
+    from trainer.events.backward import last_of
+
+    told = _whole((last_of(seen.run.events, "metrics", far=_NEAR_BYTES) or {}).get("step"))
+    return told if told is not None else seen.status.progress.step
+
+
+def _saved(seen: Seen, checkpoint: Path | None) -> int | None:
+    """Give the step of a checkpoint file; that of the newest in the events if none is there yet."""
+    from trainer.events.backward import last_of
+
+    if checkpoint is None:
+        return _whole((last_of(seen.run.events, "checkpoint") or {}).get("step"))
+    # What is newest need not be what a resume goes on from: the best one may have come later.
+    name = checkpoint.resolve().name
+
+    def fits(event: Mapping[str, Any]) -> bool:
+        path = event.get("path")
+        return isinstance(path, str) and path.rsplit("/", 1)[-1] == name
+
+    return _whole((last_of(seen.run.events, "checkpoint", fits=fits) or {}).get("step"))
 
 
 def _whole(value: object) -> int | None:
