@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -77,6 +78,15 @@ def test_the_head_of_a_live_run() -> None:
     ]
     assert second.count("█") == pytest.approx(0.25 * (second.count("█") + second.count("░")), abs=1)
     assert second.endswith("elapsed 1:40 ")
+
+
+@pytest.mark.parametrize("state", [State.STOPPING, State.STARTING, State.QUEUED])
+def test_what_will_not_train_to_its_end_has_no_time_of_arrival(state: State) -> None:
+    shown = live()
+    assert shown.status is not None
+    first, _ = heads(replace(shown, status=replace(shown.status, state=state)))
+    assert state in first
+    assert "ETA" not in first
 
 
 @pytest.mark.parametrize("width", [1, 5, 20, 40, 60, 80, 200])

@@ -99,7 +99,7 @@ def facts(picture: Picture, source: Source, now: float, *, checkpoint: bool | No
         epoch=_epoch(epoch, epochs),
         steps=_of(step, total) if step is not None else "",
         share=share,
-        eta=_eta(picture, step, total) if live and state != "lost" else "",
+        eta=_eta(picture, step, total) if live and state == "running" else "",
         elapsed=elapsed,
         limit=_limit_left(picture, began, now) if live else "",
         how=how,

@@ -51,8 +51,8 @@ def rate(run: RunSummary) -> float | None:
 
 
 def eta(run: RunSummary) -> float | None:
-    """Seconds left; None for a run that does not train."""
-    return run.progress.remaining if run.state in ("running", "stopping") else None
+    """Seconds left; None for a run that does not train, or will not train to its end."""
+    return run.progress.remaining if run.state == "running" else None
 
 
 def age(run: RunSummary, now: float) -> float | None:
