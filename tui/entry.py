@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from tui.context import Context
     from tui.sources.follow import Source
 
+#: After so long a thread gives way to another one that waits, in seconds.
+_YIELD_SECONDS = 0.0005
+
 
 def open_runs(
     runs_dir: Path, *, profiles_dir: Path | None = None, config_file: Path | None = None
@@ -110,7 +113,11 @@ def _context(runs_dir: Path, profiles_dir: Path | None, config_file: Path | None
 
 def _run(context: Context, first: Callable[[], Screen[None]] | None = None) -> int:
     import gc
+    import sys
 
+    patience = sys.getswitchinterval()
+    # So long a thread that reads may keep the screen from answering a key, several times a key.
+    sys.setswitchinterval(_YIELD_SECONDS)
     # Hardly anything made at the start becomes garbage, and looking for some takes a tenth of it;
     # the app enables this again.
     gc.disable()
@@ -121,6 +128,7 @@ def _run(context: Context, first: Callable[[], Screen[None]] | None = None) -> i
         code = app.run(mouse=context.settings.mouse)
     finally:
         gc.enable()
+        sys.setswitchinterval(patience)
     tell(app.last_words)
     return code if code is not None else (app.return_code or 0)
 

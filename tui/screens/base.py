@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.segment import Segment
 from textual.app import RenderResult
 from textual.binding import BindingType
+from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.strip import Strip
 from textual.timer import Timer
@@ -82,6 +83,10 @@ class DeckScreen(Screen[None]):
     ]
     #: How often a second the screen looks for news; the settings may make it less.
     HZ: ClassVar[float] = 4.0
+
+    #: As Textual has it, but the two widgets draw themselves anew and the screen does not: the
+    #: whole of it would be sent to the terminal each time.
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
 
     _ticking: Timer | None = None
 

@@ -23,9 +23,27 @@ class KeyBar(Widget):
     KeyBar > .keybar--text { color: $text-muted; }
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: list[tuple[str, str]] | None = None
+        self._looking = False
+
     def on_mount(self) -> None:
         """Follow the bindings: they change with the focus."""
-        self.screen.bindings_updated_signal.subscribe(self, lambda _screen: self.refresh())
+        self.screen.bindings_updated_signal.subscribe(self, lambda _screen: self._heard())
+
+    def _heard(self) -> None:
+        """Look at the bindings after the next paint: one key may change them several times."""
+        if not self._looking:
+            self._looking = True
+            self.call_after_refresh(self._look)
+
+    def _look(self) -> None:
+        self._looking = False
+        keys = self.keys()
+        if keys != self._shown:
+            self._shown = keys
+            self.refresh()
 
     def render(self) -> RenderResult:
         """Nothing: the line is drawn by `render_line`."""
@@ -38,7 +56,9 @@ class KeyBar(Widget):
         base = self.rich_style
         segments = [Segment(" ", base)]
         room = self.size.width - 1
-        for key, text in self.keys():
+        if self._shown is None:
+            self._shown = self.keys()
+        for key, text in self._shown:
             need = cell_len(key) + 1 + cell_len(text) + 2
             if need > room:
                 break
