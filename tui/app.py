@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -12,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from textual.app import App
 from textual.binding import BindingType
 
-from tui import theme
+from tui import terminal, theme
 from tui.context import Context
 from tui.spans import tighten
 from tui.widgets.keybar import binding
@@ -20,6 +18,7 @@ from tui.widgets.keybar import binding
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from textual.command import Provider
+    from textual.driver import Driver
     from textual.screen import Screen
 
     from tui.sources.follow import Source
@@ -90,10 +89,7 @@ class Deck(App[int]):
         """Leave in order when the terminal or the machine says so."""
         if not gc.isenabled():
             self.set_timer(_SETTLED_SECONDS, self._settle)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            # Textual leaves the terminal in raw mode on these; training lives elsewhere.
-            loop.add_signal_handler(number, self.exit, 128 + number)
+        terminal.watch(self)
         self.app_resume_signal.subscribe(self, lambda _app: self._paint_whole())
         for problem in self.context.settings_problems:
             self.say(str(problem), "warning")
@@ -164,6 +160,14 @@ class Deck(App[int]):
     def action_leave(self) -> None:
         """Leave the app; runs go on."""
         self.exit(self.return_code or 0)
+
+    def get_driver_class(self) -> type[Driver]:
+        """Give Textual's driver, made to survive the loss of the terminal."""
+        return terminal.lasting(super().get_driver_class())
+
+    def action_suspend_process(self) -> None:
+        """Lend the terminal to the shell; `fg` comes back."""
+        terminal.suspend(self)
 
     def action_choose_theme(self) -> None:
         """Choose the colours."""
