@@ -322,11 +322,6 @@ def test_a_precision_that_the_hardware_lacks_is_refused(precision: str, flag: st
     assert validate(config_with(**values, **{f"hardware__{flag}": False})) == []
 
 
-@pytest.mark.parametrize("kind", ["MixupDataLoader", "TextDataLoader"])
-def test_loaders_that_this_version_lacks_are_refused_before_launch(kind: str) -> None:
-    assert "plain loaders" in problem("dataloader.type", dataloader__type=kind).what
-
-
 def test_an_option_where_a_section_belongs_is_explained() -> None:
     assert "hardware=mac-mps" in problem("hardware", hardware="mac-mps").remedy
     assert "logger=none" in problem("logger", logger=False).remedy
@@ -349,10 +344,6 @@ def test_hostile_names_and_values_are_shown_safely() -> None:
     for told in found:
         assert not set(told.what + told.where + told.remedy) & {"\x1b", "\x07", "\x9b"}
         assert len(told.what) < 600
-
-
-def test_persistent_workers_need_workers() -> None:
-    problem("dataloader.persistent_workers", dataloader__persistent_workers=True)
 
 
 def test_the_grace_leaves_something_of_the_wall_clock() -> None:

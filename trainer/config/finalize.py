@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from trainer.config.durations import seconds as parse_duration
+from trainer.config.loader_rules import loader_notes
 from trainer.config.schema import defaults, fields
 from trainer.config.schema_base import Key
 
@@ -46,6 +47,7 @@ def finalize(
     _device(final, reasons)
     _precision(final, notes, reasons)
     notes += _two_ends(final, provenance or {})
+    notes += loader_notes(final)
     notes += _not_acted_on(final)
     return final, notes, reasons
 

@@ -63,7 +63,9 @@ class Dataloader(Section):
     """The `dataloader` section."""
 
     type: Literal["DataLoader", "MixupDataLoader", "TextDataLoader"] = key(
-        "DataLoader", "Kind of loader.", source="003"
+        "DataLoader",
+        "Kind of loader: plain, with MixUp and mu-law tokens, or from text to tokens.",
+        source="003",
     )
     batch_size: int = key(
         32, "Samples in a batch, per device.", source="000 001 002 003 004", unit="samples", ge=1
@@ -86,47 +88,47 @@ class Dataloader(Section):
     )
     drop_last: bool = key(False, "Leave out an incomplete last batch.", source="003")
     mixup_alpha: float = key(
-        0.0, "MixUp: parameter of the Beta distribution.", source="003", ge=0.0, acted_on=False
-    )
-    mixup_prob: float = key(
-        1.0,
-        "MixUp: probability that a batch is mixed.",
+        0.0,
+        "MixUp: parameter of the Beta distribution that the weight of a batch is drawn from; "
+        "0 mixes nothing.",
         source="003",
         ge=0.0,
-        le=1.0,
-        acted_on=False,
+    )
+    mixup_prob: float = key(
+        1.0, "MixUp: probability that a batch is mixed.", source="003", ge=0.0, le=1.0
     )
     num_classes: int | None = key(
         None,
-        "MixUp: classes of integer targets, which become one-hot.",
+        "MixUp: classes of integer targets, which become one-hot; needed for those.",
         source="003",
         ge=1,
-        acted_on=False,
     )
     quantize: bool = key(
-        False, "MixUp: mu-law quantisation after mixing.", source="003", acted_on=False
-    )
-    mu: int = key(255, "MixUp: parameter of the mu-law.", source="003", ge=1, acted_on=False)
-    max_val: float = key(
-        10.0,
-        "MixUp: value that the mu-law takes for full scale.",
+        False,
+        "MixUp: turn inputs into mu-law tokens, after mixing and whether mixed or not.",
         source="003",
-        gt=0.0,
-        acted_on=False,
+    )
+    mu: int = key(255, "MixUp: parameter of the mu-law; tokens are 0…mu.", source="003", ge=1)
+    max_val: float = key(
+        10.0, "MixUp: value that the mu-law takes for full scale.", source="003", gt=0.0
     )
     tokenizer_path: str | None = key(
-        None, "Text: folder that holds `tokenizer/`.", source="003", path=True, acted_on=False
+        None,
+        "Text: folder that holds `tokenizer/` with a `tokenizer.json`; needed.",
+        source="003",
+        path=True,
     )
     max_length: int | None = key(
         None,
-        "Text: longest sequence; longer ones are cut.",
+        "Text: tokens after which a sample is cut; null: none.",
         source="003",
         unit="tokens",
         ge=1,
-        acted_on=False,
     )
     use_separator: bool = key(
-        True, "Text: put separators between groups of channels.", source="003", acted_on=False
+        True,
+        "Text: put `[BOS]` between groups of channels; otherwise a blank.",
+        source="003",
     )
 
 

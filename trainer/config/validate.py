@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from trainer.config.aliases import ALIASES, canonical_key
+from trainer.config.loader_rules import loader_problems
 from trainer.config.schema import Config, fields, sections
 from trainer.config.schema_base import Key
 from trainer.config.schema_trainer import HANDLED_ELSEWHERE
@@ -53,6 +54,7 @@ def validate(
     problems += _target_problems(config, where)
     problems += optimizer_problems(config, where)
     problems += scheduler_problems(config, where)
+    problems += loader_problems(config, where)
     problems += _together(config, where)
     secret = {problem.key: problem for problem in _secret_problems(config, where)}
     # Whatever else is wrong with a secret: its value is not shown.
@@ -263,21 +265,6 @@ def _together(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[P
                 "Set trainer.precision=null trainer.amp=true to have it chosen.",
                 "trainer.precision",
             )
-    loader = _section(config, "dataloader")
-    if loader.get("type") in ("MixupDataLoader", "TextDataLoader"):
-        yield Problem(
-            f"'dataloader.type' is {loader['type']}: this version trains with plain loaders only.",
-            origin("dataloader.type", where),
-            "Set dataloader.type=DataLoader.",
-            "dataloader.type",
-        )
-    if loader.get("persistent_workers") is True and loader.get("num_workers") == 0:
-        yield Problem(
-            "'dataloader.persistent_workers' needs workers, and 'dataloader.num_workers' is 0.",
-            origin("dataloader.persistent_workers", where),
-            "Set dataloader.num_workers to 1 or more.",
-            "dataloader.persistent_workers",
-        )
     limits = _section(config, "limits")
     wall, grace = limits.get("wall_clock"), limits.get("grace")
     if is_number(wall) and is_number(grace) and 0 < wall <= grace:

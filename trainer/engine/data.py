@@ -20,8 +20,11 @@ from torch.utils.data import (
 )
 
 from trainer.engine import rng
-from trainer.engine.replay import Replayed, SizedReplayed
+from trainer.engine.mixup import MixUp
+from trainer.engine.refused import Guarded, Refused
+from trainer.engine.replay import Finished, Replayed, SizedFinished, SizedReplayed
 from trainer.engine.sampler import ResumableBatches, SeededBatches, collated
+from trainer.engine.text_batches import TextBatches
 from trainer.engine.workers import WorkerStart
 from trainer.errors import ConfigError, Problem
 
@@ -46,6 +49,9 @@ class EngineData(pl.LightningDataModule):
         seed: The run's seed.
         shuffle: Whether training data are shuffled, where the order is the engine's.
         share: Whether each rank gets its own part of the data; False gives all to each.
+
+    Raises:
+        ConfigError: `TextDataLoader` lacks its tokenizer, or the source makes batches of its own.
     """
 
     def __init__(
@@ -66,16 +72,10 @@ class EngineData(pl.LightningDataModule):
         self._start: tuple[int, int, Mapping[str, Any] | None] = (0, 0, None)
         self._train: Any = None
         self._fresh = False
-        kind = self._section.get("type") or "DataLoader"
-        if kind != "DataLoader":
-            raise ConfigError(
-                Problem(
-                    f"This version trains with plain loaders, not with {kind}.",
-                    "",
-                    "Write `dataloader.type=DataLoader`.",
-                    "dataloader.type",
-                )
-            )
+        kind = self._section.get("type")
+        mixup = MixUp.of(self._section) if kind == "MixupDataLoader" else MixUp()
+        self._finish = {True: mixup.for_training(), False: mixup.for_validation()}
+        self._text = self._text_batches() if kind == "TextDataLoader" else None
 
     @property
     def gives_datasets(self) -> bool:
@@ -155,7 +155,8 @@ class EngineData(pl.LightningDataModule):
                     "the data by itself."
                 )
             kind = SizedReplayed if has_len(loader) else Replayed
-            self._train = kind(loader, rng.mix(self._seed, self._ranks()["rank"]))
+            seed = rng.mix(self._seed, self._ranks()["rank"])
+            self._train = kind(loader, seed, self._finish[True])
 
     def val_dataloader(self) -> Any:
         """Make the validation loader or loaders; an empty list for none."""
@@ -164,10 +165,10 @@ class EngineData(pl.LightningDataModule):
                 return []
             loaders = self.source.val_dataloader()
             if isinstance(loaders, list | tuple):
-                return [self._adopt(loader, train=False) for loader in loaders]
-            return self._adopt(loaders, train=False)
+                return [self._validating(self._adopt(loader, train=False)) for loader in loaders]
+            return self._validating(self._adopt(loaders, train=False))
         dataset = self.source.val_dataset() if hasattr(self.source, "val_dataset") else None
-        return [] if dataset is None else self._make(dataset, "val_dataset")
+        return [] if dataset is None else self._validating(self._make(dataset, "val_dataset"))
 
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int
@@ -178,7 +179,12 @@ class EngineData(pl.LightningDataModule):
         return super().transfer_batch_to_device(batch, device, dataloader_idx)
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Change a batch on the host as the recipe's data module would."""
+        """Change a batch on the host as the recipe's data module would.
+
+        Raises:
+            ConfigError: A loader's worker could not make the batch.
+        """
+        Refused.check(batch)
         if isinstance(self.source, pl.LightningDataModule):
             return self.source.on_before_batch_transfer(batch, dataloader_idx)
         return batch
@@ -217,7 +223,7 @@ class EngineData(pl.LightningDataModule):
                 dataset,
                 batch_size=self._section.get("batch_size") or 1,
                 drop_last=bool(self._section.get("drop_last")) and train,
-                collate_fn=getattr(self.source, "collate", None),
+                collate_fn=Guarded(self._collate()),
                 generator=self._generator(),
                 **self._worker_settings(),
             )
@@ -239,8 +245,29 @@ class EngineData(pl.LightningDataModule):
             even=train,
             **self._ranks(),
         )
-        collate = getattr(self.source, "collate", None) or default_collate
-        return self._loader(dataset, batches, collate, self._worker_settings())
+        return self._loader(dataset, batches, self._collate(), self._worker_settings())
+
+    def _collate(self) -> Any:
+        return self._text or getattr(self.source, "collate", None) or default_collate
+
+    def _text_batches(self) -> TextBatches:
+        name = type(self.source).__name__
+        if not self.gives_datasets:
+            why = f"{name} makes loaders of its own, which TextDataLoader would have to replace."
+            remedy = "Let the data give `train_dataset()`, or set dataloader.type=DataLoader."
+        elif getattr(self.source, "collate", None) is not None:
+            why = f"{name}.collate() and TextDataLoader would both make the batches."
+            remedy = "Leave one of them out."
+        else:
+            return TextBatches.of(self._section)
+        raise ConfigError(Problem(why, "", remedy, "dataloader.type"))
+
+    def _validating(self, loader: Any) -> Any:
+        """Finish the batches of a loader that does not do so itself."""
+        finish = self._finish[False]
+        if finish is None or isinstance(getattr(loader, "dataset", None), SeededBatches):
+            return loader
+        return (SizedFinished if has_len(loader) else Finished)(loader, finish)
 
     def _adopt(self, loader: Any, *, train: bool = True) -> Any:
         """Make a loader of one's own resumable if its order is a stock one; else leave it."""
@@ -276,7 +303,7 @@ class EngineData(pl.LightningDataModule):
         self, dataset: Any, batches: ResumableBatches, collate: Any, settings: dict[str, Any]
     ) -> DataLoader[Any]:
         return DataLoader(
-            SeededBatches(dataset, collate),
+            SeededBatches(dataset, collate, self._finish[batches.even]),  # even: for training
             batch_sampler=batches,
             collate_fn=collated,
             generator=self._generator(),

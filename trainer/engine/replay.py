@@ -9,10 +9,11 @@ an epoch's batches again gives the same batches.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from trainer.engine import rng
+from trainer.engine.refused import Refused
 
 
 class Replayed:
@@ -24,11 +25,15 @@ class Replayed:
     Args:
         loader: Any iterable of batches.
         seed: The run's seed, mixed with the rank.
+        finish: Makes of a batch and a seed of its own what is trained on; None leaves batches.
     """
 
-    def __init__(self, loader: Any, seed: int) -> None:
+    def __init__(
+        self, loader: Any, seed: int, finish: Callable[[Any, int], Any] | None = None
+    ) -> None:
         self.loader = loader
         self._seed = seed
+        self._finish = finish
         self._epoch = 0
         self._skip = 0
         self._state: Mapping[str, Any] | None = None
@@ -59,7 +64,8 @@ class Replayed:
         """Give the batches from the position on."""
         # A generator: nothing happens before the first `next`, and Lightning may ask twice.
         skip, state, self._skip, self._state = self._skip, self._state, 0, None
-        stream = rng.Stream(rng.mix(self._seed, self._epoch))
+        epoch = self._epoch
+        stream = rng.Stream(rng.mix(self._seed, epoch))
         self._marks.clear()
         count = skip
         with stream:
@@ -74,13 +80,15 @@ class Replayed:
         while True:
             with stream:
                 batch = next(batches, self)
+                count += 1
                 if batch is not self and stateful:
-                    count += 1
                     self._marks.append(
                         (count, {"loader": self.loader.state_dict(), "random_state": rng.capture()})
                     )
             if batch is self:
                 return
+            if self._finish is not None:
+                batch = self._finish(Refused.check(batch), rng.mix(self._seed, epoch, count))
             yield batch
 
 
@@ -89,4 +97,30 @@ class SizedReplayed(Replayed):
 
     def __len__(self) -> int:
         """Give the batches of a whole epoch."""
+        return len(self.loader)
+
+
+class Finished:
+    """A validation loader of whatever kind whose batches are finished as they come.
+
+    Args:
+        loader: Any iterable of batches.
+        finish: Makes of a batch and a seed what is validated on.
+    """
+
+    def __init__(self, loader: Any, finish: Callable[[Any, int], Any]) -> None:
+        self.loader = loader
+        self._finish = finish
+
+    def __iter__(self) -> Iterator[Any]:
+        """Give the finished batches."""
+        for number, batch in enumerate(self.loader):
+            yield self._finish(Refused.check(batch), number)
+
+
+class SizedFinished(Finished):
+    """The same for a loader that knows its length."""
+
+    def __len__(self) -> int:
+        """Give the batches of a whole validation."""
         return len(self.loader)

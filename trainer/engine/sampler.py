@@ -14,6 +14,7 @@ import torch
 from torch.utils.data import Dataset, Sampler, get_worker_info
 
 from trainer.engine import rng
+from trainer.engine.refused import guarded
 
 
 class Batch(list[int]):
@@ -122,11 +123,18 @@ class SeededBatches(Dataset[Any]):
     Args:
         dataset: A map-style data set.
         collate: Makes a batch of a list of samples.
+        finish: Makes of a collated batch and its seed what is trained on; None leaves it.
     """
 
-    def __init__(self, dataset: Any, collate: Callable[[list[Any]], Any]) -> None:
+    def __init__(
+        self,
+        dataset: Any,
+        collate: Callable[[list[Any]], Any],
+        finish: Callable[[Any, int], Any] | None = None,
+    ) -> None:
         self.dataset = dataset
         self._collate = collate
+        self._finish = finish
         self._many = getattr(dataset, "__getitems__", None)
 
     def __len__(self) -> int:
@@ -138,11 +146,15 @@ class SeededBatches(Dataset[Any]):
         return self.dataset[index]
 
     def __getitems__(self, indices: list[int]) -> Any:
-        """Give the collated batch of these samples."""
+        """Give the finished batch of these samples; in a worker perhaps why there is none."""
         seed = getattr(indices, "seed", 0)
         with rng.seeded(seed, keep=get_worker_info() is None):
-            samples = self._many(indices) if self._many else [self.dataset[i] for i in indices]
-            return self._collate(samples)
+            return guarded(lambda: self._batch(indices, seed))
+
+    def _batch(self, indices: list[int], seed: int) -> Any:
+        samples = self._many(indices) if self._many else [self.dataset[i] for i in indices]
+        batch = self._collate(samples)
+        return batch if self._finish is None else self._finish(batch, seed)
 
 
 def collated(batch: Any) -> Any:
