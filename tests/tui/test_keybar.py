@@ -80,3 +80,15 @@ async def test_the_foot_is_painted_when_its_keys_change_and_only_then(
         await pilot.pause(0.1)
         assert painted == {foot.region}
         assert "the one thing" not in foot.render_line(0).text
+
+
+async def test_a_line_of_keys_that_has_gone_looks_no_more() -> None:
+    """Launching takes its screen away in the moment in which the keys changed."""
+    app = Deck(Context(live=False), first=DeckScreen)
+    async with app.run_test() as pilot:
+        screen = Two()
+        app.push_screen(screen)
+        await pilot.pause()
+        bar = screen.query_one(KeyBar)
+        await bar.remove()
+        bar._look()

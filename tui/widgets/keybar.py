@@ -40,6 +40,8 @@ class KeyBar(Widget):
 
     def _look(self) -> None:
         self._looking = False
+        if not self.is_attached:  # the screen was left between the key and the paint
+            return
         keys = self.keys()
         if keys != self._shown:
             self._shown = keys
