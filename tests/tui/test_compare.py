@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from tuilab import NOW, FakeClock, context, make_run, training, write_events
 
@@ -245,6 +246,11 @@ async def test_letters_stand_where_curves_end(
         assert sorted("".join(lines)) == list("ABCDEFGH")
         row = {letter: y for y, line in enumerate(lines) for letter in line}
         assert row["A"] >= row["H"], "the lowest loss is at the bottom"
+        await pilot.press("left", "plus", "plus", "plus", "plus")
+        await settle(screen, pilot)
+        # The others end before what is in sight.
+        assert screen.lens.window.low > 360
+        assert sorted("".join(first.letters.text)) == list("AB")
 
 
 async def test_log_and_smoothing_and_metric(runs_dir: Path) -> None:
@@ -387,3 +393,18 @@ async def test_sixteen_colours(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_readers_are_made_for_eight_at_most(runs_dir: Path) -> None:
     assert len(Lens([runs_dir / str(n) for n in range(20)], FakeClock()).entries) == 8
+
+
+async def test_new_panels_are_filled_though_nobody_tells_them_their_size(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On a busy machine Textual loses these, as a new widget's place is asked for too early.
+    post = ComparePanel.post_message
+
+    def lossy(panel: ComparePanel, message: Any) -> bool:
+        return True if isinstance(message, events.Resize) else post(panel, message)
+
+    monkeypatch.setattr(ComparePanel, "post_message", lossy)
+    async with comparing(runs_dir, some_runs(runs_dir, 2), (120, 40)) as (screen, _pilot):
+        assert len(screen.query(ComparePanel)) > 3
+        assert "no data" not in shown(screen.deck)

@@ -191,10 +191,13 @@ class ComparePanel(Lines):
         return written(value, unit, self.metric) if value is not None else ""
 
     def _ends(self, lens: Lens) -> list[tuple[str, int, int]]:
-        right = self.chart.x_range[1]
-        colors = {each.letter: each.color for each in lens.entries}
+        left, right = self.chart.x_range
+        # A run that ended before what is in sight has no curve there to be named.
+        colors = {each.letter: each.color for each in lens.shown if each.view.axis.whole[1] >= left}
         ends = []
         for letter, value in self.chart.values_at(right):
+            if letter not in colors:
+                continue
             row = self.chart.row_of(value) if isfinite(value) else None
             if row is not None:
                 ends.append((letter, colors[letter], row))
