@@ -358,8 +358,8 @@ def describe(row: Row) -> list[str]:
     lines = [f"{row.key}   " + "  ".join(fact for fact in facts if fact)]
     idle = "" if known.acted_on else " This version does nothing about it."
     lines.append(f"{known.doc}{idle}")
-    if row.note:
-        lines.append(row.note)
+    if note := row.note.removesuffix(known.doc).strip():
+        lines.append(note)
     return lines
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -12,6 +13,7 @@ from tui.glyphs import UNICODE, Glyphs
 from tui.text import cell_len, clean, fit, left
 from tui.widgets.linelist import LineList, Pieces
 
+_PLACE = re.compile(r":\d+$")
 _SIGNS = {"changed": "~", "added": "+", "removed": "-"}
 
 
@@ -77,7 +79,7 @@ class ChangeRows(LineList):
             (values, style),
             ("  ", dim),
             (
-                fit(origin, rest) if rest > 3 else "",
+                _short(origin, rest, self._glyphs.ellipsis) if rest > 3 else "",
                 self.part("change--own") if is_own else dim,
             ),
         ]
@@ -92,3 +94,10 @@ class ChangeRows(LineList):
         else:
             text = f"{shown(change.old)} {self._glyphs.arrow} {shown(change.new)}"
         return clean(text)
+
+
+def _short(origin: str, width: int, ellipsis: str) -> str:
+    """Cut an origin; a place in a file at its beginning, for its name and line say most."""
+    if cell_len(origin) <= width or not _PLACE.search(origin):
+        return fit(origin, width, ellipsis)
+    return fit(ellipsis + origin[len(origin) - width + len(ellipsis) :], width, ellipsis)

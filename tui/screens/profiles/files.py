@@ -251,6 +251,8 @@ class ProfileFiles(DeckScreen):
             self.deck.say("Built-in profiles stay.", "warning")
             return
         lines = [str(entry.path), "u brings it back, until you leave this screen."]
+        if editing.is_changed:
+            lines.append("What is not saved of it is lost.")
         if entry.hides:
             lines.append("The one that it stands in for will be used again.")
         if not await self.app.push_screen_wait(Confirm(f"Delete {entry.full}?", lines, "delete")):
