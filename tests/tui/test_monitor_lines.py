@@ -109,6 +109,11 @@ def test_how_much_has_been_read_is_said() -> None:
     assert "approximate" in heads(live(exact=False, names=("a",)))[0]
 
 
+def test_events_that_are_gone_were_there_before() -> None:
+    assert "no events yet" in heads(live(missing=True))[0]
+    assert "yet" not in heads(live(missing=True, problem="the events file is gone"))[0]
+
+
 def test_nothing_is_hidden_of_what_cannot_be_read() -> None:
     said = facts(picture(problem="events.jsonl: Permission denied"), STREAM, NOW)
     assert said.why == "events.jsonl: Permission denied"

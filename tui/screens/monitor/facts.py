@@ -297,7 +297,7 @@ def _note(picture: Picture, live: bool) -> str:
     if picture.loading:
         # Rounded down: what is read whole is not noted any more.
         return f"reading {int(min(picture.read, 0.99) * 100)}%"
-    if picture.missing and live:
+    if picture.missing and live and not picture.problem:
         return "no events yet"
     if not picture.exact and picture.names:
         return "approximate"
