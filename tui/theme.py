@@ -34,7 +34,7 @@ _OURS = (
         surface="#1b2027",
         panel="#1f252d",
         dark=True,
-        variables={"primary-muted": "#1f3139"},
+        variables={"primary-muted": "#1f3139", "scrollbar-background": "#1b2027"},
     ),
     Theme(
         name="traindeck-light",
@@ -49,7 +49,7 @@ _OURS = (
         surface="#f0f2f5",
         panel="#e6eaee",
         dark=False,
-        variables={"primary-muted": "#d5e7ec"},
+        variables={"primary-muted": "#d5e7ec", "scrollbar-background": "#f0f2f5"},
     ),
 )
 

@@ -148,6 +148,14 @@ def test_levels_are_lines_with_names_and_seldom_stretch_the_axis() -> None:
     assert not any("far" in line for line in text)
 
 
+def test_a_name_loses_no_letter_to_a_curve() -> None:
+    clip = (Level(1.0, "clip"),)
+    beside = draw(plot([1.0] * 100, levels=clip, window=(0.0, 99.0)), 60, 16)
+    assert sum("clip" in line for line in beside) == 1
+    full = draw(plot([0.0, 2.0] * 50, levels=clip, window=(0.0, 99.0)), 60, 16)
+    assert not any(sign in line for line in full for sign in "clip")
+
+
 def test_the_cursor_is_a_column() -> None:
     drawing = Drawing(UNICODE)
     shown = plot([float(i % 9) for i in range(100)])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from math import isfinite
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from textual.app import ComposeResult, RenderResult
 from textual.containers import Horizontal
+from textual.geometry import Size
+from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -121,6 +123,7 @@ class ComparePanel(Lines):
         super().__init__()
         self.metric = metric
         self._last: tuple[Lens, bool, bool] | None = None
+        self._drawn = Size()
         self._placed: tuple[float | None, Window | None] = (None, None)
         self.chart = Chart()
         self.letters = Gutter(self.chart)
@@ -145,10 +148,17 @@ class ComparePanel(Lines):
         if self.chart.is_mounted and self.size.width:
             self._draw(lens, log=log, focused=focused)
 
-    def on_resize(self) -> None:
-        """Fill the new size."""
-        # The chart learns its own size later than this.
-        self.call_after_refresh(self._draw_last)
+    def on_mount(self) -> None:
+        """Fill every new size, whoever changed it."""
+        # Textual sends a new widget no `Resize` if anything asked for its place before the layout
+        # was made; on a busy machine its own mounting does.
+        self.screen.screen_layout_refresh_signal.subscribe(self, self._laid_out)
+
+    def _laid_out(self, _screen: Screen[Any]) -> None:
+        if self.size != self._drawn:
+            self._drawn = self.size
+            # The chart learns its own size later than this.
+            self.call_after_refresh(self._draw_last)
 
     def _draw_last(self) -> None:
         if self._last is not None and self.chart.is_mounted and self.size.width:

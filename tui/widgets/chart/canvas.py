@@ -65,6 +65,11 @@ class Layer:
     points: dict[int, set[int]]
     over: bool = False
 
+    def holds(self, number: int, row: int) -> bool:
+        """Tell whether it draws anything in a cell, by column and row."""
+        dots = self.masks[number * ACROSS] | self.masks[number * ACROSS + 1]
+        return bool(dots >> row * DOWN & 15) or row in self.points.get(number, ())
+
 
 def column(
     layers: Sequence[Layer], number: int, rows: int, signs: str, point: str

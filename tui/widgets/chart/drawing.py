@@ -313,7 +313,11 @@ class Drawing:
         }
         empty = "" if any(any(track.masks) for track, _, _ in tracks) else _why(plot, tracks)
         size = (room.columns, room.rows)
-        texts = notes(plot, size, scale, self._cell, ellipsis=self._ellipsis, empty=empty)
+
+        def taken(x: int, y: int) -> bool:
+            return any(layer.holds(x, y) for layer in layers)
+
+        texts = notes(plot, size, scale, self._cell, taken, ellipsis=self._ellipsis, empty=empty)
         uprights = {
             cell
             for mark in plot.marks

@@ -20,6 +20,7 @@ def notes(
     size: tuple[int, int],
     scale: Scale,
     cell_of: Callable[[float], int | None],
+    taken: Callable[[int, int], bool],
     *,
     ellipsis: str,
     empty: str,
@@ -31,6 +32,8 @@ def notes(
         size: Columns and rows of cells of the plot.
         scale: Its vertical axis.
         cell_of: Gives the column of a place on the x axis; None if it is out of sight.
+        taken: Tells whether a curve is in a cell, by column and row: a name that would lose
+            letters to it stands beside it, or nowhere.
         ellipsis: Ends a text that was cut.
         empty: Stands in the middle; nothing does if empty.
     """
@@ -45,17 +48,28 @@ def notes(
             if 0 <= column < columns:
                 found.setdefault(column, {})[y] = (sign, style)
 
+    def free(y: int, x: int, text: str) -> bool:
+        cells = range(max(0, x), min(columns, x + len(text)))
+        return 0 <= y < rows and not any(taken(column, y) for column in cells)
+
     for level in plot.levels:
         if level.label and isfinite(level.value) and scale.holds(level.value):
             text = fit(clean(level.label), columns // 3, ellipsis)
-            put(scale.row(level.value) // DOWN, columns - len(text), text, LEVEL)
+            begin, row = columns - len(text), scale.row(level.value) // DOWN
+            for y in (row, row - 1, row + 1):
+                if free(y, begin, text):
+                    put(y, begin, text, LEVEL)
+                    break
     for mark in plot.marks:
         if mark.label and mark.kind in ("restart", "best"):
             cell = cell_of(mark.x)
             if cell is not None:
                 text = fit(clean(mark.label), columns // 4, ellipsis)
-                behind = cell + 1 + len(text) <= columns
-                put(0, cell + 1 if behind else cell - len(text), text, MARK)
+                fits = cell + 1 + len(text) <= columns
+                for begin in (cell + 1, cell - len(text)) if fits else (cell - len(text),):
+                    if free(0, begin, text):
+                        put(0, begin, text, MARK)
+                        break
     if plot.approximate:
         text = fit("sampled" + ellipsis, columns, ellipsis)
         put(0, columns - len(text), text, DIM)
