@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: run test lint types imports check bench faults docs clean
+.PHONY: run test lint types imports check bench faults docs screenshots clean
 
 run: $(STAMP)
 	$(BIN)/traindeck train quickstart
@@ -32,6 +32,10 @@ docs: $(STAMP)
 	$(BIN)/python -m trainer.config.docs
 	$(BIN)/python -m trainer.commands.docs
 	$(BIN)/python -m tui.docs
+
+# The pictures of the README, from the recordings.
+screenshots: $(STAMP)
+	$(BIN)/python -m screenshots
 
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

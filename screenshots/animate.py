@@ -27,9 +27,9 @@ def animated(frames: list[str], seconds: float = 1.0) -> str:
     total = seconds * len(frames)
     share = 100 / len(frames)
     style = (
-        "<style>.frame{visibility:hidden;animation:traindeck-play "
+        "<style>.frame{visibility:hidden;animation:play "
         f"{total:g}s step-end infinite}}"
-        f"@keyframes traindeck-play{{0%{{visibility:visible}}{share:.4f}%{{visibility:hidden}}}}"
+        f"@keyframes play{{0%{{visibility:visible}}{share:.4f}%{{visibility:hidden}}}}"
         "@media (prefers-reduced-motion:reduce){.frame{animation:none}"
         ".frame:last-child{visibility:visible}}</style>"
     )
@@ -38,8 +38,6 @@ def animated(frames: list[str], seconds: float = 1.0) -> str:
         begin = _SVG.search(frame)
         assert begin is not None
         body = frame[begin.end() : frame.rindex("</svg>")]
-        # Each picture names its clips and classes; side by side the names must differ.
-        body = re.sub(r"terminal-\d+", f"terminal-{number}", body)
         delay = number * seconds
         parts.append(f'<g class="frame" style="animation-delay:{delay:g}s">{body}</g>')
     return "".join(parts) + "</svg>\n"

@@ -121,8 +121,10 @@ def _keep(run: RunFolder, project: Path) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         # No time stamp inside: the same recording is the same file.
         file.write_bytes(gzip.compress(data.encode(), mtime=0))
+    # Their sizes; of links what they point to.
     checkpoints = {
-        path.name: path.stat().st_size for path in sorted(run.checkpoints.glob("*.ckpt"))
+        path.name: path.readlink().name if path.is_symlink() else path.stat().st_size
+        for path in sorted(run.checkpoints.glob("*.ckpt"))
     }
     (target / "checkpoints.json").write_text(json.dumps(checkpoints, indent=1) + "\n")
 

@@ -6,7 +6,6 @@ cannot go stale unseen.
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
 import os
@@ -18,20 +17,35 @@ from pathlib import Path
 from typing import Any
 
 from textual.pilot import Pilot
+from textual.screen import Screen
 
-from screenshots.animate import animated
-from screenshots.record import HOST, RECORDINGS
-from trainer.runs.layout import RunFolder
+from screenshots.record import RECORDINGS
+from screenshots.slim import slim
+from trainer.runs.layout import RunFolder, read_json
+from trainer.runs.status import TERMINAL
 from tui.app import Deck
 from tui.context import Context
-from tui.screens.compare import CompareScreen
-from tui.screens.launch import LaunchScreen
-from tui.screens.monitor import MonitorScreen
-from tui.screens.profiles import ProfilesScreen
-from tui.sources.follow import Source
+from tui.glyphs import UNICODE, Glyphs
 
-HERE = Path(__file__).parent
 Play = Callable[[Deck, "Pilot[int]"], Awaitable[None]]
+First = Callable[["Studio"], Screen[None]]
+
+#: What the screens may know of the terminal and the person: the same for everybody.
+_ENVIRONMENT = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "TZ": "UTC"}
+_UNKNOWN = (
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "COLORFGBG",
+    "COLUMNS",
+    "LINES",
+    "TTY_COMPATIBLE",
+    "TTY_INTERACTIVE",
+    "EDITOR",
+    "VISUAL",
+)
+#: A heartbeat from elsewhere is believed for half a minute, and an hour ahead of its time: files
+#: that are stamped half an hour ahead beat for as long as any drawing takes.
+_AHEAD = 1800.0
 
 
 class StillClock:
@@ -49,89 +63,154 @@ class StillClock:
         return self.time
 
 
-class Studio:
-    """A project folder with all recorded runs in it, as they were."""
+class StillDeck(Deck):
+    """The app, with smaller pictures."""
 
-    def __init__(self, folder: Path) -> None:
+    def export_screenshot(self, *, title: str | None = None, simplify: bool = True) -> str:
+        """Give what is on the screen, as SVG."""
+        svg = super().export_screenshot(title=title, simplify=simplify)
+        return slim(svg, title or "traindeck", self.size) + "\n"
+
+
+class Studio:
+    """A project folder with all recorded runs in it, as they were.
+
+    Args:
+        folder: Where to make it.
+        glyphs: The signs to draw with.
+    """
+
+    def __init__(self, folder: Path, glyphs: Glyphs = UNICODE) -> None:
         self.folder = folder
         self.runs_dir = folder / "runs"
         self.runs: dict[str, RunFolder] = {}
-        now = 0.0
+        self._glyphs = glyphs
+        ended = []
         for recording in sorted(RECORDINGS.iterdir()):
-            run = self._unpack(recording)
-            self.runs[recording.name] = run
-            for line in run.events.read_bytes().splitlines()[-1:]:
-                now = max(now, float(json.loads(line)["ts"]))
-        self.clock = StillClock(now + 1)
-
-    def _unpack(self, recording: Path) -> RunFolder:
-        identity = json.loads(gzip.decompress((recording / "run.json.gz").read_bytes()))
-        stamp = time.gmtime(identity["created"])
-        name = f"{time.strftime('%H-%M-%S', stamp)}-{identity['name']}-{identity['id']}"
-        path = self.runs_dir / time.strftime("%Y-%m-%d", stamp) / name
-        for packed in recording.rglob("*.gz"):
-            file = path / packed.relative_to(recording).with_suffix("")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(gzip.decompress(packed.read_bytes()))
-        checkpoints = json.loads((recording / "checkpoints.json").read_text())
-        (path / "checkpoints").mkdir()
-        for name, size in checkpoints.items():
-            with (path / "checkpoints" / name).open("wb") as file:
-                file.truncate(size)
-        return RunFolder(path)
+            run = self.runs[recording.name] = _unpack(recording, self.runs_dir)
+            ended.append(_stamp(run))
+        self.clock = StillClock(max(ended) + 1)
 
     def context(self) -> Context:
         """Give the world that the screens are drawn in."""
         return Context(
-            runs_dirs=(self.runs_dir,), cwd=self.folder, clock=self.clock, live=False
+            runs_dirs=(self.runs_dir,),
+            cwd=self.folder,
+            glyphs=self._glyphs,
+            clock=self.clock,
+            live=False,
         )
 
-    async def draw(
-        self,
-        size: tuple[int, int],
-        play: Play,
-        first: Callable[[], Any] | None = None,
-    ) -> str:
+    def app(self, first: First | None = None) -> StillDeck:
+        """Make the app.
+
+        Args:
+            first: Makes the screen to begin with; the list of runs if None.
+        """
+        return StillDeck(self.context(), None if first is None else lambda: first(self))
+
+    async def draw(self, size: tuple[int, int], play: Play, first: First | None = None) -> str:
         """Open the app, play on it, and give the picture as SVG."""
-        app = Deck(self.context(), first)
+        app = self.app(first)
         async with app.run_test(size=size) as pilot:
             await play(app, pilot)
-            await settle(app, pilot)
-            return app.export_screenshot(title="traindeck")
+            return app.export_screenshot()
 
 
-async def settle(app: Deck, pilot: Pilot[int]) -> None:
-    """Wait until what was begun in threads is done, and drawn."""
-    for _ in range(3):
-        await pilot.pause()
-        await app.workers.wait_for_complete()
-        app.screen.tick()  # type: ignore[attr-defined]
-    await pilot.pause()
+def _unpack(recording: Path, runs_dir: Path) -> RunFolder:
+    """Make a recording a run folder again."""
+    identity = json.loads(gzip.decompress((recording / "run.json.gz").read_bytes()))
+    stamp = time.gmtime(identity["created"])
+    name = f"{time.strftime('%H-%M-%S', stamp)}-{identity['name']}-{identity['id']}"
+    run = RunFolder(runs_dir / time.strftime("%Y-%m-%d", stamp) / name)
+    for packed in recording.rglob("*.gz"):
+        file = run.path / packed.relative_to(recording).with_suffix("")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(gzip.decompress(packed.read_bytes()))
+    run.checkpoints.mkdir()
+    for name, held in json.loads((recording / "checkpoints.json").read_text()).items():
+        if isinstance(held, str):
+            (run.checkpoints / name).symlink_to(held)
+        else:
+            with (run.checkpoints / name).open("wb") as file:
+                file.truncate(held)
+    return run
 
 
-async def _nothing(app: Deck, pilot: Pilot[int]) -> None:
-    await settle(app, pilot)
+def _stamp(run: RunFolder) -> float:
+    """Stamp the files with the times that they had; give when the last event was."""
+    events = [json.loads(line) for line in run.events.read_bytes().splitlines()]
+    last = float(events[-1]["ts"])
+    saved = {e["path"]: float(e["ts"]) for e in events if e.get("event") == "checkpoint"}
+    for file in run.path.rglob("*"):
+        ts = saved.get(str(file.relative_to(run.path)), last)
+        os.utime(file, (ts, ts), follow_symlinks=False)
+    keep_beating(run)
+    return last
 
 
-async def _monitor(app: Deck, pilot: Pilot[int]) -> None:
-    screen = app.screen
-    assert isinstance(screen, MonitorScreen)
-    while screen.follower.step():
-        pass
-    screen.tick()
-    await settle(app, pilot)
+def keep_beating(run: RunFolder) -> None:
+    """Let a run that was recorded alive count as alive."""
+    if read_json(run.status)["state"] not in TERMINAL:
+        ahead = time.time() + _AHEAD
+        os.utime(run.status, (ahead, ahead))
+
+
+async def settle(app: Deck, pilot: Pilot[Any]) -> None:
+    """Wait until everything is read, composed and drawn: nothing changes any more."""
+    before = ""
+    for _ in range(50):
+        # What is laid out, read and drawn sets off one another; a look at a screen that is still
+        # being laid out would keep Textual from telling new widgets their size.
+        for _ in range(3):
+            await pilot.pause()
+            await app.workers.wait_for_complete()
+            _read(app.screen)
+            getattr(app.screen, "tick", lambda: None)()
+        # What is typed is composed a moment later.
+        await pilot.pause(0.2)
+        while app.screen._layout_required or app.workers:
+            await pilot.pause(0.01)
+        if before == (before := app.export_screenshot()):
+            return
+    raise RuntimeError("the screen does not come to rest")
+
+
+def _read(screen: Screen[Any]) -> None:
+    """Let what a screen reads from look for news, here instead of in a thread."""
+    from tui.screens.compare import CompareScreen
+    from tui.screens.monitor import MonitorScreen
+    from tui.screens.runs import RunsScreen
+
+    if isinstance(screen, RunsScreen):
+        screen.source.step()
+    elif isinstance(screen, MonitorScreen):
+        screen.follower.step()
+    elif isinstance(screen, CompareScreen):
+        for entry in screen.lens.entries:
+            entry.follower.step()
 
 
 @contextmanager
-def studio() -> Iterator[Studio]:
-    """Set up a studio in a folder of its own, far from the person's settings."""
-    kept = {name: os.environ.get(name) for name in ("XDG_CONFIG_HOME", "XDG_STATE_HOME", "TZ")}
+def studio(glyphs: Glyphs = UNICODE, **environment: str) -> Iterator[Studio]:
+    """Set up a studio in a folder of its own, far from the person's settings and terminal.
+
+    Args:
+        glyphs: The signs to draw with.
+        environment: What is different about the terminal, such as `NO_COLOR="1"`.
+    """
+    kept = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="traindeck-") as folder:
-        os.environ.update(XDG_CONFIG_HOME=folder, XDG_STATE_HOME=folder, TZ="UTC")
+        for name in _UNKNOWN:
+            os.environ.pop(name, None)
+        for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+            os.environ[name] = folder
+        os.environ.update(_ENVIRONMENT | environment)
         time.tzset()
         try:
-            yield Studio(Path(folder) / "project")
+            yield Studio(Path(folder) / "project", glyphs)
         finally:
-            for name, value in kept.items():
-                os.environ.pop(name) if value is None else os.environ.update({name: value})
+            for name in os.environ.keys() - kept.keys():
+                del os.environ[name]
+            os.environ.update(kept)
             time.tzset()
