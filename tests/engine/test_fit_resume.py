@@ -8,6 +8,8 @@ import yaml
 
 from trainer.engine.fit import fit
 
+MIXED = {"type": "MixupDataLoader", "batch_size": 4, "mixup_alpha": 0.4, "mixup_prob": 0.8}
+
 # 44 samples in batches of 4: 11 batches an epoch; an accumulation window of 3 is cut at its end.
 SCENES = {
     "plain": {},
@@ -69,6 +71,21 @@ SCENES = {
         "data": {"_target_": "enginelab.tiny.Module", "kind": "stateful stream"},
     },
     "a data module": {"data": {"_target_": "enginelab.tiny.Module", "kind": "stock"}},
+    "mixed": {"dataloader": MIXED},
+    "mixed and quantised": {
+        "data": {"_target_": "enginelab.loaders.Signals"},
+        "model": {"_target_": "enginelab.loaders.Classifier", "tokens": 32},
+        "loss": {"_target_": "enginelab.loaders.CrossEntropy"},
+        "dataloader": MIXED | {"num_classes": 3, "quantize": True, "mu": 31, "max_val": 3.0},
+    },
+    "a stream, mixed": {
+        "data": {"_target_": "enginelab.tiny.Module", "kind": "iterable"},
+        "dataloader": MIXED,
+    },
+    "a stateful loader, mixed": {
+        "data": {"_target_": "enginelab.tiny.Module", "kind": "stateful"},
+        "dataloader": MIXED,
+    },
 }
 
 
@@ -153,6 +170,17 @@ def test_workers_that_fetch_ahead_do_not_move_the_position(lab, workers):
     parts = run_through(lab, "parts", scene, [(3, "request"), (14, "request")])
 
     assert_equal_runs(whole, parts)
+
+
+def test_mixing_depends_neither_on_workers_nor_on_interruptions(lab):
+    scene = SCENES["mixed and quantised"] | {"trainer.max_epochs": 2}
+    whole = run_through(lab, "whole", scene)
+    stops = [(3, "request"), (14, "SIGTERM")]
+    parts = run_through(lab, "parts", scene | {"dataloader.num_workers": 2}, stops)
+
+    assert_equal_runs(whole, parts)
+    plain = run_through(lab, "plain", scene | {"dataloader.mixup_alpha": 0.0})
+    assert (plain / "diary").read_text() != (whole / "diary").read_text()
 
 
 def test_many_interruptions_add_up_to_nothing(lab):
