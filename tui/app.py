@@ -91,8 +91,10 @@ class Deck(App[int]):
             self.set_timer(_SETTLED_SECONDS, self._settle)
         terminal.watch(self)
         self.app_resume_signal.subscribe(self, lambda _app: self._paint_whole())
-        for problem in self.context.settings_problems:
-            self.say(str(problem), "warning")
+        if self.context.settings_problems:
+            from tui.settings import told
+
+            self.say(told(self.context.settings_problems), "warning")
 
     # ── the ways between screens ─────────────────────────────────────────────────────────────
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui import theme
-from tui.settings import Settings, load, make_file
+from tui.settings import Settings, load, make_file, told
 
 if TYPE_CHECKING:
     from tui.app import Deck
@@ -61,8 +61,8 @@ def edit_settings(app: Deck) -> None:
         app.say(problem, "error")
         return
     loaded = load(path)
-    for each in loaded.problems:
-        app.say(str(each), "warning")
+    if loaded.problems:
+        app.say(told(loaded.problems), "warning")
     if loaded.settings != app.context.settings:
         given = loaded.given
         app.context = replace(app.context, settings=loaded.settings, settings_given=given)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from tui.memory import recall, remember
 
 #: Gives the value to keep, or raises ValueError with what is wrong.
 Check = Callable[[Any], Any]
+#: So many problems are told at once.
+_TOLD = 3
 
 
 def _one_of(*words: str) -> Check:
@@ -236,6 +238,14 @@ def _judge(written: dict[str, Written], path: Path) -> Loaded:
                 what = f"'{name}: {_yaml(given.value)}' {error}"
                 problems.append(Problem(what, place, "The default is used.", name))
     return Loaded(Settings(**kept), tuple(problems), frozenset(kept))
+
+
+def told(problems: Sequence[Problem]) -> str:
+    """Write what is wrong with the file in one short text, for one message on a small screen."""
+    lines = [str(each) for each in problems[:_TOLD]]
+    if more := len(problems) - len(lines):
+        lines.append(f"And {more} more. ctrl+p, Edit settings, opens the file.")
+    return "\n".join(lines)
 
 
 def _yaml(value: Any) -> str:

@@ -13,12 +13,13 @@ from textual.binding import BindingType
 from tuilab import context, make_run, training
 
 from trainer.config.settings import settings_file
+from trainer.errors import Problem
 from trainer.runs import control
 from trainer.runs.layout import RunFolder
 from tui import editor, entry, settings
 from tui.app import Deck
 from tui.screens.monitor.control import RunControl
-from tui.settings import Loaded, Settings, load
+from tui.settings import Loaded, Settings, load, told
 from tui.widgets.dialogs import Confirm
 from tui.widgets.keybar import binding
 
@@ -237,3 +238,12 @@ def test_further_folders_of_runs_are_listed_behind_the_own_one(tmp_path: Path) -
     assert made.glyphs.plain
     assert made.settings.mouse is False
     assert made.settings_given == {"runs_dirs", "mouse", "glyphs"}
+
+
+def test_many_problems_are_one_short_message() -> None:
+    found = [Problem(f"Wrong {number}.", f"settings.yaml:{number}") for number in range(1, 7)]
+    text = told(found)
+    assert "settings.yaml:3: Wrong 3." in text
+    assert "4" not in text.splitlines()[2]
+    assert text.splitlines()[-1].startswith("And 3 more.")
+    assert len(told(found[:1]).splitlines()) == 1
