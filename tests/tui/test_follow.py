@@ -11,6 +11,7 @@ from tuilab import NOW, FakeClock, make_run, training, write_events
 from trainer.runs.layout import write_json_atomic
 from trainer.runs.status import State
 from tui.sources.follow import Follower, Picture, Source
+from tui.sources.picture import GONE
 
 
 def follow(run) -> Follower:
@@ -354,3 +355,23 @@ def test_single_points_follow_a_run_that_went_back(runs_dir: Path) -> None:
     points = pictured(follower).points
     assert points is not None
     assert {point.value for point in points.values["train/loss"]} == {-1.0}
+
+
+@pytest.mark.parametrize("state", ["running", "completed"])
+def test_a_run_whose_folder_went_is_known_still(runs_dir: Path, state: str) -> None:
+    run = make_run(runs_dir, "gone", state=state, events=training(20))
+    clock = FakeClock()
+    follower = Follower(Source.of_run(run), clock)
+    pictured(follower)
+    away = run.path.rename(runs_dir / "away")
+    clock.move(10)
+    picture = pictured(follower)
+    assert picture.status is not None
+    assert (picture.status.state, picture.status.reason) == (State.LOST, GONE)
+    assert picture.identity["name"] == "gone"
+    assert picture.problem == "the events file is gone; this is what was read of it"
+    away.rename(run.path)
+    clock.move(10)
+    picture = pictured(follower)
+    assert picture.status is not None
+    assert (picture.status.state, picture.problem) == (state, "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,8 +18,8 @@ from trainer.events.schema import ALERT, CHECKPOINT, LOG, RUN_STARTED
 from trainer.events.series import RunSeries
 from trainer.events.text import clean
 from trainer.runs.layout import RunFolder
-from trainer.runs.status import Progress, Status, read_status
-from tui.sources.picture import Picture, Points, Source, Times, Zoom
+from trainer.runs.status import Progress, State, Status, read_status
+from tui.sources.picture import GONE, Picture, Points, Source, Times, Zoom
 
 #: One portion is read in some ten milliseconds, so that keys are answered in between.
 PORTION_BYTES = 1 << 20
@@ -328,6 +329,10 @@ class _Facts:
         if self.status is None or not self.status.terminal or stamps != self._stamps:
             self._stamps = stamps
             status = read_status(self._run)
+            if status.state is State.LOST and not self._run.path.is_dir():
+                # What the run was called stays known.
+                status = replace(self.status or status, state=State.LOST, reason=GONE, alive=False)
+                self._identity_stamp = None
             if status != self.status:
                 self.status = status
                 changed = True

@@ -13,6 +13,9 @@ from trainer.events.text import clean
 from trainer.runs.layout import RunFolder
 from trainer.runs.status import Status
 
+#: The reason in the status of a run that is not there any more.
+GONE = "its folder was moved or deleted"
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

@@ -95,7 +95,7 @@ class RunControl(DeckScreen):
         """Look at the runs; tell of those with which it cannot be done, and give the others."""
 
         def look() -> list[tuple[Seen, str]]:
-            return [(seen := deeds.look(run), refuse(seen)) for run in runs]
+            return [(seen := deeds.look(run), deeds.gone(run) or refuse(seen)) for run in runs]
 
         runs = self.controlled()
         looked = await asyncio.to_thread(look)

@@ -11,6 +11,7 @@ from trainer.display import count, plural
 from trainer.errors import TraindeckError
 from trainer.runs.layout import RunFolder
 from trainer.runs.status import State, Status, read_status
+from tui.sources.picture import GONE
 from tui.text import clean
 
 #: From the mildest to the most urgent.
@@ -78,6 +79,11 @@ def look(run: RunFolder) -> Seen:
         status,
         max(after, key=URGENCY.index, default=""),
     )
+
+
+def gone(run: RunFolder) -> str:
+    """Say that there is no such folder any more; empty if there is."""
+    return "" if run.path.is_dir() else f"{clean(run.path.name)}: {GONE}"
 
 
 def over(seen: Seen) -> str:

@@ -10,6 +10,7 @@ from typing import Any, TypeGuard
 from trainer.display import age, count, duration
 from trainer.runs.status import TERMINAL, State, Status, exit_code_for, known_state
 from tui.sources.follow import Picture, Source
+from tui.sources.picture import GONE
 from tui.text import clean
 
 #: A stream without a run folder that says nothing for so long is shown as silent, in seconds.
@@ -134,6 +135,8 @@ def advice(picture: Picture, source: Source, state: str, checkpoint: bool) -> st
     name = run_id(picture, source)
     if not name:
         return ""
+    if picture.status is not None and picture.status.reason == GONE:
+        return "r shows the runs that are there"
     if state == State.COMPLETED:
         return f"traindeck show {name}  ·  for longer: traindeck resume {name} trainer.max_steps=N"
     if picture.identity.get("launcher") == "script":
