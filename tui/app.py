@@ -12,6 +12,7 @@ from textual.binding import BindingType
 
 from tui import terminal, theme
 from tui.context import Context
+from tui.screens import opening
 from tui.spans import tighten
 from tui.widgets.keybar import binding
 
@@ -49,9 +50,7 @@ class Deck(App[int]):
     COMMAND_PALETTE_BINDING = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = [
         binding("ctrl+q", "leave", "quit", show=False, tip="Leave the app; runs go on"),
-        binding(
-            "ctrl+z", "suspend_process", "suspend", show=False, tip="To the shell; fg comes back"
-        ),
+        binding("ctrl+z", "suspend_process", "suspend", show=False, tip="To the shell; fg returns"),
         binding("ctrl+t", "choose_theme", "theme", show=False, tip="Choose the colours"),
     ]
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_commands}
@@ -67,6 +66,10 @@ class Deck(App[int]):
         self.last_words: list[str] = []
         self._crashed = False
         theme.settle(self)
+        if self.context.glyphs.plain:
+            from tui.plain import PlainSigns
+
+            self._filters.append(PlainSigns())
 
     def get_default_screen(self) -> Screen[None]:
         """Begin with the screen that was asked for."""
@@ -116,9 +119,7 @@ class Deck(App[int]):
 
     def open_profiles(self, profile: str = "") -> None:
         """Show the profiles, at one of them (`group/name`) if given."""
-        from tui.screens.profiles import ProfilesScreen
-
-        self.push_screen(ProfilesScreen(profile))
+        opening.profiles(self, profile)
 
     def open_launch(self, words: Sequence[str] = ()) -> None:
         """Show the launch screen.
@@ -126,15 +127,11 @@ class Deck(App[int]):
         Args:
             words: Overrides to begin with, as on the command line.
         """
-        from tui.screens.launch import LaunchScreen
-
-        self.push_screen(LaunchScreen(words))
+        opening.launch(self, words)
 
     def open_compare(self, runs: Sequence[Path]) -> None:
         """Show runs over each other; up to eight."""
-        from tui.screens.compare import CompareScreen
-
-        self.push_screen(CompareScreen(runs))
+        opening.compare(self, runs)
 
     def open_help(self) -> None:
         """Show the keys of the screen in front."""

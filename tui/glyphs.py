@@ -127,8 +127,21 @@ def choose(wanted: str = "auto") -> Glyphs:
         return UNICODE
     if wanted == "ascii":
         return ASCII
+    if _named_charset() == "ascii":
+        return ASCII
     encoding = (getattr(sys.__stdout__, "encoding", None) or "").lower().replace("-", "")
     # The Linux console's fonts lack braille; it is the one terminal that says so by its name.
     if encoding not in ("utf8", "utf16", "utf32", "gb18030") or os.environ.get("TERM") == "linux":
         return ASCII
     return UNICODE
+
+
+def _named_charset() -> str:
+    """Give "ascii" if the person's locale says that the terminal has no more than that.
+
+    Python itself takes the plain "C" for UTF-8, in its streams and in `LC_CTYPE`.
+    """
+    named = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG") or ""
+    if not os.environ.get("LC_ALL") and named in ("C.UTF-8", "C.utf8"):
+        named = os.environ.get("LANG") or named
+    return "ascii" if named.upper() in ("C", "POSIX", "C.ASCII", "C.US-ASCII") else ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 #: Set by every continuous integration service that we know of.
 _CI = "CI"
@@ -80,9 +80,11 @@ def screen_on_stderr() -> Iterator[None]:
         yield
         return
     kept = sys.__stderr__
-    with open("/dev/tty", "w", encoding="utf-8") as terminal:  # noqa: PTH123 - a device, no file
-        sys.__stderr__ = terminal  # type: ignore[misc]
-        try:
-            yield
-        finally:
-            sys.__stderr__ = kept  # type: ignore[misc]
+    terminal = open("/dev/tty", "w", encoding="utf-8")  # noqa: PTH123, SIM115 - a device, no file
+    sys.__stderr__ = terminal  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        sys.__stderr__ = kept  # type: ignore[misc]
+        with suppress(OSError):  # it may be gone, with what was still to be written
+            terminal.close()

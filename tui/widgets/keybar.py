@@ -78,11 +78,15 @@ class KeyBar(Widget):
         # Textual drops the keys that an input takes as text, but does not know this one's sign.
         focused = self.screen.focused
         typed = focused is not None and focused.check_consume_key("slash", "/")
+        context = getattr(self.app, "context", None)
+        plain = context is not None and context.glyphs.plain
         for _node, binding, enabled, _tooltip in self.screen.active_bindings.values():
             if typed and binding.key == "slash":
                 continue
             if binding.show and enabled and binding.action not in shown:
-                key = self.app.get_key_display(binding)
+                # Its sign has no likeness in ASCII.
+                enter = binding.key == "enter" and plain
+                key = "enter" if enter else self.app.get_key_display(binding)
                 shown[binding.action] = (key, binding.description)
         help_first = sorted(shown.items(), key=lambda item: item[0] != "help")
         return [value for _action, value in help_first]
