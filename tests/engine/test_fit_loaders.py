@@ -288,3 +288,15 @@ def test_every_key_of_the_section_is_tried_here():
     here = Path(__file__).read_text(encoding="utf-8")
     assert [name for name in Dataloader.model_fields if f'"{name}"' not in here
             and f"{name}=" not in here] == []  # fmt: skip
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("workers", [0, 2])
+def test_mixed_batches_are_pinned_and_refusals_are_told(workers):
+    section = QUANTIZED | {"num_workers": workers, "pin_memory": True}
+    for inputs, targets in batches(loaders.Signals(), section):
+        assert inputs[0].is_pinned()
+        assert targets.is_pinned()
+    with pytest.raises(ConfigError, match="how many classes"):
+        batches(loaders.Signals(), section | {"num_classes": None})
