@@ -21,6 +21,10 @@ _PAPER = re.compile(
     r'<rect fill="(#\w{6})" x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="[\d.]+" '
     r'shape-rendering="crispEdges"/>'
 )
+_WINDOW = re.compile(
+    r'<rect fill="(#\w{6})" stroke="[^"]*" stroke-width="1" x="1" y="1" '
+    r'width="([\d.]+)" height="([\d.]+)"'
+)
 _TEXT = re.compile(
     r'<text class="terminal-\d+-(r\d+)" x="([\d.]+)" y="([\d.]+)" textLength="([\d.]+)"[^>]*>'
     r"([^<]*)</text>"
@@ -72,12 +76,17 @@ def slim(svg: str, title: str, size: tuple[int, int]) -> str:
 
 
 def _papers(svg: str) -> tuple[list[str], str]:
-    """Give the backgrounds, those that touch as one, and the colour of most of them."""
+    """Give the backgrounds, those that touch as one, and the colour behind them all."""
     found = [(float(y), float(x), float(width), fill) for fill, x, y, width in _PAPER.findall(svg)]
     area: Counter[str] = Counter()
     for _, _, width, fill in found:
         area[fill] += round(width)
-    main = area.most_common(1)[0][0] if area else "#121212"
+    # Where the terminal's own background is left as it is, Rich draws it as one.
+    window = _WINDOW.search(svg)
+    assert window is not None
+    color, across, down = window.groups()
+    area[color] += round(float(across) * float(down) / _HEIGHT) - area.total()
+    main = area.most_common(1)[0][0]
     joined: list[tuple[float, float, float, str]] = []
     for y, x, width, fill in sorted(found):
         if joined:
