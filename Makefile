@@ -38,6 +38,7 @@ screenshots: $(STAMP)
 	$(BIN)/python -m screenshots
 
 $(STAMP): pyproject.toml constraints.txt
+	@echo 'Installing into $(VENV); the first time takes a minute or two.'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train,dev]'
 	touch $(STAMP)
