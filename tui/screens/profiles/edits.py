@@ -206,7 +206,8 @@ class EditKeys(DiffWith):
             return
         self.problem_at = (self.problem_at + 1) % len(problems)
         problem = problems[self.problem_at]
-        self.deck.say(str(problem), "error")
+        if len(problems) > 1:  # a single one stands below already
+            self.deck.say(str(problem), "error")
         line = line_of(problem, editing.profile)
         if line is not None:
             self.query_one(YamlPane).move_cursor((line - 1, 0), center=True)
