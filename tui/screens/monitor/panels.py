@@ -189,6 +189,8 @@ class Panels(Lines):
             self.move_focus(by)
             return
         number, count = self.page
+        if not self._arranged or not count:
+            return
         wanted = min(max(0, number + by), count - 1)
         if wanted != number:
             place = sum(len(page) for page in self._pages[:wanted])
