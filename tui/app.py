@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from textual.app import App
 from textual.binding import BindingType
 
-from tui import terminal, theme
+from tui import plain, terminal, theme
 from tui.context import Context
 from tui.screens import opening
 from tui.spans import tighten
@@ -66,10 +66,7 @@ class Deck(App[int]):
         self.last_words: list[str] = []
         self._crashed = False
         theme.settle(self)
-        if self.context.glyphs.plain:
-            from tui.plain import PlainSigns
-
-            self._filters.append(PlainSigns())
+        self._filters += plain.filters(self.context.glyphs)
 
     def get_default_screen(self) -> Screen[None]:
         """Begin with the screen that was asked for."""

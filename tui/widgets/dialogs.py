@@ -15,6 +15,7 @@ from textual.fuzzy import Matcher
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from tui.text import clean
 from tui.widgets.linelist import LineList, Pieces
 
 _CSS = """
@@ -66,8 +67,8 @@ class Confirm(Dialog[bool]):
     def compose(self) -> ComposeResult:
         """Lay it out."""
         with Vertical():
-            yield Static(Content(self._title), classes="title", markup=False)
-            yield Static(Content("\n".join(self._lines)), markup=False)
+            yield Static(Content(clean(self._title)), classes="title", markup=False)
+            yield Static(Content(clean("\n".join(self._lines), keep_newlines=True)), markup=False)
             yield Static(Content(f"y {self._yes}   n no"), classes="keys", markup=False)
 
     def action_answer(self, answer: bool) -> None:
@@ -102,11 +103,16 @@ class Ask(Dialog[str]):
     def compose(self) -> ComposeResult:
         """Lay it out."""
         with Vertical():
-            yield Static(Content(self._title), classes="title", markup=False)
+            yield Static(Content(clean(self._title)), classes="title", markup=False)
             if self._lines:
-                yield Static(Content("\n".join(self._lines)), markup=False)
+                yield Static(
+                    Content(clean("\n".join(self._lines), keep_newlines=True)), markup=False
+                )
             yield Input(
-                self._value, placeholder=self._placeholder, select_on_focus=False, compact=True
+                clean(self._value),
+                placeholder=self._placeholder,
+                select_on_focus=False,
+                compact=True,
             )
             yield Static("", classes="problem", markup=False)
             yield Static(Content("enter accept   esc cancel"), classes="keys", markup=False)
@@ -168,7 +174,7 @@ class Pick(Dialog[int]):
     def compose(self) -> ComposeResult:
         """Lay it out."""
         with Vertical():
-            yield Static(Content(self._title), classes="title", markup=False)
+            yield Static(Content(clean(self._title)), classes="title", markup=False)
             yield Input(placeholder="search", compact=True)
             yield self._rows
             yield Static(Content("enter choose   esc cancel"), classes="keys", markup=False)
