@@ -18,6 +18,7 @@ from pathlib import Path
 BENCHMARKS = {
     "events": "Events: a million steps",
     "compose": "Composing configs",
+    "edit": "Editing profiles",
     "runs": "Runs and supervisor",
     "callback": "Cost of the events callback",
     "cli": "Command line",
