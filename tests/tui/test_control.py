@@ -20,8 +20,9 @@ from trainer.runs import control, manage, program
 from trainer.runs.layout import RunFolder, write_json_atomic
 from trainer.runs.status import State, read_status
 from tui.app import Deck, Severity
-from tui.screens.monitor.control import FolderDialog, RunControl
+from tui.screens.monitor.control import RunControl
 from tui.screens.monitor.deeds import goes_on_from, look, loses, no_stop
+from tui.screens.monitor.folder import FolderDialog
 from tui.widgets.dialogs import Confirm, TypeToConfirm
 from tui.widgets.keybar import binding
 

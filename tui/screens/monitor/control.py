@@ -8,23 +8,17 @@ reads its folder sees it.
 from __future__ import annotations
 
 import asyncio
-import shlex
 from collections.abc import Callable, Coroutine
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import work
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.content import Content
-from textual.widgets import Static
 
 from trainer.runs.layout import RunFolder
 from tui.screens.base import DeckScreen
-from tui.screens.monitor import deeds
-from tui.screens.monitor.deeds import Seen, Told
-from tui.text import clean
-from tui.widgets.dialogs import Confirm, Dialog, TypeToConfirm
+
+if TYPE_CHECKING:
+    # What the keys do is loaded when one is pressed: the screens come up sooner without it.
+    from tui.screens.monitor.deeds import Seen, Told
 
 
 class RunControl(DeckScreen):
@@ -66,6 +60,8 @@ class RunControl(DeckScreen):
 
     def action_open_folder(self) -> None:
         """Show the path of the folder."""
+        from tui.screens.monitor.folder import FolderDialog
+
         runs = self.controlled()
         if runs:
             self.app.push_screen(FolderDialog(runs[0]))
@@ -93,6 +89,7 @@ class RunControl(DeckScreen):
 
     async def _fit(self, refuse: Callable[[Seen], str]) -> list[Seen]:
         """Look at the runs; tell of those with which it cannot be done, and give the others."""
+        from tui.screens.monitor import deeds
 
         def look() -> list[tuple[Seen, str]]:
             return [(seen := deeds.look(run), deeds.gone(run) or refuse(seen)) for run in runs]
@@ -101,10 +98,13 @@ class RunControl(DeckScreen):
         looked = await asyncio.to_thread(look)
         refused = [why for _, why in looked if why]
         if refused:
-            self.deck.say(Told(refused).text, "warning")
+            self.deck.say(deeds.Told(refused).text, "warning")
         return [seen for seen, why in looked if not why]
 
     async def _stop(self, after: str) -> None:
+        from tui.screens.monitor import deeds
+        from tui.widgets.dialogs import Confirm
+
         fit = await self._fit(lambda seen: deeds.no_stop(seen, after))
         if not fit:
             return
@@ -118,11 +118,16 @@ class RunControl(DeckScreen):
         self._act(lambda: deeds.stop(fit, after))
 
     async def _ask(self, kind: str) -> None:
+        from tui.screens.monitor import deeds
+
         fit = await self._fit(deeds.no_answer)
         if fit:
             self._act(lambda: deeds.ask(fit, kind))
 
     async def _kill(self) -> None:
+        from tui.screens.monitor import deeds
+        from tui.widgets.dialogs import TypeToConfirm
+
         fit = await self._fit(lambda seen: deeds.over(seen) if seen.status.terminal else "")
         if not fit:
             return
@@ -137,6 +142,9 @@ class RunControl(DeckScreen):
             self._act(lambda: deeds.kill(fit))
 
     async def _resume(self) -> None:
+        from tui.screens.monitor import deeds
+        from tui.widgets.dialogs import Confirm
+
         fit = await self._fit(deeds.no_resume)
         if not fit:
             return
@@ -164,40 +172,3 @@ class RunControl(DeckScreen):
                 self.tick()
 
         deck.run_worker(act(), group="deeds")
-
-
-class FolderDialog(Dialog[bool]):
-    """Says where a run lies; what is copied is copied on a key, never by itself."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "copy(False)", "Copy the path", show=False),
-        Binding("c", "copy(True)", "Copy the command", show=False),
-        Binding("enter", "cancel", "Close", show=False),
-    ]
-
-    def __init__(self, run: RunFolder) -> None:
-        super().__init__()
-        self._path = str(deeds.folder(run))
-        self._line = f"cd {shlex.quote(self._path)}"
-
-    def compose(self) -> ComposeResult:
-        """Lay it out."""
-        with Vertical():
-            yield Static("Folder of the run", classes="title", markup=False)
-            yield Static(Content(clean(self._path)), markup=False)
-            yield Static(Content(f"\n{clean(self._line)}"), markup=False)
-            yield Static(
-                Content("y copy the path   c copy the cd line   esc close"),
-                classes="keys",
-                markup=False,
-            )
-
-    def action_copy(self, command: bool) -> None:
-        """Copy the path or the command."""
-        if not self._path.isprintable():
-            # Pasted into a shell, a line break in it would run what follows.
-            self.notify("the path has control characters and is not copied", markup=False)
-            return
-        self.app.copy_to_clipboard(self._line if command else self._path)
-        self.notify("copied, if this terminal allows it", markup=False)
-        self.dismiss(True)
