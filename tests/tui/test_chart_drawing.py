@@ -377,3 +377,11 @@ def test_a_restart_that_goes_back_draws_no_line_back() -> None:
     text = draw(Plot((Curve("a", bins, 0, places, places),), x="epoch"), 80, 20)
     drawn = [line for line in text[:-2] if any(0x2800 < ord(sign) <= 0x28FF for sign in line)]
     assert len(drawn) == 2
+
+
+@pytest.mark.parametrize("apart", range(1, 12))
+def test_names_of_neighbours_do_not_run_into_each_other(apart: int) -> None:
+    marks = (Mark(50.0, "restart", "restart"), Mark(50.0 + apart, "best", "best"))
+    text = draw(plot([0.0, *[1.0] * 99, 9.0], marks=marks), 106, 10)[0]
+    letters = "".join(sign for sign in text if sign.isalpha())
+    assert letters in ("restart", "restartbest", "bestrestart")

@@ -50,7 +50,8 @@ def notes(
 
     def free(y: int, x: int, text: str) -> bool:
         cells = range(max(0, x), min(columns, x + len(text)))
-        return 0 <= y < rows and not any(taken(column, y) for column in cells)
+        written = any(y in found.get(column, ()) for column in cells)
+        return 0 <= y < rows and not written and not any(taken(column, y) for column in cells)
 
     for level in plot.levels:
         if level.label and isfinite(level.value) and scale.holds(level.value):
