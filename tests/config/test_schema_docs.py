@@ -10,6 +10,8 @@ import pytest
 
 from trainer.config import docs
 from trainer.config.compose import compose
+from trainer.config.loss_rules import read_terms
+from trainer.config.validate import validate
 
 PAGE = docs.PAGE.read_text(encoding="utf-8")
 OWN_WORDS = re.sub(r"<!-- generated.*?<!-- end: \w+ -->", "", PAGE, flags=re.DOTALL)
@@ -48,6 +50,14 @@ def test_the_yaml_blocks_are_valid(block: str, tmp_path: Path) -> None:
     else:
         (tmp_path / "my.yaml").write_text(block, encoding="utf-8")
         made = compose(config_file=tmp_path / "my.yaml").config
+        assert validate(made) == []
+        if "composite:" in block:
+            assert [spec.name for spec in read_terms(made).loss] == [
+                "smoothness",
+                "spectral/l1",
+                "bottleneck/kl",
+            ]
+            return
         assert made["optimizer"]["type"] == "SGD"
         assert "betas" not in made["optimizer"]["config"]
 

@@ -111,7 +111,7 @@ def test_keys_that_are_not_acted_on_are_told_once_each() -> None:
     _, notes, _ = finalize(config, {})
     told = [note.partition(":")[0] for note in notes]
     assert sorted(told) == sorted(
-        ["trainer.resume_context", "lora", "eval_loss", "data.splitter", "symbolic.enabled"]
+        ["trainer.resume_context", "lora", "eval_loss.mel", "data.splitter", "symbolic.enabled"]
     )
     assert all("not acted on by this version" in note for note in notes)
 

@@ -75,6 +75,17 @@ def test_a_way(here, way, steps):
         assert "completed" in shown[2]
 
 
+@pytest.mark.slow
+def test_a_loss_of_several_terms(here):
+    (commands,) = re.findall(r"<!-- run terms -->\n```bash\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    for command in commands.strip().splitlines():
+        execute(here, command)
+    (events,) = (here / "work" / "runs").rglob("events.jsonl")
+    text = events.read_text()
+    for name in ("train/loss/mse", "train/loss_weighted/within", "val/l1"):
+        assert f'"{name}":' in text
+
+
 def test_a_package_that_nobody_trusts_is_not_loaded(here):
     (here / "config" / "traindeck" / "settings.yaml").unlink()
     with pytest.raises(AssertionError) as caught:

@@ -178,6 +178,7 @@ ALIASES: tuple[Alias, ...] = (
     ),
     Alias("trainer.optimizer", "optimizer", "002"),
     Alias("trainer.scheduler", "scheduler", "002"),
+    Alias("loss.composite.max_component_penalty", "loss.max_component_penalty", "001"),
     Alias("trainer.loss_config", "loss.groups", "002"),
     Alias("trainer.eval_loss_config", "eval_loss", "002"),
     Alias(

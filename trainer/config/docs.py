@@ -15,6 +15,7 @@ from typing import Any
 
 import profiles
 from trainer.config.aliases import table as alias_rows
+from trainer.config.loss_terms import TERMS
 from trainer.config.schema import fields
 from trainer.config.schema_trainer import HANDLED_ELSEWHERE
 from trainer.config.sources import doc_comment
@@ -102,6 +103,24 @@ def class_table() -> str:
     return "\n\n".join(parts)
 
 
+def term_table() -> str:
+    """Give the table of the terms that a loss may be summed of as Markdown."""
+    rows = [
+        (
+            f"`{name}`",
+            ", ".join(
+                f"**`{word}`**" if word in row.required else f"`{word}`" for word in row.keywords
+            ),
+            row.source or "–",
+            "yes" if row.target else "not yet",
+            row.doc,
+        )
+        for name, row in TERMS.items()
+    ]
+    header = ("term", "keywords (bold: required)", "document", "in this version", "what it is")
+    return markdown_table(header, rows)
+
+
 def elsewhere_table() -> str:
     """Give the table of Lightning arguments that are no keys of `trainer`."""
     rows = [(f"`{name}`", why) for name, why in HANDLED_ELSEWHERE.items()]
@@ -150,6 +169,7 @@ def pages() -> Iterator[tuple[Path, str]]:
         ("keys", key_table()),
         ("elsewhere", elsewhere_table()),
         ("classes", class_table()),
+        ("terms", term_table()),
         ("aliases", alias_table()),
     ):
         text = with_block(text, name, content)

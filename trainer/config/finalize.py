@@ -11,6 +11,7 @@ from typing import Any
 
 from trainer.config.durations import seconds as parse_duration
 from trainer.config.loader_rules import loader_notes
+from trainer.config.loss_rules import waiting_notes
 from trainer.config.schema import defaults, fields
 from trainer.config.schema_base import Key
 
@@ -49,6 +50,7 @@ def finalize(
     notes += _two_ends(final, provenance or {})
     notes += loader_notes(final)
     notes += _not_acted_on(final)
+    notes += waiting_notes(final)
     return final, notes, reasons
 
 

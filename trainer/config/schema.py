@@ -62,9 +62,7 @@ class Config(Section):
         "What is minimised: an `nn.Module`, called with model and batch.",
         source="001 002 003",
     )
-    eval_loss: EvalLoss = section(
-        EvalLoss, "What else is measured in validation.", source="002", acted_on=False
-    )
+    eval_loss: EvalLoss = section(EvalLoss, "What else is measured in validation.", source="002")
     callbacks: Callbacks = section(Callbacks, "The recipe's own callbacks, by name.")
     symbolic: Symbolic = section(
         Symbolic, "Rules that outputs should follow.", source="001", acted_on=False

@@ -169,30 +169,28 @@ class Loss(OpenSection):
     name: str | None = key(None, "Name of the loss.", source="003", absent=True)
     composite: dict[str, Any] | None = key(
         None,
-        "Terms of a composite loss, each with `enabled` and `weight`.",
+        "Terms by name that are summed, each with `enabled`, `weight` and, as `overrides` or "
+        "`config`, its keywords.",
         source="001",
         absent=True,
-        acted_on=False,
     )
     groups: dict[str, Any] | None = key(
         None,
-        "Groups of named loss modules with `config` and `weights`.",
+        "Groups of terms by name, each with `config`, and the group's `weights` by name.",
         source="002",
         absent=True,
-        acted_on=False,
     )
     max_component_penalty: float | None = key(
         None,
-        "Cap of each term of a composite loss.",
+        "Cap of each term before its weight: a greater value, and its gradient, is scaled down.",
         source="001",
         gt=0.0,
         absent=True,
-        acted_on=False,
     )
 
 
 class EvalLoss(OpenSection):
-    """The `eval_loss` section: losses by name, with their keywords."""
+    """The `eval_loss` section: measures by name, each with its keywords and perhaps `enabled`."""
 
 
 class Callbacks(OpenSection):

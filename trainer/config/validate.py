@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from trainer.config.aliases import ALIASES, canonical_key
 from trainer.config.loader_rules import loader_problems
+from trainer.config.loss_rules import loss_problems
 from trainer.config.schema import Config, fields, sections
 from trainer.config.schema_base import Key
 from trainer.config.schema_trainer import HANDLED_ELSEWHERE
@@ -55,6 +56,7 @@ def validate(
     problems += optimizer_problems(config, where)
     problems += scheduler_problems(config, where)
     problems += loader_problems(config, where)
+    problems += loss_problems(config, where)
     problems += _together(config, where)
     secret = {problem.key: problem for problem in _secret_problems(config, where)}
     # Whatever else is wrong with a secret: its value is not shown.

@@ -19,6 +19,8 @@ from trainer.engine import loops, targets
 from trainer.engine.callbacks import TraindeckCallback
 from trainer.engine.data import Datasets, EngineData
 from trainer.engine.keep import SavePlan
+from trainer.engine.losses.builder import loss_of, own_module_problems
+from trainer.engine.losses.watch import term_watch
 from trainer.engine.module import TrainModule
 from trainer.engine.optim import make_optimizer
 from trainer.engine.saver import Saver
@@ -31,7 +33,6 @@ from trainer.runs.layout import RunFolder
 _NOT_KEYWORDS = {
     "data": ("name",),
     "model": ("name",),
-    "loss": ("name", "composite", "groups", "max_component_penalty"),
 }
 
 
@@ -43,12 +44,13 @@ def module_of(config: Mapping[str, Any]) -> pl.LightningModule:
     """
     model = targets.build(_keywords(config, "model"), nn.Module, key="model")
     if isinstance(model, pl.LightningModule):
+        if problems := own_module_problems(config):
+            raise ConfigError(*problems)
         # Its own optimiser counts; the config's fills in where it has none.
         if type(model).configure_optimizers is pl.LightningModule.configure_optimizers:
             _lend_optimizer(model, config)
         return model
-    # Called as loss(model, batch). A module, so that a config cannot call just any class.
-    loss = targets.build(_keywords(config, "loss"), nn.Module, key="loss")
+    loss = loss_of(config)
     return TrainModule(model, loss, optimizer=config["optimizer"], scheduler=config["scheduler"])
 
 
@@ -148,6 +150,7 @@ def trainer_of(
     threshold = section.get("grad_clip_threshold")
     callbacks = [
         TraindeckCallback(session.folder, grad_clip_threshold=threshold),
+        *term_watch(session, module),
         *callbacks_of(config),
         saver,
     ]

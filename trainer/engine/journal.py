@@ -53,9 +53,10 @@ class Journal:
         *,
         step: int | None = None,
         advice: str | None = None,
+        **more: Any,
     ) -> None:
-        """Write an alert."""
-        self._writer.alert(level, kind, message, step=step, advice=advice)
+        """Write an alert; further fields are its evidence."""
+        self._writer.alert(level, kind, message, step=step, advice=advice, **more)
         self._tell(f"**{level}** {kind} at step {step}: {message} {advice or ''}")
 
     def _tell(self, text: str) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from trainer.engine.requests import Requests
+
+#: Unix seconds, step, epoch, metrics.
+Row = tuple[float, int, int, dict[str, float]]
 
 
 class Events(Protocol):
@@ -42,8 +45,9 @@ class Events(Protocol):
         *,
         step: int | None = None,
         advice: str | None = None,
+        **more: Any,
     ) -> None:
-        """Write an alert."""
+        """Write an alert; further fields are its evidence."""
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Bring everything to disk; tell whether it is."""
@@ -74,6 +78,8 @@ class Session:
         rank: The process's global rank; only rank 0 writes.
         beat: The status writer (`trainer.runs.beat.TrainerBeat`) on rank 0, else None.
         attempt: 1 for the first start in this folder, one more for each resume.
+        watchers: Called with each batch of rows (unix seconds, step, epoch, metrics) that has been
+            read back, on rank 0: those who look at numbers need not read any tensor themselves.
     """
 
     folder: Path
@@ -83,6 +89,7 @@ class Session:
     rank: int = 0
     beat: Any = None
     attempt: int = 1
+    watchers: list[Callable[[Sequence[Row]], None]] = field(default_factory=list)
 
     @staticmethod
     def of(trainer: Any) -> Session | None:

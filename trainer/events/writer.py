@@ -127,9 +127,10 @@ class EventWriter:
         *,
         step: int | None = None,
         advice: str | None = None,
+        **more: Any,
     ) -> None:
-        """Write an alert: something a person should look at, and what to do about it."""
-        fields: dict[str, Any] = {"level": level, "kind": kind, "message": message}
+        """Write an alert: something a person should look at, what to do about it, evidence."""
+        fields: dict[str, Any] = {**more, "level": level, "kind": kind, "message": message}
         if step is not None:
             fields["step"] = step
         if advice is not None:

@@ -214,6 +214,8 @@ class TraindeckCallback(pl.Callback):
             return
         events: Any = session.events
         events.metrics_rows(rows)
+        for watch in session.watchers:
+            watch(rows)
         if session.beat is not None:
             _, step, epoch, _ = rows[-1]
             shown = {name: value for *_, row in rows[-2:] for name, value in row.items()}

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from trainer.engine.callbacks.readback import Readback
-
-#: Unix seconds, step, epoch, metrics.
-Row = tuple[float, int, int, dict[str, float]]
+from trainer.engine.session import Row
 
 LOSS = "train/loss"
 
@@ -202,8 +200,8 @@ class StepRecorder:
             elif losses:
                 # Each was divided by `accumulated`, also in an epoch's shorter last window.
                 metrics[LOSS] = sum(next(number) for _ in range(losses)) * accumulated / losses
-            for name, value in extras:
-                metrics[name] = next(number) if isinstance(value, Tensor) else value
+            if extras:
+                _take(extras, number, metrics)
             if lr is not None:
                 metrics["lr"] = float(lr)
             if normed:
@@ -219,6 +217,23 @@ class StepRecorder:
             self.steps_clipped += 1
         metrics["grad_norm"] = norm
         metrics["grad_clip_pct"] = round(100.0 * self.steps_clipped / self.steps_with_norm, 4)
+
+
+def _take(
+    extras: Sequence[tuple[str, Tensor | float]],
+    number: Iterator[float],
+    metrics: dict[str, float],
+) -> None:
+    """Add further metrics: as the loss, each is the mean over the micro-batches that gave it."""
+    given: dict[str, int] = {}
+    for name, value in extras:
+        found = next(number) if isinstance(value, Tensor) else value
+        times = given[name] = given.get(name, 0) + 1
+        metrics[name] = found if times == 1 else metrics[name] + found
+    if len(given) < len(extras):
+        for name, times in given.items():
+            if times > 1:
+                metrics[name] /= times
 
 
 def _rates(
