@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -375,3 +376,11 @@ def test_a_run_whose_folder_went_is_known_still(runs_dir: Path, state: str) -> N
     picture = pictured(follower)
     assert picture.status is not None
     assert (picture.status.state, picture.problem) == (state, "")
+
+
+def test_a_file_without_a_run_tells_when_it_was_written(runs_dir: Path, tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    write_events(path, training(3))
+    os.utime(path, (NOW - 100, NOW - 100))
+    assert pictured(follow(path)).written == NOW - 100
+    assert pictured(follow(make_run(runs_dir, events=training(3)))).written is None

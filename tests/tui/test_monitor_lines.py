@@ -119,6 +119,13 @@ def test_nothing_is_hidden_of_what_cannot_be_read() -> None:
     assert said.why == "events.jsonl: Permission denied"
 
 
+def test_a_stream_without_times_is_as_old_as_its_file() -> None:
+    shown = picture(names=("a",), written=NOW - 7200)
+    assert "silent for 2h" in heads(shown)[0]
+    assert "running" in heads(replace(shown, written=NOW - 5))[0]
+    assert "running" in heads(replace(shown, written=None))[0]
+
+
 def test_a_pipe_that_ended() -> None:
     first, second = heads(picture(closed=True, names=("loss",), counts={"metrics": 3}))
     assert "stream ended" in first

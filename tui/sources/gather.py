@@ -56,6 +56,7 @@ class Gatherer:
         self._facts = _Facts(source.run) if source.run is not None else None
         self._garbage = 0
         self._read = 0.0
+        self._written: float | None = None
         self._missing = self._closed = False
         self._problem = ""
         self._zoom: Zoom | None = None
@@ -141,6 +142,9 @@ class Gatherer:
         elif progress.missing and self._series.lines:
             problem = "the events file is gone; this is what was read of it"
         read = progress.offset / progress.size if progress.size else 0.0
+        if self._facts is None and self.source.events is not None:
+            stamp = _stamp(self.source.events)
+            self._note(False, _written=stamp[2] / 1e9 if stamp is not None else None)
         self._note(progress.changed, _read=read, _missing=progress.missing, _problem=clean(problem))
 
     def _read_stream(self, stream: StreamReader) -> None:
@@ -272,6 +276,7 @@ class Gatherer:
             loading=loading,
             exact=series.exact and not loading and self._sampled is None,
             read=self._read,
+            written=self._written,
             problem=self._problem,
             closed=self._closed,
             missing=self._missing,

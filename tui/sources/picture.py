@@ -128,6 +128,7 @@ class Picture:
         loading: Whether the history is still being read.
         exact: Whether every value counts that should, and no other.
         read: The share of the file that has been read, 0 to 1.
+        written: When a file without a run folder was last written, unix seconds; None if unknown.
         problem: Why the events cannot be read; empty if they can.
         closed: Whether the pipe has ended.
         missing: Whether there is no events file (yet, or any more).
@@ -161,6 +162,7 @@ class Picture:
     loading: bool = True
     exact: bool = False
     read: float = 0.0
+    written: float | None = None
     problem: str = ""
     closed: bool = False
     missing: bool = False

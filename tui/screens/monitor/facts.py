@@ -197,6 +197,9 @@ def _state(picture: Picture, now: float) -> tuple[str, str, bool]:
     if not picture.names and not picture.counts:
         return "queued", "waiting for events", True
     last = _last_ts(picture)
+    if last is None:
+        # Lines without times: the file tells when the last of them came.
+        last = picture.written
     if last is not None and now - last > SILENT:
         return "lost", f"silent for {age(now - last)}", True
     return "running", "running", True
