@@ -46,7 +46,14 @@ def open_runs(
     return _run(context, first)
 
 
-def open_run(run: RunFolder, runs_dir: Path, *, launched: bool = False) -> int:
+def open_run(
+    run: RunFolder,
+    runs_dir: Path,
+    *,
+    launched: bool = False,
+    profiles_dir: Path | None = None,
+    config_file: Path | None = None,
+) -> int:
     """Open the monitor on a run folder.
 
     Args:
@@ -54,27 +61,32 @@ def open_run(run: RunFolder, runs_dir: Path, *, launched: bool = False) -> int:
         runs_dir: The folder of runs, for the list behind it.
         launched: Whether this command launched it: the exit code then tells how it ended, if it
             has ended when the person leaves.
+        profiles_dir: The project's profiles, if named, for what is launched from there.
+        config_file: A primary config of the person's own, likewise.
 
     Returns:
         The exit code.
     """
     from tui.sources.follow import Source
 
-    return _open_source(Source.of_run(run), runs_dir, launched=launched)
+    context = _context(runs_dir, profiles_dir, config_file)
+    return _open_source(Source.of_run(run), context, launched=launched)
 
 
 def open_events(path: Path, runs_dir: Path) -> int:
     """Open the monitor on a file of events without a run folder."""
     from tui.sources.follow import Source
 
-    return _open_source(Source(None, path, None, _label(path.name)), runs_dir)
+    source = Source(None, path, None, _label(path.name))
+    return _open_source(source, _context(runs_dir, None, None))
 
 
 def open_stream(descriptor: int, runs_dir: Path) -> int:
     """Open the monitor on a pipe of events."""
     from tui.sources.follow import Source
 
-    return _open_source(Source(None, None, descriptor, "standard input"), runs_dir)
+    source = Source(None, None, descriptor, "standard input")
+    return _open_source(source, _context(runs_dir, None, None))
 
 
 def _label(name: str) -> str:
@@ -83,13 +95,13 @@ def _label(name: str) -> str:
     return clean(name)
 
 
-def _open_source(source: Source, runs_dir: Path, *, launched: bool = False) -> int:
+def _open_source(source: Source, context: Context, *, launched: bool = False) -> int:
     def first() -> Screen[None]:
         from tui.screens.monitor import MonitorScreen
 
         return MonitorScreen(source, launched=launched)
 
-    return _run(_context(runs_dir, None, None), first)
+    return _run(context, first)
 
 
 def _context(runs_dir: Path, profiles_dir: Path | None, config_file: Path | None) -> Context:

@@ -51,6 +51,8 @@ class PlainSigns(LineFilter):
 
 def plain(text: str) -> str:
     """Write the signs in a text as ASCII; it takes as many cells as before."""
+    # "at least 1" must not become "more than 1"; the blank behind the sign makes room.
+    text = text.replace("≥ ", ">=").replace("≤ ", "<=")
     return _SIGN.sub(lambda found: "?" * cell_len(found[0]), text.translate(_LIKE))
 
 

@@ -18,6 +18,8 @@ from trainer.runs import control
 from trainer.runs.layout import RunFolder
 from tui import editor, entry, settings
 from tui.app import Deck
+from tui.context import Context
+from tui.plain import plain
 from tui.screens.monitor.control import RunControl
 from tui.settings import Loaded, Settings, load, told
 from tui.widgets.dialogs import Confirm
@@ -247,3 +249,22 @@ def test_many_problems_are_one_short_message() -> None:
     assert "4" not in text.splitlines()[2]
     assert text.splitlines()[-1].startswith("And 3 more.")
     assert len(told(found[:1]).splitlines()) == 1
+
+
+def test_what_was_named_for_training_holds_for_what_is_launched_next(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Context] = []
+
+    def run(context: Context, first: object) -> int:
+        seen.append(context)
+        return 0
+
+    monkeypatch.setattr(entry, "_run", run)
+    own, ours = Path("my.yaml"), Path("ours")
+    entry.open_run(make_run(runs_dir), runs_dir, profiles_dir=ours, config_file=own)
+    assert (seen[0].profiles_dir, seen[0].config_file) == (ours, own)
+
+
+def test_bounds_stay_what_they_are_in_ascii() -> None:
+    assert plain("epochs ≥ -1, ≤ 9") == "epochs >=-1, <=9"

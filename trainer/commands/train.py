@@ -74,6 +74,8 @@ def train(
         as_json=as_json,
         interval=interval,
         queue=queue,
+        profiles_dir=profiles_dir,
+        config_file=config_file,
     )
 
 
@@ -247,6 +249,8 @@ def _start_and_follow(
     as_json: bool,
     interval: float | None,
     queue: bool,
+    profiles_dir: Path | None = None,
+    config_file: Path | None = None,
 ) -> int:
     from trainer.commands.terminal import app_fits, screen_on_stderr
     from trainer.runs.launch import start
@@ -256,7 +260,13 @@ def _start_and_follow(
 
         start(run, queue="auto" if queue else None)
         with screen_on_stderr():
-            return open_run(run, runs_dir, launched=True)
+            return open_run(
+                run,
+                runs_dir,
+                launched=True,
+                profiles_dir=profiles_dir,
+                config_file=config_file,
+            )
     told = telling(as_json, interval)
     reader = past(run, told)
     # From here on a Ctrl-C means the run, also while its supervisor is coming up.

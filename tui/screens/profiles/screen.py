@@ -175,6 +175,7 @@ class ProfilesScreen(WatchFiles):
         if select and not tree.go_to(select):
             self.deck.say(f"There is no profile {select}.", "warning")
         if catalogue.problem:
+            self.query_one("#about", Static).update(Content(clean(catalogue.problem)))
             self.deck.say(catalogue.problem, "error")
         self._go(tree.entry)
         self.draw()
