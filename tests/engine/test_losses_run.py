@@ -93,7 +93,7 @@ def test_a_term_that_is_not_finite_is_told_with_its_step(lab, events):
     state = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     assert all(torch.isfinite(w).all() for w in state["state_dict"].values())
     (counts,) = [v for k, v in state["callbacks"].items() if "TermWatch" in k]
-    assert counts == {"counts": {"train/loss/breaks": 13}}
+    assert counts["counts"] == {"train/loss/breaks": 13}
     assert "non_finite_term" in (run / "logs" / "debug_log.md").read_text()
 
 
@@ -162,7 +162,9 @@ def test_a_resumed_training_counts_and_trains_on(lab, events):
     assert mine.splitlines()[:6] == lines.splitlines()[:6]
     state = torch.load(parts / "checkpoints" / "last.ckpt", weights_only=True)
     (counts,) = [v for k, v in state["callbacks"].items() if "TermWatch" in k]
-    assert counts == {"counts": {"train/loss/breaks": 2}}
+    assert counts["counts"] == {"train/loss/breaks": 2}
+    # The epoch's mean, resumed, is no sign of another rank.
+    assert [alert["count"] for alert in events(parts, "alert")] == [1]
 
 
 def test_a_sum_of_terms_is_resumed_to_the_last_bit(lab):
@@ -291,3 +293,31 @@ def test_a_step_on_a_gpu_waits_for_no_term():
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert torch.isfinite(model.weight.grad).all()
+
+
+def test_the_watch_tells_now_and_then_and_knows_what_it_has_told():
+    from trainer.engine.losses.watch import TermWatch
+    from trainer.engine.session import Session
+
+    alerts = []
+
+    class Events:
+        def alert(self, level, kind, message, **fields):
+            alerts.append((fields["step"], fields["count"], message))
+
+    def watch():
+        return TermWatch(Session(None, {}, Events()), ["a"])
+
+    def row(step, **metrics):
+        return (0.0, step, 0, {f"train/loss/{name}": value for name, value in metrics.items()})
+
+    first = watch()
+    first([row(step, a=math.nan) for step in range(1, 151)])
+    assert [(step, count) for step, count, _ in alerts] == [(1, 1), (10, 10), (100, 100)]
+    resumed = watch()
+    resumed.load_state_dict(first.state_dict())
+    resumed([row(151, a=1.0), row(151, a_epoch=math.nan)])
+    assert len(alerts) == 3
+    assert resumed.counts == {"train/loss/a": 150}
+    resumed([row(162, a=1.0), row(162, a_epoch=math.inf)])
+    assert "another rank" in alerts[-1][2]

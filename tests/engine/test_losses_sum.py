@@ -266,6 +266,14 @@ def test_goals_of_measures():
     assert loss.metric_info == {"val/score": {"goal": "max", "unit": "dB"}}
 
 
+def test_training_may_follow_a_validation():
+    loss, model = composite(mse={"weight": 0.5}), linear()
+    with torch.inference_mode():
+        loss(model, BATCH)
+    loss(model, BATCH)[0].backward()
+    assert torch.isfinite(gradients(model)).all()
+
+
 def test_a_copy_is_on_its_own():
     loss = composite(mse={}, breaks={"_target_": "enginelab.terms.Breaks"})
     other = copy.deepcopy(loss)

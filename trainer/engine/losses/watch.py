@@ -55,12 +55,13 @@ class TermWatch(pl.Callback):
                 self._told.discard(term)
 
     def state_dict(self) -> dict[str, Any]:
-        """Keep the counts in the checkpoint."""
-        return {"counts": dict(self.counts)}
+        """Keep the counts in the checkpoint, and what this epoch's mean will still show."""
+        return {"counts": dict(self.counts), "told": sorted(self._told)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on counting where the checkpoint was."""
         self.counts = {str(k): int(v) for k, v in state_dict.get("counts", {}).items()}
+        self._told = set(state_dict.get("told", ()))
 
     def _count(self, name: str, stage: str, term: str, step: int, value: float) -> None:
         count = self.counts[name] = self.counts.get(name, 0) + 1

@@ -99,6 +99,7 @@ class WeightedSum(nn.Module):
         self.evaluation = nn.ModuleList(w.term for w in evaluation)
         self._terms = tuple(terms)
         self._evaluation = tuple(evaluation)
+        self._made: dict[tuple[Any, ...], Tensor] = {}
         self._gates = tuple(_Gate() for _ in terms)
         for gate, weighted in zip(self._gates, terms, strict=True):
             for parameter in weighted.term.parameters():
@@ -128,7 +129,7 @@ class WeightedSum(nn.Module):
             ConfigError: The model or the batch lacks what a term needs.
         """
         metrics: dict[str, Tensor] = {}
-        sums = _Sums(self.cap)
+        terms = _Sum(self.cap, self._weights_like)
         if isinstance(self.base, ForwardPass):
             outputs = self.base(model, batch)
         else:
@@ -138,14 +139,14 @@ class WeightedSum(nn.Module):
             metrics = dict(metrics)
             if not self._terms and (self.training or not self._evaluation) and self.cap is None:
                 return value, metrics
-            sums.add(self.base_name, value, 1.0, gate)
+            terms.add(self.base_name, value, 1.0, gate)
             outputs = self._seen(watched, batch)
         with torch.autocast(outputs.prediction.device.type, enabled=False):
             for weighted, own in zip(self._terms, self._gates, strict=True):
                 gate = _Gate()
                 value = call(weighted.term, _gated(outputs, gate), weighted.key)
                 if value is not None:
-                    own.finite = sums.add(weighted.name, value, weighted.weight, gate)
+                    terms.add(weighted.name, value, weighted.weight, gate, own)
                 elif not weighted.optional:
                     raise ConfigError(_no_value(weighted, outputs))
             if not self.training and self._evaluation:
@@ -154,13 +155,20 @@ class WeightedSum(nn.Module):
                     value = call(weighted.term, plain, weighted.key)
                     if value is not None:
                         metrics[weighted.name] = value
-        if not sums.names:
+        if not terms:
             raise ConfigError(_no_value(self._terms[0], outputs))
-        loss = sums.total()
+        loss, told = terms.close()
         # A lone loss of a recipe's own is told as the loss already.
-        if self._terms or not self.has_base_term:
-            metrics |= sums.metrics()
-        return loss, metrics
+        return loss, metrics | told if self._terms else metrics
+
+    def _weights_like(self, weights: tuple[float, ...], like: Tensor) -> Tensor:
+        """Give weights as a tensor; made once, because a copy to a GPU would wait for it."""
+        key = (weights, like.device, like.dtype)
+        if key not in self._made:
+            # A validation may come first; autograd does not take what is made in its mode.
+            with torch.inference_mode(False):
+                self._made[key] = torch.tensor(weights, device=like.device, dtype=like.dtype)
+        return self._made[key]
 
     def _seen(self, watched: _Watched, batch: Any) -> Outputs:
         """Give what the base's own forward pass has given, for the other terms."""
@@ -186,7 +194,7 @@ class WeightedSum(nn.Module):
         base = getattr(self.base, "metric_info", None)
         if isinstance(base, Mapping):
             known |= {str(name): dict(about) for name, about in base.items()}
-        if self._terms or not self.has_base_term:
+        if self._terms:
             for stage in ("train", "val"):
                 for name in self.term_names:
                     known[f"{stage}/loss/{name}"] = {"goal": "min"}
@@ -245,44 +253,53 @@ class _Watched:
         return getattr(self._model, name)
 
 
-class _Sums:
-    """The sum under way."""
+class _Sum:
+    """The sum under way: values are collected, then weighed all at once, in few operations.
 
-    def __init__(self, cap: float | None) -> None:
+    Args:
+        cap: Greatest value of a term before its weight; None: no cap.
+        weights: Makes a tensor of weights that lies on a device already.
+    """
+
+    def __init__(self, cap: float | None, weights: Callable[[tuple[float, ...], Tensor], Tensor]):
         self._cap = cap
-        self.names: list[str] = []
-        self._raw: list[Tensor] = []
-        self._finite: list[Tensor] = []
-        self._added: list[Tensor] = []
+        self._tensor_of = weights
+        self._names: list[str] = []
+        self._values: list[Tensor] = []
+        self._weights: list[float] = []
+        self._gates: list[tuple[_Gate, ...]] = []
 
-    def add(self, name: str, value: Tensor, weight: float, gate: _Gate) -> Tensor:
-        """Add a term's value; gives whether it is finite, as a tensor."""
-        raw = value.detach()
-        gate.finite = finite = torch.isfinite(raw)
+    def __len__(self) -> int:
+        """Give how many terms have been added."""
+        return len(self._names)
+
+    def add(self, name: str, value: Tensor, weight: float, *gates: _Gate) -> None:
+        """Add a term's value, a scalar, and the gates that its gradients pass."""
+        self._names.append(name)
+        self._values.append(value)
+        self._weights.append(weight)
+        self._gates.append(gates)
+
+    def close(self) -> tuple[Tensor, dict[str, Tensor]]:
+        """Give the sum, NaN if no term is finite, and the metrics of the terms."""
+        values = torch.stack(self._values)
+        raw = values.detach()
+        finite = torch.isfinite(raw)
+        for gates, passes in zip(self._gates, finite.unbind(), strict=True):
+            for gate in gates:
+                gate.finite = passes
+        factors = self._tensor_of(tuple(self._weights), raw)
         if self._cap is not None:
-            value = value * torch.where(raw > self._cap, self._cap / raw, 1.0)
-        if weight != 1.0:
-            value = value * weight
-        self.names.append(name)
-        self._raw.append(raw)
-        self._finite.append(finite)
-        self._added.append(torch.where(finite, value, 0.0))
-        return finite
-
-    def total(self) -> Tensor:
-        """Give the sum; NaN if no term at all is finite."""
-        total = self._added[0]
-        for value in self._added[1:]:
-            total = total + value
-        return torch.where(torch.stack(self._finite).any(), total, torch.nan)
-
-    def metrics(self) -> dict[str, Tensor]:
-        """Give each term as it was and as it was added, and how many were left out."""
-        found = {f"loss/{name}": raw for name, raw in zip(self.names, self._raw, strict=True)}
-        for name, value in zip(self.names, self._added, strict=True):
-            found[f"loss_weighted/{name}"] = value.detach()
-        found[NON_FINITE] = (~torch.stack(self._finite)).sum().float()
-        return found
+            factors = factors * torch.where(raw > self._cap, self._cap / raw, 1.0)
+        added = torch.where(finite, values * factors, 0.0)
+        loss = torch.where(finite.any(), added.sum(), torch.nan)
+        metrics = {
+            f"loss/{name}": value for name, value in zip(self._names, raw.unbind(), strict=True)
+        }
+        for name, value in zip(self._names, added.detach().unbind(), strict=True):
+            metrics[f"loss_weighted/{name}"] = value
+        metrics[NON_FINITE] = (~finite).sum().to(raw.dtype)
+        return loss, metrics
 
 
 def _gated(outputs: Outputs, gate: _Gate | None) -> Outputs:
