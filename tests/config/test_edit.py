@@ -359,6 +359,8 @@ def test_a_change_within_a_list_is_held_to_its_own_key() -> None:
     text = "k:\n- a:\n    b: >+\n      first\n    c: 1\n\n  d: 1\n"
     with pytest.raises(EditError, match="without changing more"):
         ProfileText(text, "data", "x").unset("data.k.0.a.c")
+    with pytest.raises(EditError, match="without changing more"):
+        ProfileText("k:\n- 1\n-\n  a: 1\n", "data", "x").unset("data.k.1.a")
 
 
 def test_an_anchored_value_changes_itself_and_what_refers_to_it_alone() -> None:

@@ -355,10 +355,11 @@ class ProfileText:
             inside = [name for name in before.keys() | after.keys() if name[: len(path)] == path]
             others = {name: v for name, v in before.items() if name not in inside}
             now = {name: v for name, v in after.items() if name not in inside}
-            # A section that was empty and now holds the key is no change of its own.
+            # A section that was empty and now holds the key, or is now empty, is no change of its own.
             for at in range(len(path)):
                 others.pop(path[:at], None)
-                now.pop(path[:at], None)
+                if now.get(path[:at]) == {}:
+                    now.pop(path[:at])
             if anchored and self._root is not None:
                 # What refers to the anchor changes with it, and nothing else may.
                 for name in list(others.keys() | now.keys()):

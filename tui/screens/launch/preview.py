@@ -46,6 +46,7 @@ class PreviewScreen(DeckScreen):
         command: What `c` copies.
     """
 
+    KEYS_TITLE: ClassVar[str] = "Dry run"
     BINDINGS: ClassVar[list[BindingType]] = [
         binding("c", "copy", "copy command", tip="Copy the command to the clipboard"),
         binding("d,q", "back", "back", tip="Back to the launch screen"),
