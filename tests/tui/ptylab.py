@@ -139,7 +139,6 @@ class Pty:
         env: What differs in its environment; None takes a variable out.
         size: Columns and rows.
         fds: Descriptors that are not the terminal: 0, 1 or 2, and what they are instead.
-        look: Whether pyte follows, so that `until` and `lines` work.
     """
 
     def __init__(
@@ -160,16 +159,16 @@ class Pty:
         self._stream = pyte.Stream(self._screen)
         self._fed = 0
         self.hung_up = False
+        others = fds or {}
         self.process = subprocess.Popen(
             command,
             cwd=cwd,
             env=environment(cwd, env),
-            **{
-                name: (fds or {}).get(i, slave)
-                for i, name in enumerate(("stdin", "stdout", "stderr"))
-            },
+            stdin=others.get(0, slave),
+            stdout=others.get(1, slave),
+            stderr=others.get(2, slave),
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0) and None,
+            preexec_fn=lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0) and None,  # noqa: PLW1509
             pass_fds=(slave,),
         )
         self.slave = slave
@@ -227,10 +226,17 @@ class Pty:
         """Press keys."""
         os.write(self.master, keys.encode() if isinstance(keys, str) else keys)
 
-    def press(self, *keys: str, quiet: float = 0.15) -> None:
-        """Press keys one by one, each when the screen is quiet after the one before."""
+    def press(self, *keys: str, quiet: float = 0.1) -> None:
+        """Press keys one by one, each when the one before has been answered and all is quiet."""
         for key in keys:
+            at = len(self.written)
             self.send(key)
+            if key == "\x1b":
+                # Until a while has passed it might be the beginning of a sequence.
+                time.sleep(0.2)
+            end = time.monotonic() + 1.0
+            while len(self.written) == at and time.monotonic() < end:
+                self.read(0.05)
             self.settle(quiet)
 
     def resize(self, columns: int, rows: int, *, tell: bool = True) -> None:
