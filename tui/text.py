@@ -6,7 +6,7 @@ from rich.cells import cell_len, set_cell_size
 
 from trainer.events.text import clean
 
-__all__ = ["cell_len", "clean", "fit", "left", "right"]
+__all__ = ["cell_len", "clean", "fit", "left", "right", "wrap"]
 
 
 def fit(text: str, width: int, ellipsis: str = "…") -> str:
@@ -27,3 +27,28 @@ def right(text: str, width: int, ellipsis: str = "…") -> str:
     """Cut or fill a text to exactly `width` cells, flush right."""
     text = fit(text, width, ellipsis)
     return " " * (width - cell_len(text)) + text
+
+
+def wrap(text: str, width: int, most: int, ellipsis: str = "…") -> list[str]:
+    """Break a text at blanks into at most some lines of at most `width` cells.
+
+    Args:
+        text: Any harmless text; an empty one has no lines.
+        width: Cells of a line.
+        most: Lines; the last one is cut if there would be more.
+        ellipsis: Ends a text that was cut.
+    """
+    lines: list[str] = []
+    for word in text.split():
+        if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= width:
+            lines[-1] += f" {word}"
+            continue
+        rest = word
+        while cell_len(rest) > width > 1:
+            head = set_cell_size(rest, width).rstrip() or rest[:1]
+            lines.append(head)
+            rest = rest[len(head) :]
+        lines += [rest] if rest else []
+    if len(lines) <= most:
+        return lines
+    return [*lines[: most - 1], fit(" ".join(lines[most - 1 :]), width, ellipsis)]

@@ -160,3 +160,16 @@ def test_only_the_end_of_a_line_is_being_typed() -> None:
     assert last_on("quickstart mod") == ("quickstart ", "mod")
     assert last_on("quickstart ") == ("quickstart ", "")
     assert last_on("x=[1, 2") == ("", "x=[1, 2")
+
+
+def test_an_edited_override_keeps_its_place() -> None:
+    draft = Draft(("quickstart", "seed=1", "trainer=ci_fast"))
+    assert draft.put_line("seed=2", "seed=1").words == ("quickstart", "seed=2", "trainer=ci_fast")
+    assert draft.put_line("", "seed=1") == draft
+    assert draft.put_line("trainer=defaults a.b=1", "seed=1").words == (
+        "quickstart",
+        "trainer=defaults",
+        "a.b=1",
+    )
+    assert draft.put_line("minimal_brain_gen", "seed=1").words[0] == "minimal_brain_gen"
+    assert draft.put_line("seed=3", "gone=1").words[-1] == "seed=3"

@@ -184,10 +184,10 @@ async def test_the_result_follows_the_line_as_one_types(runs_dir: Path) -> None:
 async def test_the_latest_wins(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = threading.Event()
 
-    def slow(draft: Draft, line: str, world: Context) -> Outcome:
+    def slow(draft: Draft, line: str, world: Context, edited: str) -> Outcome:
         if line == "seed=1":
             gate.wait(5)
-        return work_out(draft, line, world)
+        return work_out(draft, line, world, edited)
 
     async with launch(runs_dir) as (pilot, screen):
         monkeypatch.setattr("tui.screens.launch.panes.work_out", slow)
@@ -238,10 +238,10 @@ async def test_overrides_are_edited_removed_and_brought_back(runs_dir: Path) -> 
         assert words(screen) == ("seed=1", "trainer.max_epochs=3")
         await press(pilot, "enter")
         assert screen.query_one(OverrideLine).text == "seed=1"
-        assert screen.outcome.words == ("trainer.max_epochs=3", "seed=1")
+        assert screen.outcome.words == ("seed=1", "trainer.max_epochs=3")
         await write(pilot, "seed=5")
         await press(pilot, "enter")
-        assert words(screen) == ("trainer.max_epochs=3", "seed=5")
+        assert words(screen) == ("seed=5", "trainer.max_epochs=3")
 
 
 async def test_any_key_is_found_and_changed(runs_dir: Path) -> None:
@@ -463,3 +463,71 @@ async def test_runs_of_all_folders_are_something_to_begin_like(
     async with launch(runs_dir, runs_dirs=(runs_dir, other)) as (pilot, screen):
         await press(pilot, "b")
         assert "far away" in shown(screen.app.screen)
+
+
+async def test_an_override_left_in_the_middle_of_an_edit_stays(runs_dir: Path) -> None:
+    async with launch(runs_dir) as (pilot, screen):
+        await press(pilot, "3", *"trainer=ci_fast", "enter", "escape", "enter", "escape")
+        assert words(screen) == ("trainer=ci_fast",)
+        assert "overrides (1)" in shown(screen)
+        assert not screen.query_one(OverrideLine).text
+        await press(pilot, "enter")
+        await write(pilot, "trainer=kaggle_safe")
+        assert screen.outcome.choices["trainer"] == "kaggle_safe"
+        await press(pilot, "escape")
+        assert words(screen) == ("trainer=ci_fast",)
+        assert "trainer=ci_fast" in screen.query_one(CommandPanel).command
+        await press(pilot, "u")
+        assert screen.query_one(OverrideLine).text == "trainer=kaggle_safe"
+        await press(pilot, "enter")
+        assert words(screen) == ("trainer=kaggle_safe",)
+
+
+async def test_an_edited_override_keeps_its_place_and_the_cursor(runs_dir: Path) -> None:
+    given = ("seed=1", "trainer.max_epochs=3", "limits.grace=5")
+    async with launch(runs_dir, *given) as (pilot, screen):
+        await press(pilot, "3", "escape", "down", "enter")
+        await write(pilot, "trainer.max_epochs=4")
+        assert screen.outcome.words == ("seed=1", "trainer.max_epochs=4", "limits.grace=5")
+        await press(pilot, "enter")
+        assert words(screen) == ("seed=1", "trainer.max_epochs=4", "limits.grace=5")
+        await press(pilot, "x")
+        assert words(screen) == ("seed=1", "limits.grace=5")
+
+
+async def test_what_was_typed_is_never_lost_in_silence(runs_dir: Path) -> None:
+    async with launch(runs_dir, "trainer.max_epochs=3") as (pilot, screen):
+        await press(pilot, "3", *"seed=5", "escape")
+        assert "seed=5" not in screen.query_one(CommandPanel).command
+        await press(pilot, "u")
+        assert screen.query_one(OverrideLine).text == "seed=5"
+        assert "overrides (1 + line)" in shown(screen)
+        # Another override is edited: what still stands on the line is taken first.
+        screen.query_one(OverrideRows).focus()
+        await press(pilot, "enter")
+        assert words(screen) == ("trainer.max_epochs=3", "seed=5")
+        assert screen.query_one(OverrideLine).text == "trainer.max_epochs=3"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_the_remedy_is_read_whole(runs_dir: Path, size: tuple[int, int]) -> None:
+    async with launch(runs_dir, "trainer=ci_fst", size=size) as (pilot, screen):
+        bar = screen.query_one(LaunchBar)
+        assert bar.size.height > 1 or size[0] > 80
+        foot = " ".join(" ".join(shown(screen).split("\n")[-4:]).split())
+        assert "Did you mean 'ci_fast'?" in foot
+        await press(pilot, "3", "escape")
+        rows = screen.query_one(OverrideRows)
+        assert rows.count > 1
+        at_list = " ".join(" ".join(shown(screen).split("\n")[: rows.region.bottom]).split())
+        assert "Did you mean 'ci_fast'?" in at_list
+        await press(pilot, "down", "end", "x")
+        assert words(screen) == ()
+
+
+async def test_a_blank_in_place_of_the_equals_sign(runs_dir: Path) -> None:
+    async with launch(runs_dir) as (pilot, screen):
+        await press(pilot, "3")
+        await write(pilot, "trainer.max_epochs 3")
+        await press(pilot, "enter")
+        assert "write trainer.max_epochs=3" in shown(screen)

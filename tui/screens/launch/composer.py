@@ -42,6 +42,7 @@ class Outcome:
     Attributes:
         draft: What was composed.
         line: What stood on the override line; empty if it was left out.
+        edited: The override that the line takes the place of; empty if it adds to them.
         composed: The config; None if nothing could be composed.
         changes: How it differs from the defaults.
         problems: What is wrong with it.
@@ -53,6 +54,7 @@ class Outcome:
 
     draft: Draft
     line: str = ""
+    edited: str = ""
     composed: Composed | None = None
     changes: tuple[Change, ...] = ()
     problems: tuple[Problem, ...] = ()
@@ -64,7 +66,7 @@ class Outcome:
     @property
     def words(self) -> tuple[str, ...]:
         """The overrides that were composed, the line's included."""
-        return whole_draft(self.draft, self.line).words
+        return self.draft.put_line(self.line, self.edited).words
 
     @property
     def config(self) -> Mapping[str, Any]:
@@ -110,18 +112,14 @@ def told(problem: Problem) -> str:
     return clean(" ".join(part for part in (problem.what, problem.remedy) if part))
 
 
-def whole_draft(draft: Draft, line: str) -> Draft:
-    """Give the draft with what stands on the line."""
-    return draft.put_line(line)
-
-
-def work_out(draft: Draft, line: str, context: Context) -> Outcome:
+def work_out(draft: Draft, line: str, context: Context, edited: str = "") -> Outcome:
     """Compose a draft; takes milliseconds, a quarter of a second the first time. For a thread.
 
     Args:
         draft: The overrides.
         line: What stands on the override line; unfinished, it is left out.
         context: Where the profiles are.
+        edited: The override that is being edited on the line; empty if none is.
     """
     from trainer.config.compose import compose, defaults_of
     from trainer.config.diff import diff
@@ -138,7 +136,7 @@ def work_out(draft: Draft, line: str, context: Context) -> Outcome:
             groups[group] = tuple(list_options(group, profiles, cwd))
         presets = [option.name for option in groups.get("preset", ())]
         line = line if all(is_whole(word, presets) for word in words_on(line)) else ""
-        whole = whole_draft(draft, line)
+        whole = draft.put_line(line, edited)
         composed = compose(
             whole.words,
             config_file=context.config_file,
@@ -168,6 +166,7 @@ def work_out(draft: Draft, line: str, context: Context) -> Outcome:
     return Outcome(
         draft,
         line,
+        edited,
         composed,
         tuple(changes),
         composed.problems,

@@ -34,9 +34,22 @@ class Draft:
         words = [word, *kept] if aim == "preset" else [*kept, word]
         return replace(self, words=tuple(words))
 
-    def put_line(self, line: str) -> Draft:
-        """Add every override that stands on a line."""
+    def put_line(self, line: str, edited: str = "") -> Draft:
+        """Add every override that stands on a line.
+
+        Args:
+            line: The overrides, apart by blanks.
+            edited: The override in whose place they come; they go to the end if it is not there.
+        """
         draft = self
+        if line.strip() and edited in self.words:
+            at = self.words.index(edited)
+            new = Draft().put_line(line).words
+            aims = {target(word) for word in new}
+            before = [word for word in self.words[:at] if target(word) not in aims]
+            after = [word for word in self.words[at + 1 :] if target(word) not in aims]
+            words = sorted([*before, *new, *after], key=lambda word: target(word) != "preset")
+            return replace(self, words=tuple(words))
         for word in words_on(line):
             draft = draft.put(word)
         return draft
@@ -94,7 +107,8 @@ def last_on(line: str) -> tuple[str, str]:
 
 def on_line(word: str) -> str:
     """Write an override so that it is one on a line."""
-    return word if words_on(word) == [word] else shlex.quote(word)
+    # Another one behind it tells whether brackets, quotes and backslashes of it are closed.
+    return word if words_on(f"{word} x") == [word, "x"] else shlex.quote(word)
 
 
 def _pieces(line: str) -> list[tuple[int, int]]:

@@ -11,13 +11,17 @@ from textual import events
 from textual.app import RenderResult
 from textual.binding import BindingType
 from textual.content import Content
+from textual.geometry import Size
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tui.text import cell_len, clean, fit
+from tui.text import cell_len, clean, wrap
 from tui.widgets.keybar import binding
+
+#: Lines that tell why nothing can be launched.
+_LINES = 3
 
 
 class PaneBar(Widget):
@@ -105,7 +109,7 @@ class LaunchBar(Widget, can_focus=True):
         "launchbar--text",
     }
     DEFAULT_CSS = """
-    LaunchBar { height: 1; background: $surface; }
+    LaunchBar { height: auto; max-height: 3; background: $surface; }
     LaunchBar > .launchbar--ready { color: $text-success; text-style: bold; }
     LaunchBar > .launchbar--blocked { color: $text-error; text-style: bold; }
     LaunchBar > .launchbar--text { color: $text-muted; }
@@ -124,7 +128,21 @@ class LaunchBar(Widget, can_focus=True):
         """Show what the button does and why it may not."""
         if (button, text, ready) != self._facts:
             self._facts = (button, text, ready)
-            self.refresh()
+            tall = self._lines(self.size.width)
+            self.refresh(layout=len(tall) != self.size.height)
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """As many lines as the reason takes."""
+        return len(self._lines(width))
+
+    def _lines(self, width: int) -> list[str]:
+        """Break what is said; the lines stand beside the button."""
+        room = max(10, width - cell_len(self._button) - 1)
+        return wrap(self._facts[1], room, _LINES, self._ellipsis) or [""]
+
+    @property
+    def _button(self) -> str:
+        return f" [ {self._facts[0]} ]  " if self._facts[0] else ""
 
     @property
     def text(self) -> str:
@@ -137,13 +155,14 @@ class LaunchBar(Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """Draw the button."""
-        button, text, ready = self._facts
+        ready, shown = self._facts[2], self._button
         base = self.rich_style
         style = self.get_component_rich_style(
             "launchbar--ready" if ready else "launchbar--blocked", partial=True
         )
-        shown = f" [ {button} ]  " if button else ""
-        rest = fit(text, self.size.width - cell_len(shown), self._ellipsis)
+        lines = self._lines(self.size.width)
+        rest = lines[y] if y < len(lines) else ""
+        shown = shown if y == 0 else " " * cell_len(shown)
         dim = self.get_component_rich_style("launchbar--text", partial=True)
         segments = [Segment(shown, base + style), Segment(rest, base + dim)]
         return Strip(segments).adjust_cell_length(self.size.width, base)

@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from tui.screens.launch.draft import last_on, on_line
-from tui.text import cell_len, clean, fit, left
+from tui.text import cell_len, clean, fit, left, wrap
 from tui.widgets.keybar import binding
 from tui.widgets.linelist import LineList, Pieces
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from trainer.config.complete import Suggestion
 
 _MOST = 8
+#: Lines that tell what is wrong with an override.
+_PROBLEM_LINES = 4
 
 
 class OverrideInput(Input):
@@ -31,7 +33,9 @@ class OverrideInput(Input):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         binding("tab", "accept", "complete", tip="Take the suggestion under the cursor"),
-        binding("escape", "leave", "leave the line", show=False, tip="To the list of overrides"),
+        binding(
+            "escape", "leave", "leave the line", show=False, tip="Drop what is typed; to the list"
+        ),
         Binding("up", "pick(-1)", "Suggestion above", show=False),
         Binding("down", "pick(1)", "Suggestion below", show=False),
         Binding("pageup", f"pick(-{_MOST})", "Suggestions above", show=False),
@@ -52,7 +56,7 @@ class OverrideInput(Input):
         self._line().pick(by)
 
     def action_leave(self) -> None:
-        """Leave the line; what stands on it stays."""
+        """Leave the line; what was not accepted does not count."""
         self.post_message(OverrideLine.Left())
 
 
@@ -232,37 +236,76 @@ class OverrideRows(LineList):
         super().__init__()
         self._ellipsis = ellipsis
         self.rows: Sequence[tuple[str, str]] = ()
+        #: For each line the override that it belongs to, and what is wrong with it if it says so.
+        self._lines: list[tuple[int, str]] = []
+        #: The line of each override.
+        self._firsts: list[int] = []
 
     def show(self, rows: Sequence[tuple[str, str]]) -> None:
-        """Show overrides, each with what is wrong with it."""
+        """Show overrides, each with what is wrong with it; the cursor keeps its place."""
         if rows != self.rows or not self.count:
-            self.rows = rows
-            self.show_rows(len(rows) or 1)
+            at, self.rows = self.at, rows
+            self._lay_out(at)
+
+    def go_to(self, word: str) -> None:
+        """Move the cursor to an override, if it is there."""
+        for at, row in enumerate(self.rows):
+            if row[0] == word:
+                self.cursor = self._firsts[at]
+
+    def on_resize(self) -> None:
+        """Lay the lines out for the new width."""
+        self._lay_out(self.at)
+
+    def _lay_out(self, at: int) -> None:
+        """Break what is wrong into lines below its override; the help stands at its end."""
+        room = max(10, self.scrollable_content_region.width - 5)
+        self._lines, self._firsts = [], []
+        for index, (_word, problem) in enumerate(self.rows):
+            self._firsts.append(len(self._lines))
+            told = wrap(problem, room, _PROBLEM_LINES, self._ellipsis)
+            self._lines += [(index, ""), *((index, text) for text in told)]
+        self.show_rows(
+            len(self._lines) or 1,
+            self._firsts[min(at, len(self._firsts) - 1)] if self._firsts else 0,
+        )
+
+    @property
+    def at(self) -> int:
+        """The place of the override under the cursor."""
+        return self._lines[self.cursor][0] if self.cursor < len(self._lines) else 0
+
+    def validate_cursor(self, cursor: int) -> int:
+        """Keep the cursor on an override: the lines below it belong to it."""
+        cursor = super().validate_cursor(cursor)
+        return self._firsts[self._lines[cursor][0]] if cursor < len(self._lines) else cursor
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor by overrides."""
+        if self._firsts:
+            self.cursor = self._firsts[max(0, min(self.at + by, len(self._firsts) - 1))]
 
     def pieces(self, index: int, width: int) -> Pieces:
-        """Draw an override and its problem."""
-        if not self.rows:
+        """Draw an override, or a line of what is wrong with it."""
+        if not self._lines:
             return [
                 (fit(" no overrides: all as the profiles say", width), self.part("linelist--dim"))
             ]
-        word, problem = self.rows[index]
-        word = fit(clean(word), width - 3, self._ellipsis)
-        rest = width - cell_len(word) - 5
+        at, text = self._lines[index]
+        if text:
+            return [(f"    {text}", self.part("overrides--wrong"))]
+        word, problem = self.rows[at]
         return [
             ("! " if problem else "  ", self.part("overrides--wrong")),
-            (word, Style.null()),
-            (
-                "  " + fit(problem, rest, self._ellipsis) if rest > 8 else "",
-                self.part("overrides--wrong"),
-            ),
+            (fit(clean(word), width - 3, self._ellipsis), Style.null()),
         ]
 
     def action_choose(self) -> None:
         """Edit the override under the cursor."""
         if self.rows:
-            super().action_choose()
+            self.post_message(self.Chosen(self, self.at))
 
     def action_remove(self) -> None:
         """Take out the override under the cursor."""
         if self.rows:
-            self.post_message(self.Removed(self.cursor))
+            self.post_message(self.Removed(self.at))

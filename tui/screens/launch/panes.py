@@ -66,8 +66,11 @@ class LaunchPanes(DeckScreen):
         self.draft = Draft(tuple(word for word in words if word.strip()))
         self.outcome = Outcome(self.draft)
         self._opened_with = self.draft
-        self._past: list[Draft] = []
+        #: What undo goes back to: a draft, and a text of the line that was left with what it edited.
+        self._past: list[tuple[Draft, str, str]] = []
         self._line = ""
+        #: The override that is being edited on the line; it stays in its place meanwhile.
+        self._in_hand = ""
         self._front = CHOICES
         self._left_front = CHOICES
         self._asked = self._shown = 0
@@ -183,7 +186,7 @@ class LaunchPanes(DeckScreen):
     def change(self, draft: Draft) -> None:
         """Take another draft; the one before can be had back."""
         if draft != self.draft:
-            self._past.append(self.draft)
+            self._past.append((self.draft, "", ""))
             self.draft = draft
             self.compose_soon(at_once=True)
 
@@ -191,7 +194,9 @@ class LaunchPanes(DeckScreen):
         """Take the draft before; false if there is none."""
         if not self._past:
             return False
-        self.draft = self._past.pop()
+        self.draft, text, edited = self._past.pop()
+        if text:
+            self._edit(text, edited)
         self.compose_soon(at_once=True)
         return True
 
@@ -207,12 +212,12 @@ class LaunchPanes(DeckScreen):
             self._timer = self.set_timer(_DEBOUNCE, self._compose_now)
 
     def _compose_now(self) -> None:
-        work = partial(self._work, self._asked, self.draft, self._line)
+        work = partial(self._work, self._asked, self.draft, self._line, self._in_hand)
         self.run_worker(work, thread=True, group="compose", exclusive=True)
 
-    def _work(self, asked: int, draft: Draft, line: str) -> None:
+    def _work(self, asked: int, draft: Draft, line: str, edited: str) -> None:
         try:
-            outcome = work_out(draft, line, self.context)
+            outcome = work_out(draft, line, self.context, edited)
         except (OSError, ValueError, ArithmeticError, RecursionError) as error:
             outcome = Outcome(draft, problems=(Problem(f"This cannot be composed: {error}."),))
         rows = form_rows(outcome)
@@ -254,7 +259,13 @@ class LaunchPanes(DeckScreen):
     @property
     def has_changes(self) -> bool:
         """Whether something would be lost by leaving."""
-        return self.draft != self._opened_with or bool(self._line.strip())
+        return self.draft != self._opened_with or bool(self._typed_text)
+
+    @property
+    def _typed_text(self) -> str:
+        """What stands on the line and is not just an override as it was."""
+        line = self._line.strip()
+        return "" if self._in_hand and words_on(line) == [self._in_hand] else line
 
     @property
     def unfinished(self) -> str:
@@ -292,29 +303,56 @@ class LaunchPanes(DeckScreen):
 
     @on(OverrideLine.Left)
     def _left(self) -> None:
-        self.query_one(OverrideRows).focus()
+        """Leave the line: what was not accepted does not count, and `u` brings it back."""
+        text, edited, rows = self._typed_text, self._in_hand, self.query_one(OverrideRows)
+        if text:
+            self._past.append((self.draft, text, edited))
+            what = f"{edited} stays as it was" if edited else f"not added: {text}"
+            self.deck.say(f"{what}  (u brings back what you typed)")
+        self._empty_line()
+        self.compose_soon(at_once=True)
+        rows.go_to(edited)
+        rows.focus()
+
+    def _empty_line(self) -> None:
+        self._line = self._in_hand = ""
+        self.query_one(OverrideLine).put("")
 
     @on(OverrideLine.Entered)
     def _entered(self, event: OverrideLine.Entered) -> None:
-        line, presets = self.query_one(OverrideLine), self._presets()
-        wrong = [word for word in words_on(event.text) if not is_whole(word, presets)]
+        edited = self._in_hand
+        if self._accept(event.text) and edited:
+            self.query_one(OverrideRows).focus()
+
+    def _accept(self, text: str) -> bool:
+        """Take what stands on the line; false if it cannot be meant so, which is said."""
+        line, presets, given = self.query_one(OverrideLine), self._presets(), words_on(text)
+        wrong = [word for word in given if not is_whole(word, presets)]
         if wrong:
             # A slip must not take the place of the preset that was chosen.
-            is_last = event.text.rstrip().endswith(wrong[0])
+            is_last = text.rstrip().endswith(wrong[0])
             if not (is_last and line.accept()):
-                line.say(self._unknown(wrong[0], presets), True)
-            return
-        line.put("")
-        self._line = ""
-        self.change(self.draft.put_line(event.text))
+                line.say(self._unknown(given, wrong[0], presets), True)
+            return False
+        draft = self.draft.put_line(text, self._in_hand)
+        self._empty_line()
+        self.change(draft)
+        return True
 
     def _presets(self) -> list[str]:
         return [option.name for option in self.outcome.groups.get("preset", ())]
 
-    def _unknown(self, text: str, presets: list[str]) -> str:
+    def _unknown(self, given: Sequence[str], text: str, presets: list[str]) -> str:
+        from trainer.config.aliases import canonical_key
+
         name, equals, _ = text.partition("=")
         if equals:
             return f"'{clean(name)}' wants a value"
+        keys = {*self.outcome.groups, *(key.key for key in self.outcome.keys)}
+        if text in keys or canonical_key(text) in keys:
+            after = given[given.index(text) + 1 :]
+            value = after[0] if after and "=" not in after[0] else "VALUE"
+            return f"'{clean(text)}' wants a value behind '=': write {clean(text)}={clean(value)}"
         if text.startswith("-"):
             return f"'{clean(text)}' is an option of the command; n, t and Q set name, tags, queue."
         known = [*presets, *self.outcome.groups, *(key.key for key in self.outcome.keys)]
@@ -323,14 +361,22 @@ class LaunchPanes(DeckScreen):
 
     @on(OverrideRows.Removed)
     def _removed(self, event: OverrideRows.Removed) -> None:
+        if self.draft.words[event.index] == self._in_hand:
+            self._empty_line()
         self.change(self.draft.drop(event.index))
 
     @on(OverrideRows.Chosen, "OverrideRows")
-    def _edited(self, event: OverrideRows.Chosen) -> None:
+    def _edit_row(self, event: OverrideRows.Chosen) -> None:
         word = self.draft.words[event.index]
-        self.change(self.draft.drop(event.index))
+        # What was typed and still stands there counts: it is taken before another takes its place.
+        if not self._typed_text or self._accept(self._line):
+            self._edit(on_line(word), word)
+
+    def _edit(self, text: str, edited: str) -> None:
+        """Put a text on the line, to come in the place of an override or to be another one."""
         line = self.query_one(OverrideLine)
-        line.put(on_line(word))
+        self._line, self._in_hand = text, edited
+        line.put(text)
         line.input.focus()
 
     # ── what is said ─────────────────────────────────────────────────────────────────────────
@@ -342,7 +388,9 @@ class LaunchPanes(DeckScreen):
     def _tell_line(self) -> None:
         outcome, said, wrong = self.outcome, "", False
         if self._line.strip():
-            said = "enter adds   tab completes   esc leaves"
+            said = "enter adds   tab completes   esc drops it"
+            if self._in_hand:
+                said = "enter changes the override   tab completes   esc leaves it as it was"
             if self.is_composed and outcome.line:
                 problems = map(outcome.problem_of_word, words_on(outcome.line))
                 problem = next(filter(None, problems), "")
@@ -354,7 +402,8 @@ class LaunchPanes(DeckScreen):
         result = plural(len(outcome.problems), "problem") if outcome.problems else ""
         result = result or f"{len(outcome.changes)} differ"
         count = len(self.draft.words)
-        names = ("choices", "values", f"overrides ({count})", f"result ({result})")
+        typed = " + line" if outcome.line and not outcome.edited else ""
+        names = ("choices", "values", f"overrides ({count}{typed})", f"result ({result})")
         self.query_one(PaneBar).show(names, self._front)
 
     def tell_state(self) -> None:
