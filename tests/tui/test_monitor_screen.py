@@ -47,7 +47,8 @@ async def test_all_that_matters_fits_into_80x24(runs_dir: Path) -> None:
     assert "█" in shown.splitlines()[1]
     for part in ("loss", "train 1.0", "val 1.1", "best 1.1", "x:step", "grad norm", "clip 4 %",
                  "throughput", "step 50 ms", "wait 4 %", "lr ", "mem 500 MB", "epoch 3 done",
-                 "s stop", "c ckpt", "v validate", "+/- zoom", "←→ cursor"):  # fmt: skip
+                 "1-6 tabs", "tab panel", "s stop", "c ckpt", "v val", "f full", "m metrics",
+                 "q back"):  # fmt: skip
         assert part in shown, part
     assert re.search("[⠁-⣿]", shown)
     assert len(shown.splitlines()) == 24

@@ -130,3 +130,11 @@ class DeckScreen(Screen[None]):
     def action_back(self) -> None:
         """Leave this screen; the first one leaves the app."""
         self.deck.back()
+    def applies(self, action: str) -> bool:
+        """Tell whether the foot is to name an action now; its key works all the same.
+
+        A key that does nothing now says why when it is pressed, which one that is switched off
+        could not.
+        """
+        return True
+

@@ -80,8 +80,11 @@ class KeyBar(Widget):
         typed = focused is not None and focused.check_consume_key("slash", "/")
         context = getattr(self.app, "context", None)
         plain = context is not None and context.glyphs.plain
+        applies = getattr(self.screen, "applies", None)
         for _node, binding, enabled, _tooltip in self.screen.active_bindings.values():
             if typed and binding.key == "slash":
+                continue
+            if binding.show and applies is not None and not applies(binding.action):
                 continue
             if binding.show and enabled and binding.action not in shown:
                 # Its sign has no likeness in ASCII.

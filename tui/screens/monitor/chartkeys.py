@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual import on
 
+from trainer.display import count
 from tui.screens.monitor import layout as layouts
 from tui.screens.monitor.control import RunControl
 from tui.screens.monitor.groups import Group
@@ -12,6 +13,12 @@ from tui.screens.monitor.panels import Panel, Panels
 from tui.screens.monitor.places import Places
 from tui.screens.monitor.sight import Sight
 from tui.sources.follow import Picture
+
+
+def step_in(text: str) -> int | None:
+    """Read the number of a step as people write it and as it is shown: 1200, 1 200, 1,200."""
+    digits = "".join(letter for letter in text if letter not in " ,_\u00a0\u202f")
+    return int(digits[:18]) if digits.isascii() and digits.isdigit() else None
 
 
 class ChartKeys(RunControl):
@@ -68,6 +75,28 @@ class ChartKeys(RunControl):
         """Move the cursor to an end of the history."""
         self._sight.cursor_to_edge(bool(last), self._shown, self._panel)
         self._show_charts()
+
+    def action_goto(self) -> None:
+        """Ask for a step, and set the cursor there."""
+        from tui.widgets.dialogs import Ask
+
+        if not self._groups:
+            self.deck.say("there are no metrics yet", "warning")
+            return
+        axis = self._sight.axis
+        first, last = count(axis.start), count(max(axis.start, axis.end - 1))
+
+        def problem(text: str) -> str:
+            return "" if not text.strip() or step_in(text) is not None else "not a number of a step"
+
+        def go(text: str | None) -> None:
+            step = step_in(text or "")
+            if step is not None:
+                self._sight.go_to(step)
+                self._show_charts()
+
+        lines = [f"There are steps {first} to {last}."]
+        self.app.push_screen(Ask("Go to step", lines=lines, check=problem), go)
 
     def action_log(self) -> None:
         """Switch the panel between a linear and a logarithmic axis."""

@@ -14,11 +14,32 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import work
 
 from trainer.runs.layout import RunFolder
+from trainer.runs.status import TERMINAL, State, known_state
 from tui.screens.base import DeckScreen
 
 if TYPE_CHECKING:
     # What the keys do is loaded when one is pressed: the screens come up sooner without it.
     from tui.screens.monitor.deeds import Seen, Told
+
+
+#: What is done to a run that lives, and what it can be asked for.
+_STEERING = frozenset({"stop_step", "stop_epoch", "kill", "checkpoint", "validate"})
+_ASKING = frozenset({"checkpoint", "validate"})
+
+
+def pointless(state: str) -> frozenset[str]:
+    """Give the actions that make no sense for a run in a state; for all of them if it is empty.
+
+    The foot leaves them out. To kill is named there only for a run that was told to stop.
+    """
+    if not state:
+        return _STEERING | {"resume", "delete"}
+    if known_state(state) in TERMINAL:
+        return _STEERING | ({"resume"} if state == State.COMPLETED else set())
+    if state == State.STOPPING:
+        return _STEERING - {"kill"} | {"resume", "delete"}
+    asking = _ASKING if state in (State.QUEUED, State.STARTING) else frozenset()
+    return frozenset({"kill", "resume", "delete"}) | asking
 
 
 class RunControl(DeckScreen):

@@ -15,15 +15,22 @@ def _named(key: str, shown: Binding) -> Binding:
 
 
 KEYS: list[BindingType] = [
+    _named("1-6", binding("1", "place(0)", "tabs", tip="Charts")),
+    binding("tab", "panel(1)", "panel", tip="Next panel"),
     binding("s", "stop_step", "stop", tip="Stop after this step, with a checkpoint"),
     binding("c", "checkpoint", "ckpt", tip="Write a checkpoint now"),
-    binding("v", "validate", "validate", tip="Run validation now"),
-    _named("+/-", binding("plus", "zoom(1)", "zoom", tip="Zoom in, around the cursor")),
-    binding("minus", "zoom(-1)", "zoom out", show=False, tip="Zoom out"),
-    binding("0,equals_sign", "zoom(0)", "whole", show=False, tip="Show the whole history again"),
+    binding("v", "validate", "val", tip="Run validation now"),
+    binding("K", "kill", "kill", tip="Kill the run, without a checkpoint"),
+    binding("R", "resume", "resume", tip="Go on with a run that has ended"),
+    binding("f,enter", "maximise", "full", tip="This panel alone, and back"),
+    binding("m", "metrics", "metrics", tip="Find a metric; pin or hide its panel"),
+    binding("q", "back", "back", tip="Leave; the run goes on"),
     _named(
         "←→", binding("left", "cursor(-1)", "cursor", tip="Cursor to the left; shows exact values")
     ),
+    _named("+/-", binding("plus", "zoom(1)", "zoom", tip="Zoom in, around the cursor")),
+    binding("minus", "zoom(-1)", "zoom out", show=False, tip="Zoom out"),
+    binding("0,equals_sign", "zoom(0)", "whole", show=False, tip="Show the whole history again"),
     binding("right", "cursor(1)", "cursor right", show=False, tip="Cursor to the right"),
     binding("ctrl+left,alt+left,comma", "cursor(-10)", "far left", show=False, tip="Cursor by ten"),
     binding(
@@ -37,6 +44,7 @@ KEYS: list[BindingType] = [
         "home", "cursor_edge(0)", "cursor to begin", show=False, tip="Cursor to the first step"
     ),
     binding("end", "cursor_edge(1)", "cursor to end", show=False, tip="Cursor to the last step"),
+    binding("g", "goto", "go to step", show=False, tip="Cursor to a step, by its number"),
     binding(
         "shift+left,less_than_sign", "pan(-1)", "pan left", show=False, tip="Pan by a quarter, back"
     ),
@@ -46,10 +54,7 @@ KEYS: list[BindingType] = [
     binding("l", "log", "log", tip="Linear or logarithmic, for this panel"),
     binding("x", "axis", "axis", tip="Show steps, epochs or time, on all panels"),
     binding("w", "smooth", "smooth", tip="Smooth more; the raw curve stays under it"),
-    binding("tab", "panel(1)", "panel", tip="Next panel"),
     binding("shift+tab", "panel(-1)", "panel back", show=False, tip="Panel before"),
-    binding("f,enter", "maximise", "full", tip="This panel alone, and back"),
-    binding("m", "metrics", "metrics", tip="Find a metric; pin or hide its panel"),
     binding("pagedown", "page(1)", "next page", show=False, tip="Next page of panels"),
     binding("pageup", "page(-1)", "page before", show=False, tip="Page of panels before"),
     binding(
@@ -67,18 +72,14 @@ KEYS: list[BindingType] = [
         tip="Move this panel one place forward",
     ),
     binding("h", "hide", "hide", show=False, tip="Hide this panel; m brings it back"),
-    _named("1-6", binding("1", "place(0)", "tabs", tip="Charts")),
     binding("2", "place(1)", "log", show=False, tip="Log, with levels and search"),
     binding("3", "place(2)", "checkpoints", show=False, tip="Checkpoints"),
     binding("4", "place(3)", "config", show=False, tip="Config, and where it comes from"),
     binding("5", "place(4)", "output", show=False, tip="What the process printed"),
     binding("6", "place(5)", "alerts", show=False, tip="Alerts, with what to do"),
     binding("S", "stop_epoch", "stop epoch", show=False, tip="Stop after this epoch"),
-    binding("K", "kill", "kill", show=False, tip="Kill the run, without a checkpoint"),
-    binding("R", "resume", "resume", show=False, tip="Go on with a run that has ended"),
     binding("o", "open_folder", "folder", show=False, tip="Show and copy the run's folder"),
     binding("r", "runs", "runs", show=False, tip="All runs"),
-    binding("q", "back", "back", show=False, tip="Leave; the run goes on"),
     binding(
         "escape", "escape", "back", show=False, tip="One step back: panel, cursor, tab, screen"
     ),
@@ -91,6 +92,7 @@ CHART_ACTIONS = frozenset(
         "zoom",
         "cursor",
         "cursor_edge",
+        "goto",
         "pan",
         "log",
         "axis",

@@ -14,6 +14,7 @@ from trainer.runs.layout import RunFolder
 from trainer.runs.status import State
 from tui.screens.monitor import layout as layouts
 from tui.screens.monitor.chartkeys import ChartKeys
+from tui.screens.monitor.control import pointless
 from tui.screens.monitor.facts import ended_with, facts, run_id
 from tui.screens.monitor.factsline import FactsLine
 from tui.screens.monitor.groups import group
@@ -57,6 +58,7 @@ class MonitorScreen(ChartKeys):
         self._places: Places | None = None
         self._tail: LogTail | None = None
         self._tail_room = 2
+        self._pointless = pointless("")
 
     @property
     def follower(self) -> Follower:
@@ -172,6 +174,18 @@ class MonitorScreen(ChartKeys):
         self._second = int(now)
         said = facts(self._shown, self._source, now, checkpoint=self._checkpoint)
         self.query_one(Header).show_facts(said, self.context.glyphs)
+        self._show_keys()
+
+    def _show_keys(self) -> None:
+        """Let the foot name what makes sense for the run as it is now."""
+        status = self._shown.status
+        steered = self._source.run is not None and status is not None
+        found = pointless(status.state if status is not None and steered else "")
+        if self._checkpoint is False or self._shown.identity.get("launcher") == "script":
+            found |= {"resume"}
+        if found != self._pointless:
+            self._pointless = found
+            self.refresh_bindings()
 
     def _show_charts(self) -> None:
         panels, sight = self.query_one(Panels), self._sight
@@ -249,6 +263,10 @@ class MonitorScreen(ChartKeys):
         if action in CHART_ACTIONS and self.is_mounted and self._in_tab:
             return False
         return super().check_action(action, parameters)
+
+    def applies(self, action: str) -> bool:
+        """Leave out of the foot what cannot be done with the run as it is now."""
+        return action not in self._pointless
 
     @property
     def _in_tab(self) -> bool:

@@ -87,6 +87,15 @@ class Sight:
         self.cursor = self._on_value(step, -1 if last else 1, picture, panel)
         self._bring_into_sight()
 
+    def go_to(self, step: int) -> None:
+        """Set the cursor onto a step; a window that does not show it moves around it."""
+        self.cursor = min(max(step, self.axis.start), max(self.axis.start, self.axis.end - 1))
+        place = self.axis.place(self.cursor)
+        if not self.window.whole and not self.window.low <= place <= self.window.high:
+            middle = (self.window.low + self.window.high) / 2
+            share = (place - middle) / (self.window.high - self.window.low)
+            self.window = self.window.panned(share, self.axis.whole)
+
     def _bounds(self) -> tuple[float, float]:
         return self.window.range or self.axis.whole
 
