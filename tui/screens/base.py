@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.segment import Segment
 from textual.app import RenderResult
@@ -74,6 +74,17 @@ class TitleBar(Widget):
         return Strip(segments).adjust_cell_length(self.size.width, base)
 
 
+def is_in_sight(screen: Screen[Any]) -> bool:
+    """Tell whether a screen is in front, or seen behind dialogs.
+
+    Textual's `is_current` is true also of a screen that the one in front hides.
+    """
+    stack = screen.app.screen_stack
+    if screen not in stack:
+        return False
+    return all(above.is_modal for above in stack[stack.index(screen) + 1 :])
+
+
 class DeckScreen(Screen[None]):
     """A screen that looks for news on a clock, and not at all while it is hidden."""
 
@@ -109,9 +120,14 @@ class DeckScreen(Screen[None]):
             hz = min(self.HZ, max(0.5, self.context.settings.refresh))
             self._ticking = self.set_interval(1 / hz, self.tick)
 
+    @property
+    def in_sight(self) -> bool:
+        """Whether it is in front, or seen behind dialogs."""
+        return is_in_sight(self)
+
     def on_screen_suspend(self) -> None:
-        """Rest while another screen is in front."""
-        if self._ticking is not None:
+        """Rest while another screen is in front; behind a dialog it can be seen, and goes on."""
+        if self._ticking is not None and not self.in_sight:
             self._ticking.pause()
 
     def on_screen_resume(self) -> None:

@@ -125,10 +125,10 @@ class CompareScreen(DeckScreen):
             entry.follower.stop()
 
     def on_screen_suspend(self) -> None:
-        """Rest while another screen is in front."""
+        """Rest while another screen hides this one."""
         super().on_screen_suspend()
         for entry in self.lens.entries:
-            entry.follower.pause(True)
+            entry.follower.pause(not self.in_sight)
 
     def on_screen_resume(self) -> None:
         """Go on, at once."""
@@ -149,7 +149,7 @@ class CompareScreen(DeckScreen):
 
     def on_compare_screen_news(self) -> None:
         """Show it."""
-        if self.is_current:
+        if self.in_sight:
             self.tick()
 
     def tick(self) -> None:

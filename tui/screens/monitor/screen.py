@@ -93,9 +93,9 @@ class MonitorScreen(ChartKeys):
         self.follower.stop()
 
     def on_screen_suspend(self) -> None:
-        """Rest while another screen is in front."""
+        """Rest while another screen hides this one."""
         super().on_screen_suspend()
-        self.follower.pause(True)
+        self.follower.pause(not self.in_sight)
 
     def on_screen_resume(self) -> None:
         """Go on, at once."""
@@ -119,7 +119,7 @@ class MonitorScreen(ChartKeys):
 
     def on_monitor_screen_news(self) -> None:
         """Show it."""
-        if self.is_current:
+        if self.in_sight:
             self.tick()
 
     def tick(self) -> None:
@@ -133,7 +133,7 @@ class MonitorScreen(ChartKeys):
 
     def _rest(self) -> None:
         """Let the clock stand while nothing can change by time alone; the reader wakes it."""
-        if self._ticking is None or not self.is_current:
+        if self._ticking is None or not self.in_sight:
             return
         shown = self._shown
         over = shown.status is not None and shown.status.terminal

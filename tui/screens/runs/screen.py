@@ -153,8 +153,8 @@ class RunsScreen(RunActions):
         self.trash.expire(float("inf"))
 
     def on_screen_suspend(self) -> None:
-        """Rest while another screen is in front."""
-        self.source.pause(True)
+        """Rest while another screen hides this one."""
+        self.source.pause(not self.in_sight)
 
     def on_screen_resume(self) -> None:
         """Go on."""

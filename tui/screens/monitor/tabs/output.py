@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from textual.timer import Timer
 
 from trainer.display import count, size
+from tui.screens.base import is_in_sight
 from tui.screens.monitor.tabs.base import Tab
 from tui.screens.monitor.tabs.details import Details
 from tui.screens.monitor.tabs.textrows import Line
@@ -56,7 +57,7 @@ class OutputTab(Tab):
         if file is None:
             self.tell()
             return
-        if self._looking or not self.screen.is_current:
+        if self._looking or not is_in_sight(self.screen):
             return
         self._looking = True
 
