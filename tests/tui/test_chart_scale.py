@@ -121,3 +121,10 @@ def test_labels_of_places_do_not_touch() -> None:
             spots = [value / high * (cells - 1) for value, _ in ticks]
             for left, right, (_, text) in zip(spots, spots[1:], ticks, strict=False):
                 assert right - left >= len(text) + 1
+
+
+def test_ticks_within_a_second_are_told_apart() -> None:
+    for span in (0.5, 0.03, 0.002):
+        texts = [text for _, text in place_ticks(7.4, 7.4 + span, 80, "time")]
+        assert len(texts) >= 3
+        assert len(set(texts)) == len(texts)

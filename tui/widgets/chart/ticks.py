@@ -136,7 +136,10 @@ def place_label(value: float, step: float, kind: XKind) -> str:
 
 def _time_label(value: float, step: float) -> str:
     if abs(value) < _ELAPSED:
-        return duration(value) if step >= 1 or not value else f"{value:.3g}s"
+        if step >= 1 or not value:
+            return duration(value)
+        # As many digits as tell neighbours apart.
+        return f"{value:.{max(1, min(9, ceil(-log10(step) - 1e-9)))}f}s"
     if not 0 <= value < 1e11:
         return compact(value, step)
     form = "%d %b" if step >= _DAY else "%H:%M" if step >= 60 else "%H:%M:%S"
