@@ -73,6 +73,11 @@ class RunError(TraindeckError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Suggest the known name nearest to `name`, as a sentence, or give an empty string."""
-    matches = get_close_matches(name, list(known), n=1, cutoff=0.6)
+    """Suggest the known name nearest to `name`, as a sentence, or give an empty string.
+
+    A name that begins so is nearer than any other: completion offers it as well.
+    """
+    names = list(known)
+    begun = [each for each in names if len(name) > 2 and each.startswith(name)]
+    matches = get_close_matches(name, begun or names, n=1, cutoff=0.0 if begun else 0.6)
     return f"Did you mean '{matches[0]}'?" if matches else ""

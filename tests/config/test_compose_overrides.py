@@ -155,3 +155,23 @@ def test_hostile_text_does_not_reach_the_terminal() -> None:
 
 def test_deeply_nested_values_are_a_problem_and_no_crash() -> None:
     assert isinstance(parse("a=" + "[" * 5000), Problem)
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (["trainer.max_epochs", "3"], "Write trainer.max_epochs=3."),
+        (["seed", "7", "trainer.max_epochs=2"], "Write seed=7."),
+        (["trainer.max_epochs", "seed=1"], "Write trainer.max_epochs=VALUE."),
+        (["optimizer.config.lr"], "Write optimizer.config.lr=VALUE."),
+    ],
+)
+def test_a_blank_in_place_of_the_equals_sign(words: list[str], remedy: str) -> None:
+    _, problems = parse_all(words)
+    assert [problem.remedy for problem in problems] == [remedy]
+
+
+def test_a_preset_may_be_called_like_a_key() -> None:
+    parsed, problems = parse_all(["seed", "trainer.max_epochs=2"])
+    assert not problems
+    assert parsed[0].key == "preset"

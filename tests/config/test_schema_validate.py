@@ -450,3 +450,24 @@ def test_a_checkpoint_to_resume_from_is_there(tmp_path: Path) -> None:
     there.touch()
     for value in ("never", "auto", str(there)):
         assert validate(config_with(run__resume=value)) == []
+
+
+@pytest.mark.parametrize(
+    ("config", "key", "meant"),
+    [
+        ({"lr": 1e-3}, "lr", "optimizer.config.lr"),
+        ({"optimizer": {"lr": 1e-3}}, "optimizer.lr", "optimizer.config.lr"),
+        ({"trainer": {"batch_size": 3}}, "trainer.batch_size", "dataloader.batch_size"),
+        ({"model": {"dropout": 0.1}, "max_epochs": 3}, "max_epochs", "trainer.max_epochs"),
+        (
+            {"optimizer": {"type": "SGD", "momentum": 0.9}},
+            "optimizer.momentum",
+            "optimizer.config.momentum",
+        ),
+    ],
+)
+def test_the_last_part_of_a_key_finds_the_whole(
+    config: dict[str, Any], key: str, meant: str
+) -> None:
+    found = next(problem for problem in validate(config) if problem.key == key)
+    assert found.remedy == f"Did you mean '{meant}'?"

@@ -70,7 +70,13 @@ def parse_all(overrides: Sequence[str]) -> tuple[list[Override], list[Problem]]:
     parsed: list[Override] = []
     problems: list[Problem] = []
     presets: list[str] = []
-    for text in overrides:
+    valued = _keys_before_values(overrides)
+    for at, text in enumerate(overrides):
+        if at in valued:
+            problems.append(valued[at])
+            continue
+        if at - 1 in valued and "=" not in text:
+            continue
         result = parse(text)
         if isinstance(result, Problem):
             problems.append(result)
@@ -89,6 +95,29 @@ def parse_all(overrides: Sequence[str]) -> tuple[list[Override], list[Problem]]:
             )
         )
     return parsed, problems
+
+
+def _keys_before_values(overrides: Sequence[str]) -> dict[int, Problem]:
+    """Find bare words that are keys: a blank stands where `=` belongs."""
+    found: dict[int, Problem] = {}
+    for at, text in enumerate(overrides):
+        after = overrides[at + 1] if at + 1 < len(overrides) else "="
+        # A preset may be called as it likes; only what cannot be meant so is looked up.
+        if "=" in text or not _BARE.match(text) or ("." not in text and "=" in after):
+            continue
+        from trainer.config.aliases import canonical_key
+        from trainer.config.values import about
+
+        known = about(canonical_key(text))
+        if known is not None and not known.section and at - 1 not in found:
+            value = "VALUE" if "=" in after else clean(after)
+            found[at] = Problem(
+                f"'{clean(text)}' is a key, and there is no '=' behind it.",
+                f"override {clean(text)}",
+                f"Write {clean(text)}={value}.",
+                known.key,
+            )
+    return found
 
 
 @lru_cache(maxsize=8192)

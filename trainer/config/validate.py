@@ -83,7 +83,7 @@ def problems_of(
         path = _config_path(item["loc"], config)
         key = ".".join(map(str, path))
         if item["type"] == "extra_forbidden":
-            found[key] = _unknown(key, where)
+            found[key] = _unknown(key, where, config)
         elif item["type"] == "missing":
             found.setdefault(key, Problem(f"'{key}' is missing.", origin(key, where), "", key))
         else:
@@ -134,7 +134,7 @@ def _at(config: Any, path: Iterable[int | str]) -> Any:
     return config
 
 
-def _unknown(key: str, where: Mapping[str, Any]) -> Problem:
+def _unknown(key: str, where: Mapping[str, Any], config: Mapping[str, Any]) -> Problem:
     section, _, name = key.rpartition(".")
     place = origin(key, where)
     if section == "trainer" and name in HANDLED_ELSEWHERE:
@@ -145,7 +145,8 @@ def _unknown(key: str, where: Mapping[str, Any]) -> Problem:
         for known in fields()
         if known.startswith(prefix) and "." not in known.removeprefix(prefix)
     ]
-    remedy = _same_name(name)
+    same = key_of_name(name, section, config)
+    remedy = f"Did you mean '{same}'?" if same else ""
     if not remedy and not section:
         remedy = _nearest_at_top(name, beside) or f"There are {', '.join(sections())}."
     if not remedy:
@@ -155,12 +156,24 @@ def _unknown(key: str, where: Mapping[str, Any]) -> Problem:
     return Problem(f"there is no key '{key}'.", place, remedy, key)
 
 
-def _same_name(name: str) -> str:
-    """Find a key of that very name in another section."""
-    for known, about in fields().items():
-        if known.rpartition(".")[2] == name and not about.section:
-            return f"Did you mean '{known}'?"
-    return ""
+def key_of_name(name: str, section: str = "", config: Mapping[str, Any] | None = None) -> str:
+    """Find a key whose last part is a name: `optimizer.config.lr` for `lr`.
+
+    Args:
+        name: The last part.
+        section: Where the key was looked for; one below the same top section is nearer.
+        config: Says which optimizer and scheduler there is, whose keywords are keys as well.
+
+    Returns:
+        The key; empty if there is none.
+    """
+    from trainer.config.values import known_keys
+
+    top = section.partition(".")[0]
+    known = [*(key for key, about in fields().items() if not about.section)]
+    known += [about.key for about in known_keys(config)]
+    found = [key for key in known if key.rpartition(".")[2] == name]
+    return min(found, key=lambda key: key.partition(".")[0] != top, default="")
 
 
 def _nearest_at_top(name: str, beside: Iterable[str]) -> str:

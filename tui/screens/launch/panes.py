@@ -344,18 +344,20 @@ class LaunchPanes(DeckScreen):
 
     def _unknown(self, given: Sequence[str], text: str, presets: list[str]) -> str:
         from trainer.config.aliases import canonical_key
+        from trainer.config.validate import key_of_name
 
         name, equals, _ = text.partition("=")
         if equals:
             return f"'{clean(name)}' wants a value"
-        keys = {*self.outcome.groups, *(key.key for key in self.outcome.keys)}
-        if text in keys or canonical_key(text) in keys:
+        known = [*presets, *self.outcome.groups, *(key.key for key in self.outcome.keys)]
+        key = text if text in known or canonical_key(text) in known else ""
+        key = key or key_of_name(text, config=self.outcome.config)
+        if key:
             after = given[given.index(text) + 1 :]
             value = after[0] if after and "=" not in after[0] else "VALUE"
-            return f"'{clean(text)}' wants a value behind '=': write {clean(text)}={clean(value)}"
+            return f"'{clean(text)}' wants a value behind '=': write {clean(key)}={clean(value)}"
         if text.startswith("-"):
             return f"'{clean(text)}' is an option of the command; n, t and Q set name, tags, queue."
-        known = [*presets, *self.outcome.groups, *(key.key for key in self.outcome.keys)]
         hint = nearest(text, known) or "Write key=value; a value with blanks wants quotes."
         return f"There is no preset '{clean(text)}'. {hint}"
 
