@@ -71,7 +71,7 @@ async def test_checkpoints_are_what_was_said_and_what_lies_there(runs_dir: Path)
         tab.show(picture_of(run))
         await settled(pilot, lambda: "on the disk" in text_of(deck))
         rows = lines(deck)
-        assert "3 on the disk, 2.0 kB; 1 replaced or missing" in rows[0]
+        assert "3 on the disk, 2.0 kB; 1 replaced by later ones" in rows[0]
         assert rows[1].split() == ["TIME", "STEP", "EPOCH", "SIZE", "PAUSE", "MARK", "FILE"]
         assert rows[2].split()[1:] == [
             "200",
@@ -93,15 +93,39 @@ async def test_checkpoints_are_what_was_said_and_what_lies_there(runs_dir: Path)
             "best",
             "best-epoch00002.ckpt",
         ]
-        assert "missing" in rows[4]
-        assert "mine.ckpt" in rows[5]
+        assert "mine.ckpt" in rows[4]
+        assert "replaced" in rows[5]
         await pilot.press("enter")
         assert f"traindeck resume {run.id}" in body(deck)
         assert "run.resume=" in body(deck)
         assert str(run.checkpoints / "last-epoch00002.ckpt") in body(deck)
-        await pilot.press("escape", "down", "down", "enter")
-        assert "missing: replaced" in body(deck)
+        await pilot.press("escape", "down", "down", "down", "enter")
+        assert "replaced by a later one" in body(deck)
         assert "resume" not in body(deck)
+
+
+async def test_a_long_run_has_replaced_most_and_lost_none(runs_dir: Path) -> None:
+    run = make_run(runs_dir, events=training(3))
+    saved(run, "best-epoch00003.ckpt", 50)
+    for step in range(300):
+        saved(run, f"last-epoch{step // 10:05d}-{step}.ckpt", 100 + step, size=None)
+    saved(run, "last-epoch00030.ckpt", 500)
+    (run.checkpoints / "best-epoch00001.ckpt").write_bytes(b"x")
+    picture = picture_of(run)
+    assert picture.checkpoints[0]["kind"] == "best"
+    assert len(picture.checkpoints) == 257
+    tab = CheckpointsTab(Source.of_run(run))
+    deck = deck_of(runs_dir, tab)
+    async with deck.run_test(size=(80, 14)) as pilot:
+        tab.show(picture)
+        await settled(pilot, lambda: "on the disk" in text_of(deck))
+        rows = lines(deck)
+        assert "3 on the disk, 2.0 kB; 255 replaced by later ones" in rows[0]
+        assert "last-epoch00030.ckpt" in rows[2]
+        assert rows[3].split()[1:3] == ["50", "1"]
+        assert "best-epoch00003.ckpt" in rows[3]
+        assert rows[4].split()[1:] == ["1", "1", "B", "best-epoch00001.ckpt"]
+        assert all("replaced" in row for row in rows[5:12])
 
 
 async def test_files_that_go_are_noticed(runs_dir: Path) -> None:
@@ -114,7 +138,7 @@ async def test_files_that_go_are_noticed(runs_dir: Path) -> None:
         await settled(pilot, lambda: "1 on the disk" in text_of(deck))
         (run.checkpoints / "last-epoch00001.ckpt").unlink()
         await pilot.press("r")
-        await settled(pilot, lambda: "1 replaced or missing" in text_of(deck))
+        await settled(pilot, lambda: "1 missing" in text_of(deck))
 
 
 def test_a_folder_that_cannot_be_read_is_told(runs_dir: Path) -> None:

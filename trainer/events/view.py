@@ -12,6 +12,7 @@ from trainer.events.schema import ALERT, CHECKPOINT, LOG, RUN_FINISHED, RUN_STAR
 KEPT = {CHECKPOINT: 256, ALERT: 512, LOG: 1000, RUN_STARTED: 64, RUN_FINISHED: 64}
 KEPT_OTHERS = 256
 _MAX_KINDS = 256
+_MAX_CHECKPOINT_KINDS = 16
 _LARGE_BYTES = 32 << 10
 _MAX_TEXT = 4096
 
@@ -30,6 +31,7 @@ class RunView:
 
     Attributes:
         events: By name, the newest events in file order; unknown names share one list under "".
+        last_of_kind: By kind, the newest checkpoint event: a long run has many since its best one.
         counts: By name, how many there were.
         started: The newest `run_started`, if any.
         finished: The newest `run_finished` of the current segment, if any.
@@ -43,6 +45,7 @@ class RunView:
     """
 
     events: dict[str, deque[dict[str, Any]]] = field(default_factory=dict)
+    last_of_kind: dict[str, dict[str, Any]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
     started: dict[str, Any] | None = None
     finished: dict[str, Any] | None = None
@@ -56,7 +59,11 @@ class RunView:
 
     def of(self, name: str) -> list[dict[str, Any]]:
         """Give the events of a known name that are kept, oldest first."""
-        return list(self.events.get(name, ()))
+        kept = list(self.events.get(name, ()))
+        if name != CHECKPOINT or len(kept) < KEPT[CHECKPOINT]:
+            return kept
+        there = set(map(id, kept))
+        return [event for event in self.last_of_kind.values() if id(event) not in there] + kept
 
     def add(self, event: dict[str, Any], size: int = 0) -> None:
         """Note an event (as `parse_line` gives it) that is not metrics; `size` of its line."""
@@ -70,6 +77,12 @@ class RunView:
         if kept is None:
             kept = self.events[kind] = deque(maxlen=KEPT.get(kind, KEPT_OTHERS))
         kept.append(event)
+        said = event.get("kind")
+        if name == CHECKPOINT and isinstance(said, str):
+            # Taken out first, so that they stand in file order.
+            self.last_of_kind.pop(said, None)
+            if len(self.last_of_kind) < _MAX_CHECKPOINT_KINDS:
+                self.last_of_kind[said] = event
         if isinstance(event.get("ts"), float):
             self.ts = event["ts"]
         if name == RUN_STARTED:

@@ -292,10 +292,14 @@ class Gatherer:
         self, last: tuple[Mapping[str, Any], ...], kind: str
     ) -> tuple[Mapping[str, Any], ...]:
         """Give the kept events of a kind; the same tuple again if none came."""
-        kept = self._shown.view.events.get(kind, ())
-        if len(kept) == len(last) and (not kept or kept[-1] is last[-1]):
+        view = self._shown.view
+        kept = view.events.get(kind, ())
+        if not kept:
+            return last if not last else ()
+        # The checkpoints have older ones besides, which change only with the newest.
+        if len(last) >= len(kept) and kept[-1] is last[-1] and kept[0] is last[-len(kept)]:
             return last
-        return tuple(kept)
+        return tuple(view.of(kind))
 
     def _envelopes(self) -> Mapping[str, Any]:
         series, last = self._shown, self._last.envelopes

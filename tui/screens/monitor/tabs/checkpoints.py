@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ _LOOK_SECONDS = 5.0
 _HEAD = f"{'TIME':9}{'STEP':>10}{'EPOCH':>7}{'SIZE':>9}{'PAUSE':>9}  {'MARK':11}FILE"
 
 
+#: What names of files say of their content, ours and Lightning's.
+_EPOCH = re.compile(r"epoch[=_-]?(\d{1,9})", re.ASCII)
+_STEP = re.compile(r"step[=_-]?(\d{1,12})", re.ASCII)
+
+
 @dataclass(frozen=True)
 class Saved:
     """One checkpoint.
@@ -34,6 +40,7 @@ class Saved:
         event: What the run said of it; empty if nothing.
         disk: What lies there; None if there is no such file.
         known: Whether the disk was looked at and can tell.
+        due: Whether it is the newest of its kind that the run told of, and so should be there.
         marks: "best" and "last", as the links in the folder say.
     """
 
@@ -41,11 +48,22 @@ class Saved:
     event: Mapping[str, Any]
     disk: OnDisk | None
     known: bool
+    due: bool
     marks: tuple[str, ...]
+
+    @property
+    def missing(self) -> bool:
+        """Whether it is not there, though nothing replaced it."""
+        return self.known and self.disk is None and self.due
+
+    @property
+    def replaced(self) -> bool:
+        """Whether a later one took its place, as is usual."""
+        return self.known and self.disk is None and not self.due
 
 
 class CheckpointsTab(Tab):
-    """Every checkpoint, the newest first."""
+    """Every checkpoint, the newest first; those that later ones replaced come last."""
 
     TITLE: ClassVar[str] = "checkpoints"
     SEARCH = "search the checkpoints"
@@ -102,10 +120,12 @@ class CheckpointsTab(Tab):
     def saved(self) -> list[Saved]:
         """Give the checkpoints, newest first: what was said last of each file counts."""
         said_of: dict[str, Mapping[str, Any]] = {}
+        due: dict[str, str] = {}
         for event in self.picture.checkpoints:
             name = said(event, "path").rpartition("/")[2] or "?"
             said_of.pop(name, None)
             said_of[name] = event
+            due[said(event, "kind")] = name
         disk = self._disk or {}
         links: dict[str, list[str]] = {}
         for found in disk.values():
@@ -115,10 +135,19 @@ class CheckpointsTab(Tab):
         unsaid = sorted((f for n, f in files.items() if n not in said_of), key=lambda f: f.time)
         names = [*(found.name for found in unsaid), *said_of]
         known = self._disk is not None
-        return [
-            Saved(n, said_of.get(n, {}), files.get(n), known, tuple(sorted(links.get(n, ()))))
+        should = set(due.values())
+        found_all = [
+            Saved(
+                n,
+                said_of.get(n, {}),
+                files.get(n),
+                known,
+                n in should,
+                tuple(sorted(links.get(n, ()))),
+            )
             for n in reversed(names)
         ]
+        return sorted(found_all, key=lambda each: each.replaced)
 
     def _fill(self) -> None:
         found = self.saved()
@@ -138,9 +167,11 @@ class CheckpointsTab(Tab):
         there = [each.disk.bytes for each in found if each.disk is not None]
         if self._disk is None:
             return f"{count(len(found))} said by the run; what lies on the disk is not known"
-        gone = len(found) - len(there)
         text = f"{count(len(there))} on the disk, {size(sum(there))}"
-        return f"{text}; {count(gone)} replaced or missing" if gone else text
+        if missing := sum(each.missing for each in found):
+            text = f"{text}; {count(missing)} missing"
+        replaced = sum(each.replaced for each in found)
+        return f"{text}; {count(replaced)} replaced by later ones" if replaced else text
 
     def chosen(self, item: object) -> None:
         """Show a checkpoint, and how to go on from it."""
@@ -153,8 +184,10 @@ class CheckpointsTab(Tab):
         if disk is not None:
             facts += [("path", clean(disk.path)), ("size", size(disk.bytes))]
             facts.append(("written", clock(disk.time, whole=True)))
+        elif saved.missing:
+            facts.append(("file", "missing: it was moved or removed"))
         elif saved.known:
-            facts.append(("file", "missing: replaced by a later one, or removed by hand"))
+            facts.append(("file", "replaced by a later one"))
         parts = [f"{name} {_plain(event, name)}" for name in ("step", "epoch") if name in event]
         parts += [said(event, name) for name in ("kind", "reason") if event.get(name)]
         if parts:
@@ -190,11 +223,15 @@ def _plain(event: Mapping[str, Any], name: str) -> str:
 def _line(saved: Saved) -> Line:
     event, disk = saved.event, saved.disk
     step, epoch = whole(event.get("step")), whole(event.get("epoch"))
+    if epoch is None and (named := _EPOCH.search(saved.name)):
+        epoch = int(named[1])
+    if step is None and (named := _STEP.search(saved.name)):
+        step = int(named[1])
     bytes_ = disk.bytes if disk is not None else whole(event.get("bytes"))
-    missing = saved.known and disk is None
     ts = event.get("ts", disk.time if disk is not None else None)
-    shade = "dim" if missing else "text"
-    marks = " ".join(saved.marks) or ("missing" if missing else said(event, "kind"))
+    shade = "dim" if saved.missing or saved.replaced else "text"
+    gone = "missing" if saved.missing else "replaced" if saved.replaced else ""
+    marks = " ".join(saved.marks) or gone or said(event, "kind")
     figures = (
         f"{clock(ts)} "
         + right(count(step) if step is not None else "", 10)
@@ -203,7 +240,7 @@ def _line(saved: Saved) -> Line:
         + right(pause_of(event), 9)
         + "  "
     )
-    shine = "warning" if missing else "good" if saved.marks else "dim"
+    shine = "warning" if saved.missing else "good" if saved.marks else "dim"
     return Line(
         ((figures, shade), (left(marks, 10, "") + " ", shine), (saved.name, shade)), 2, saved
     )
