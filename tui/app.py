@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from textual.app import App
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 
 from tui import plain, terminal, theme
 from tui.context import Context
 from tui.screens import opening
+from tui.screens.base import DeckScreen
 from tui.spans import tighten
 from tui.widgets.keybar import binding
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from textual.screen import Screen
 
     from tui.sources.follow import Source
+    from tui.widgets.dialogs import Confirm
 
 #: After so long the start is over, in seconds.
 _SETTLED_SECONDS = 1.5
@@ -49,7 +51,15 @@ class Deck(App[int]):
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
     BINDINGS: ClassVar[list[BindingType]] = [
-        binding("ctrl+q", "leave", "quit", show=False, tip="Leave the app; runs go on"),
+        Binding(
+            "ctrl+q",
+            "leave",
+            "quit",
+            show=False,
+            tooltip="Leave the app; runs go on",
+            # Over a dialog and the palette as well.
+            priority=True,
+        ),
         binding("ctrl+z", "suspend_process", "suspend", show=False, tip="To the shell; fg returns"),
         binding("ctrl+t", "choose_theme", "theme", show=False, tip="Choose the colours"),
     ]
@@ -65,6 +75,8 @@ class Deck(App[int]):
         #: Said on the plain terminal after the app has gone, a line each.
         self.last_words: list[str] = []
         self._crashed = False
+        #: The question whether to leave, once it was asked.
+        self._leaving: Confirm | None = None
         theme.settle(self)
         self._filters += plain.filters(self.context.glyphs)
 
@@ -141,7 +153,7 @@ class Deck(App[int]):
         if len(self.screen_stack) > 1:
             self.pop_screen()
         else:
-            self.action_leave()
+            self.leave_now()
 
     def _fatal_error(self) -> None:
         """Leave in order after an error of our own; runs do not depend on the app."""
@@ -154,7 +166,32 @@ class Deck(App[int]):
         self._close_messages_no_wait()
 
     def action_leave(self) -> None:
-        """Leave the app; runs go on."""
+        """Leave the app; runs go on. What would be lost on any screen is asked about first."""
+        screens = [screen for screen in self.screen_stack if isinstance(screen, DeckScreen)]
+        lost = [line for screen in screens for line in screen.unsaved()]
+        front = screens[-1] if screens else None
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._leave_from(front)
+
+        if not lost:
+            self._leave_from(front)
+        elif self._leaving is None or self._leaving not in self.screen_stack:
+            from tui.widgets.dialogs import Confirm
+
+            lines = ["This is lost:", *(f"  {line}" for line in lost)]
+            self._leaving = Confirm("Leave the app?", lines, "leave")
+            self.push_screen(self._leaving, answered)
+
+    def _leave_from(self, front: DeckScreen | None) -> None:
+        if front is not None:
+            front.action_leave()
+        else:
+            self.leave_now()
+
+    def leave_now(self) -> None:
+        """Leave the app without a question."""
         self.exit(self.return_code or 0)
 
     def get_driver_class(self) -> type[Driver]:

@@ -59,6 +59,7 @@ def tables() -> dict[str, str]:
     from tui.screens.base import DeckScreen
     from tui.screens.compare import CompareScreen
     from tui.screens.launch import LaunchScreen
+    from tui.screens.launch.panes import LaunchPanes
     from tui.screens.monitor import MonitorScreen
     from tui.screens.profiles import ProfilesScreen
     from tui.screens.runs import RunsScreen
@@ -70,7 +71,7 @@ def tables() -> dict[str, str]:
         "keys of Runs": key_table(RunsScreen),
         "keys of Monitor": key_table(MonitorScreen),
         "keys of Profiles": key_table(ProfilesScreen),
-        "keys of Launch": key_table(LaunchScreen),
+        "keys of Launch": key_table(LaunchScreen, LaunchPanes),
         "keys of Compare": key_table(CompareScreen),
     }
 

@@ -531,3 +531,14 @@ async def test_a_blank_in_place_of_the_equals_sign(runs_dir: Path) -> None:
         await write(pilot, "trainer.max_epochs 3")
         await press(pilot, "enter")
         assert "write trainer.max_epochs=3" in shown(screen)
+
+
+async def test_x_takes_back_what_the_cursor_is_on(runs_dir: Path) -> None:
+    given = ("trainer=ci_fast", "optimizer.config.lr=0.5", "seed=3")
+    async with launch(runs_dir, *given) as (pilot, screen):
+        await press(pilot, "down", "x")
+        assert words(screen) == given[1:]
+        await press(pilot, "2", "x")
+        assert words(screen) == given[2:]
+        await press(pilot, "x")
+        assert words(screen) == given[2:]

@@ -139,13 +139,6 @@ class DeckScreen(Screen[None]):
     def tick(self) -> None:
         """Draw what is new; must cost next to nothing when nothing is."""
 
-    def action_help(self) -> None:
-        """Show all keys of this screen."""
-        self.deck.open_help()
-
-    def action_back(self) -> None:
-        """Leave this screen; the first one leaves the app."""
-        self.deck.back()
     def applies(self, action: str) -> bool:
         """Tell whether the foot is to name an action now; its key works all the same.
 
@@ -154,3 +147,18 @@ class DeckScreen(Screen[None]):
         """
         return True
 
+    def action_help(self) -> None:
+        """Show all keys of this screen."""
+        self.deck.open_help()
+
+    def unsaved(self) -> list[str]:
+        """Name what would be lost if the app were left now."""
+        return []
+
+    def action_leave(self) -> None:
+        """Leave the app from this screen; what would be lost has been asked about."""
+        self.deck.leave_now()
+
+    def action_back(self) -> None:
+        """Leave this screen; the first one leaves the app."""
+        self.deck.back()

@@ -46,7 +46,7 @@ class LaunchPanes(DeckScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         binding("tab", "next_part(1)", "next part", tip="To the next part of the screen"),
-        binding("shift+tab", "next_part(-1)", "part before", show=False),
+        binding("shift+tab", "next_part(-1)", "part before", show=False, tip="To the part before"),
         binding("1", "part(0)", "choices", show=False, tip="Presets and groups"),
         binding("2", "part(1)", "values", show=False, tip="The form of every key"),
         binding("3,o", "part(2)", "overrides", show=False, tip="The line to type overrides on"),
@@ -259,10 +259,10 @@ class LaunchPanes(DeckScreen):
     @property
     def has_changes(self) -> bool:
         """Whether something would be lost by leaving."""
-        return self.draft != self._opened_with or bool(self._typed_text)
+        return self.draft != self._opened_with or bool(self.typed_text)
 
     @property
-    def _typed_text(self) -> str:
+    def typed_text(self) -> str:
         """What stands on the line and is not just an override as it was."""
         line = self._line.strip()
         return "" if self._in_hand and words_on(line) == [self._in_hand] else line
@@ -304,7 +304,7 @@ class LaunchPanes(DeckScreen):
     @on(OverrideLine.Left)
     def _left(self) -> None:
         """Leave the line: what was not accepted does not count, and `u` brings it back."""
-        text, edited, rows = self._typed_text, self._in_hand, self.query_one(OverrideRows)
+        text, edited, rows = self.typed_text, self._in_hand, self.query_one(OverrideRows)
         if text:
             self._past.append((self.draft, text, edited))
             what = f"{edited} stays as it was" if edited else f"not added: {text}"
@@ -371,7 +371,7 @@ class LaunchPanes(DeckScreen):
     def _edit_row(self, event: OverrideRows.Chosen) -> None:
         word = self.draft.words[event.index]
         # What was typed and still stands there counts: it is taken before another takes its place.
-        if not self._typed_text or self._accept(self._line):
+        if not self.typed_text or self._accept(self._line):
             self._edit(on_line(word), word)
 
     def _edit(self, text: str, edited: str) -> None:

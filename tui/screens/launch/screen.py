@@ -49,6 +49,8 @@ class LaunchScreen(LaunchPanes):
         binding("Q", "queue", "queue", tip="Wait until the device is free, or not"),
         binding("b", "begin_like", "like a run", tip="Begin with a past run's words"),
         binding("p", "profile", "profile", show=False, tip="Open the chosen profile"),
+        binding("x,delete", "take_back", "remove", show=False, tip="Take the override out"),
+        binding("q", "back", "back", show=False, tip="Back; asks if something would be lost"),
     ]
 
     #: A launch waits for what was just typed.
@@ -112,6 +114,19 @@ class LaunchScreen(LaunchPanes):
                 self.edit_key(rows[at].key)
 
         self.app.push_screen(Pick("which key?", choices), picked)
+
+    def action_take_back(self) -> None:
+        """Take out the override of what the cursor is on: a group, or a key."""
+        group, row = self.query_one(ChoiceRows), self.query_one(FieldForm).row
+        aim = self.query_one(ResultRows).key
+        if self.focused is group:
+            aim = group.row.group if group.row is not None else ""
+        elif self.focused is self.query_one(FieldForm).rows:
+            aim = row.key if row is not None else ""
+        if aim and self.draft.without(aim) != self.draft:
+            self.change(self.draft.without(aim))
+        else:
+            self.deck.say("no override to take out here; 3 shows them all")
 
     def action_undo(self) -> None:
         """Take back the last change."""
@@ -211,10 +226,14 @@ class LaunchScreen(LaunchPanes):
             if yes:
                 self.deck.back()
 
-        words = clean(" ".join(self.draft.words)) or "what you typed"
-        self.app.push_screen(
-            Confirm("Leave without launching?", [f"This is lost: {words}"]), answered
-        )
+        lines = [f"This is lost: {line}" for line in self.unsaved()]
+        self.app.push_screen(Confirm("Leave without launching?", lines), answered)
+
+    def unsaved(self) -> list[str]:
+        """Name what was put together and not launched."""
+        if not self.has_changes:
+            return []
+        return [clean(" ".join([*self.draft.words, self.typed_text])).strip() or "what you chose"]
 
     # ── launching ────────────────────────────────────────────────────────────────────────────
 

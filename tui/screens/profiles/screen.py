@@ -75,7 +75,7 @@ class ProfilesScreen(WatchFiles):
         binding("4", "pane('changes')", "diff", show=False, tip="To the diff"),
         binding("tab", "next_pane(1)", "next pane", show=False, tip="To the next pane"),
         binding("shift+tab", "next_pane(-1)", "pane before", show=False, tip="To the pane before"),
-        binding("ctrl+q", "leave_app", "quit", show=False, tip="Leave the app; asks if unsaved"),
+        binding("q", "back", "back", show=False, tip="To the list, then back; asks if unsaved"),
     ]
 
     def __init__(self, profile: str = "") -> None:
@@ -384,12 +384,12 @@ class ProfilesScreen(WatchFiles):
         else:
             self._unless_unsaved(self.deck.back)
 
-    def action_leave_app(self) -> None:
-        """Leave the app, unless something is not saved."""
-        self._unless_unsaved(self.deck.action_leave)
+    def unsaved(self) -> list[str]:
+        """Name the profiles that are not saved."""
+        return [full for full, each in self.editings.items() if each.is_changed]
 
     def _unless_unsaved(self, leave: Any) -> None:
-        unsaved = [full for full, each in self.editings.items() if each.is_changed]
+        unsaved = self.unsaved()
         if not unsaved:
             leave()
             return
