@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from tui.glyphs import ASCII, UNICODE
 from tui.screens.monitor.facts import facts, recent_rate
 from tui.screens.monitor.header import first_line, second_line
 from tui.screens.monitor.lines import changed_cells, spread
+from tui.screens.monitor.tabs.entries import ends, make
+from tui.screens.monitor.tail import newest
 from tui.sources.follow import Picture, Source, Times
 from tui.text import cell_len
 
@@ -101,6 +104,27 @@ def test_the_head_never_overflows(width: int, glyphs: Any) -> None:
             assert cell_len(line) <= max(width, 3) or width < 20
             if glyphs.plain:
                 assert not set(line) & set("█░▶✗…·")
+
+
+@pytest.mark.parametrize("reason", ["killed by SIGKILL from outside", "ValueError: no " * 20])
+def test_an_end_keeps_its_duration_and_the_key_at_80_columns(reason: str) -> None:
+    status = Status(State.KILLED, reason=reason, signal=9, started=NOW - 754, ended=NOW)
+    shown = picture(status=status, checkpoints=({"event": "checkpoint"},), loading=False)
+    source = Source.of_run(Path("runs/day/abc1234"))
+    second = second_line(facts(shown, source, NOW), UNICODE, 80)
+    line = "".join(text for text, _ in second)
+    assert cell_len(line.rstrip()) <= 80
+    assert " after 12:34  next: R  ·  traindeck resume abc1234" in line
+    assert "(signal 9)" not in line or not reason.startswith("killed")
+
+
+def test_a_run_that_could_not_say_so_has_an_end_all_the_same() -> None:
+    status = Status(State.LOST, reason="no heartbeat", started=NOW - 9, ended=NOW)
+    (end,) = ends(picture(status=status, loading=False))
+    assert make(end).event["status"] == "lost"
+    assert "lost: no heartbeat" in make(end).lines[0].parts[-1][0]
+    assert newest(picture(status=status, loading=False), 2) == [end]
+    assert not ends(picture(status=replace(status, state=State.RUNNING), loading=False))
 
 
 def test_how_much_has_been_read_is_said() -> None:

@@ -82,10 +82,10 @@ async def test_the_wall_clock_limit_counts_down(runs_dir: Path) -> None:
     ("state", "reason", "checkpoint", "expected"),
     [
         ("completed", "max_steps reached", True, "next: traindeck show {id}"),
-        ("stopped", "asked to stop", True, "next: traindeck resume {id}"),
-        ("timeout", "wall-clock limit", True, "next: traindeck resume {id}"),
+        ("stopped", "asked to stop", True, "next: R  ·  traindeck resume {id}"),
+        ("timeout", "wall-clock limit", True, "next: R  ·  traindeck resume {id}"),
         ("failed", "ValueError: no", False, "next: traindeck logs {id}"),
-        ("failed", "ValueError: no", True, "next: traindeck resume {id}"),
+        ("failed", "ValueError: no", True, "next: R  ·  traindeck resume {id}"),
         ("killed", "killed on request", False, "next: traindeck rerun {id}"),
         ("lost", "no heartbeat", False, "next: traindeck rerun {id}"),
         ("out_of_memory", "over the limit", False, "next: traindeck rerun {id}"),

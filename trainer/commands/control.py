@@ -43,7 +43,7 @@ def stop(*, run: str, runs_dir: Path, after: str, now: bool, no_wait: bool) -> i
     if now:
         kill_now(folder)
     else:
-        request_stop(folder, after=after)
+        request_stop(folder, after=after, reason="asked for with traindeck stop")
     if no_wait:
         line(f"asked {folder.id} to stop")
         return EXIT_OK
@@ -76,7 +76,7 @@ def ask(*, kind: str, run: str, runs_dir: Path, no_wait: bool) -> int:
     reader = EventReader(folder.events)
     while reader.poll().more:
         pass
-    manage.ask(folder, kind)
+    manage.ask(folder, kind, reason=f"asked for with traindeck {kind}")
     if no_wait:
         line(f"asked {folder.id} for a {_noun(kind)}")
         return EXIT_OK

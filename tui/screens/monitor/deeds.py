@@ -18,6 +18,8 @@ from tui.text import clean
 URGENCY = ("epoch", "step", "now")
 #: The newest metrics stand near the end of the events, in bytes.
 _NEAR_BYTES = 4 << 20
+#: The run's log and status say who asked.
+_WHO = "asked for in the app"
 
 
 @dataclass(frozen=True)
@@ -147,13 +149,14 @@ def loses(seen: Seen) -> str:
     if step is None or (saved is None and found is not None):
         return "What it did since its last checkpoint is lost."
     if saved is None:
-        return f"No checkpoint is known: up to {plural_steps(step)} are lost."
+        return f"No checkpoint is known: up to {plural_steps(step)} {'is' if step == 1 else 'are'} lost."
     if step <= saved:
         return (
             f"Its last checkpoint is of step {count(saved)}, the newest: next to nothing is lost."
         )
     lost = plural_steps(step - saved)
-    return f"Up to {lost} since the last checkpoint (step {count(saved)}) are lost."
+    verb = "is" if step - saved == 1 else "are"
+    return f"Up to {lost} since the last checkpoint (step {count(saved)}) {verb} lost."
 
 
 def goes_on_from(seen: Seen) -> str:
@@ -167,7 +170,10 @@ def goes_on_from(seen: Seen) -> str:
     text = f"It goes on from {clean(found.name)}"
     if saved is None:
         return f"{text}."
-    again = f"; {plural_steps(step - saved)} are done again" if step and step > saved else ""
+    again = ""
+    if step and step > saved:
+        is_one = step - saved == 1
+        again = f"; {plural_steps(step - saved)} {'is' if is_one else 'are'} done again"
     return f"{text} at step {count(saved)}{again}."
 
 
@@ -176,7 +182,7 @@ def stop(runs: Iterable[Seen], after: str) -> Told:
     from trainer.runs.manage import request_stop
 
     def act(seen: Seen) -> str:
-        request_stop(seen.run, after)
+        request_stop(seen.run, after, reason=_WHO)
         if seen.status.state == State.QUEUED:
             return f"{seen.name} leaves the queue"
         return f"{seen.name} is stopping after this {after}, with a checkpoint"
@@ -191,7 +197,7 @@ def ask(runs: Iterable[Seen], kind: str) -> Told:
     noun = "validation" if kind == "validate" else kind
 
     def act(seen: Seen) -> str:
-        manage.ask(seen.run, kind)
+        manage.ask(seen.run, kind, reason=_WHO)
         return f"asked {seen.name} for a {noun}; its log tells when it is done"
 
     return _each(runs, act)

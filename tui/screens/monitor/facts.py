@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite, isnan
@@ -15,6 +16,8 @@ from tui.text import clean
 
 #: A stream without a run folder that says nothing for so long is shown as silent, in seconds.
 SILENT = 60.0
+#: A reason that names a signal already.
+_SIGNAL = re.compile(r"\bsignal\b|\bSIG[A-Z]+")
 _BAD = frozenset({"failed", "out_of_memory", "killed", "lost"})
 
 
@@ -142,7 +145,7 @@ def advice(picture: Picture, source: Source, state: str, checkpoint: bool) -> st
     if picture.identity.get("launcher") == "script":
         return "start the script again"
     if checkpoint:
-        return f"traindeck resume {name}  ·  or R"
+        return f"R  ·  traindeck resume {name}"
     if state == State.FAILED:
         return f"traindeck logs {name}  ·  or 5"
     return f"traindeck rerun {name}  ·  it has no checkpoint to resume from"
@@ -276,7 +279,7 @@ def _how(picture: Picture, word: str) -> str:
     status = picture.status
     reason = status.reason if status is not None else picture.finished.get("reason")
     text = clean(reason) if isinstance(reason, str) else ""
-    if status is not None and status.signal and "signal" not in text:
+    if status is not None and status.signal and not _SIGNAL.search(text):
         text = f"{text} (signal {status.signal})".strip()
     return text or word
 

@@ -87,9 +87,13 @@ def _ended(facts: Facts, glyphs: Glyphs, width: int) -> list[Piece]:
     took = f" after {facts.elapsed}" if facts.elapsed and not facts.live else ""
     how, todo = facts.how + took, facts.todo
     if todo:
-        # The command is what one cannot guess: the reason yields, down to a third of the line.
-        needed = cell_len(todo.split("  ·  ")[0])
-        how = fit(how, max(width // 3, width - needed - 9), glyphs.ellipsis)
+        # The command is what one cannot guess: the reason yields, down to half of the line.
+        parts = todo.split("  ·  ")
+        needed = cell_len("  ·  ".join(parts[:2] if parts[0] == "R" else parts[:1]))
+        room = max(width // 2, width - needed - 9)
+        # How long it took stands at its end, and stays.
+        how = fit(facts.how, max(room - cell_len(took), room // 2), glyphs.ellipsis) + took
+        how = fit(how, room, glyphs.ellipsis)
         rest = width - cell_len(how) - 9
         todo = shorter(todo, rest, glyphs)
     line: list[Piece] = [(" ", ""), (fit(how, width - 2, glyphs.ellipsis), look)]

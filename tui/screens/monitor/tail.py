@@ -7,7 +7,7 @@ from typing import Any
 
 from tui.glyphs import Glyphs
 from tui.screens.monitor.lines import Lines, Piece
-from tui.screens.monitor.tabs.entries import make
+from tui.screens.monitor.tabs.entries import ends, make
 from tui.sources.follow import Picture
 from tui.text import cell_len, fit
 
@@ -31,8 +31,7 @@ def newest(picture: Picture, most: int) -> list[Mapping[str, Any]]:
         return []
     kinds = (picture.starts, picture.checkpoints, picture.logs, picture.alerts)
     events = [event for kind in kinds for event in kind[-most:]]
-    if picture.finished:
-        events.append(picture.finished)
+    events += ends(picture)
     events.sort(key=lambda event: _seconds(event.get("ts")))
     return events[-most:]
 

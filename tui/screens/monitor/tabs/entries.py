@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trainer.display import count, size
+from trainer.runs.status import State
 from tui.screens.monitor.tabs.textrows import Line
 from tui.sources.follow import Picture
 from tui.text import clean, left
@@ -24,6 +25,8 @@ _KINDS = {
     "start": "key",
     "end": "key",
 }
+#: Who ends so has said it.
+_SPOKEN = frozenset({State.COMPLETED, State.STOPPED})
 _MOST_LINES = 200
 _WORD = 8
 
@@ -56,7 +59,7 @@ class Entries:
             picture.checkpoints,
             picture.logs,
             picture.alerts,
-            (picture.finished,) if picture.finished else (),
+            ends(picture),
         )
         timed = [each for order, part in enumerate(parts) for each in _timed(order, part)]
         merged = [event for _, _, _, event in sorted(timed)]
@@ -64,6 +67,23 @@ class Entries:
         # An entry holds its event, so that no other event can get the same id.
         self._known = {id(entry.event): entry for entry in entries}
         return entries
+
+
+def ends(picture: Picture) -> tuple[Mapping[str, Any], ...]:
+    """Give the end of a run, if there was one: as it said itself, else as its status has it.
+
+    Who is killed, or lost with its machine, says nothing any more.
+    """
+    if picture.finished:
+        return (picture.finished,)
+    status = picture.status
+    if status is None or not status.terminal or status.state in _SPOKEN or picture.loading:
+        return ()
+    ts = status.ended if status.ended is not None else status.heartbeat
+    event: dict[str, Any] = {"event": "run_finished", "status": str(status.state)}
+    if ts is not None:
+        event["ts"] = ts
+    return (event | {"reason": status.reason} if status.reason else event,)
 
 
 def _timed(

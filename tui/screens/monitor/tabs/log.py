@@ -9,7 +9,7 @@ from textual.binding import BindingType
 from trainer.display import count
 from tui.screens.monitor.tabs.base import Tab
 from tui.screens.monitor.tabs.details import Details
-from tui.screens.monitor.tabs.entries import LEVELS, Entries, Entry, clock, said
+from tui.screens.monitor.tabs.entries import LEVELS, Entries, Entry, clock, ends, said
 from tui.sources.follow import Picture
 from tui.text import clean
 from tui.widgets.keybar import binding
@@ -40,7 +40,8 @@ class LogTab(Tab):
         newest = tuple(part[-1] if part else None for part in parts)
         kinds = ("log", "alert", "checkpoint", "run_started", "run_finished")
         counts = (picture.counts.get(kind, 0) for kind in kinds)
-        seen = (*map(id, newest), *counts, picture.finished.get("ts"))
+        end = [(event.get("ts"), event.get("status")) for event in ends(picture)]
+        seen = (*map(id, newest), *counts, *end)
         if seen != self._seen:
             self._seen = seen
             self._fill()
