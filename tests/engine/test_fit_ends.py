@@ -140,7 +140,7 @@ def test_a_checkpoint_event_says_what_was_written(lab, events):
         ({"trainer.monitor": "val/los"}, ["Nothing logs 'val/los'", "Did you mean 'val/loss'"]),
         ({"trainer.min_epochs": 2, "trainer.devices": 0}, ["Lightning refuses"]),
         ({"run.resume": "nowhere.ckpt"}, ["no checkpoint 'nowhere.ckpt'"]),
-        ({"dataloader.type": "MixupDataLoader"}, ["MixupDataLoader"]),
+        ({"dataloader.type": "TextDataLoader"}, ["tokenizer_path"]),
     ],
 )
 def test_what_a_person_wrote_wrong_is_said_in_a_sentence(lab, events, capsys, changes, words):
