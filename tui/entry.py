@@ -125,8 +125,12 @@ def _context(runs_dir: Path, profiles_dir: Path | None, config_file: Path | None
 
 def _run(context: Context, first: Callable[[], Screen[None]] | None = None) -> int:
     import gc
+    import os
     import sys
 
+    for name in ("COLUMNS", "LINES"):
+        # Exported, they would be believed instead of the terminal, also after a resize.
+        os.environ.pop(name, None)
     patience = sys.getswitchinterval()
     # So long a thread that reads may keep the screen from answering a key, several times a key.
     sys.setswitchinterval(_YIELD_SECONDS)

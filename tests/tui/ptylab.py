@@ -122,6 +122,10 @@ class Modes:
 WHOLE = Modes(False, True, False, False, True, False, 0)
 
 
+#: What would change how the app looks at its terminal.
+_NOT_KEPT = ("CI", "NO_COLOR", "TMUX", "COLORFGBG", "COLUMNS", "LINES")
+
+
 class Screen(pyte.Screen):
     """A terminal that counts cells character by character, as most do; joins nothing."""
 
@@ -286,7 +290,7 @@ class Pty:
 
 def environment(cwd: Path, changes: Mapping[str, str | None] | None = None) -> dict[str, str]:
     """An environment of a person at a good terminal, with changes."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("CI", "NO_COLOR", "TMUX", "COLORFGBG")}
+    kept = {k: v for k, v in os.environ.items() if k not in _NOT_KEPT}
     found: dict[str, str | None] = {
         **kept,
         "TERM": "xterm-256color",

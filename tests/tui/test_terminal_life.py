@@ -133,7 +133,8 @@ def test_without_a_shell_behind_it_suspending_says_so(project: Path) -> None:
 
 
 def test_any_size_is_borne(project: Path) -> None:
-    with terminal(traindeck("watch", "last"), project, size=(20, 5)) as pty:
+    stale = {"COLUMNS": "80", "LINES": "24"}
+    with terminal(traindeck("watch", "last"), project, size=(20, 5), env=stale) as pty:
         pty.until("quick")
         pty.settle()
         for size in [(1, 1), (2, 2), (200, 60), (5, 1), (1, 40), (3, 3), (80, 24), (1, 1)]:
