@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from rich.cells import cell_len, set_cell_size
 
 from trainer.events.text import clean
 
-__all__ = ["cell_len", "clean", "fit", "left", "right", "wrap"]
+__all__ = ["cell_len", "clean", "fit", "fit_place", "left", "right", "wrap"]
+
+#: A file and a line, and perhaps how it is spelled there.
+_PLACE = re.compile(r"(:\d+)( \(.*\))?$")
 
 
 def fit(text: str, width: int, ellipsis: str = "…") -> str:
@@ -52,3 +57,14 @@ def wrap(text: str, width: int, most: int, ellipsis: str = "…") -> list[str]:
     if len(lines) <= most:
         return lines
     return [*lines[: most - 1], fit(" ".join(lines[most - 1 :]), width, ellipsis)]
+
+
+def fit_place(place: str, width: int, ellipsis: str = "…") -> str:
+    """Cut where a value comes from: a file at its beginning, for its name and line say most."""
+    found = _PLACE.search(place)
+    if cell_len(place) <= width or found is None:
+        return fit(place, width, ellipsis)
+    place = place[: found.end(1)]
+    if cell_len(place) <= width:
+        return place
+    return fit(ellipsis + place[len(place) - width + len(ellipsis) :], width, ellipsis)

@@ -519,7 +519,9 @@ async def test_the_remedy_is_read_whole(runs_dir: Path, size: tuple[int, int]) -
         await press(pilot, "3", "escape")
         rows = screen.query_one(OverrideRows)
         assert rows.count > 1
-        at_list = " ".join(" ".join(shown(screen).split("\n")[: rows.region.bottom]).split())
+        _, top, right, bottom = rows.region.corners
+        lines = [line[:right] for line in shown(screen).split("\n")[top:bottom]]
+        at_list = " ".join(" ".join(lines).split())
         assert "Did you mean 'ci_fast'?" in at_list
         await press(pilot, "down", "end", "x")
         assert words(screen) == ()
@@ -542,3 +544,31 @@ async def test_x_takes_back_what_the_cursor_is_on(runs_dir: Path) -> None:
         assert words(screen) == given[2:]
         await press(pilot, "x")
         assert words(screen) == given[2:]
+
+
+async def test_what_the_profiles_give_is_told_beside_an_override(runs_dir: Path) -> None:
+    async with launch(runs_dir, "optimizer.config.lr=0.001") as (pilot, screen):
+        await press(pilot, "2")
+        assert "default of the class 0.001" in shown(screen)
+        assert "The profiles give 0.004 (optimizer/" in shown(screen)
+
+
+async def test_a_picker_at_80x24(runs_dir: Path) -> None:
+    async with launch(runs_dir) as (pilot, screen):
+        await press(pilot, "slash")
+        lines = shown(pilot.app.screen).split("\n")
+        assert any("enter choose   esc cancel" in line for line in lines)
+        found = [line for line in lines if "batch_size" in line or "max_epochs" in line]
+        assert found[0].index(" 16 ") == found[1].index(" -1 ")
+        assert all("…" in line for line in found)
+        await press(pilot, "escape")
+        # What is chosen already needs no override.
+        await press(pilot, "down", "enter", "enter")
+        assert pilot.app.screen is screen
+        assert words(screen) == ()
+
+
+async def test_the_left_has_room_side_by_side(runs_dir: Path) -> None:
+    async with launch(runs_dir, size=(120, 40)) as (_pilot, screen):
+        assert screen.query_one(ChoiceRows).size.width >= 60
+        assert "optimizer.config.weight_decay" in shown(screen)

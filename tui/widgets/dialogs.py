@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import ClassVar, Generic, TypeVar
 
 from rich.style import Style
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -15,7 +15,7 @@ from textual.fuzzy import Matcher
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from tui.text import clean
+from tui.text import cell_len, clean, fit, left
 from tui.widgets.linelist import LineList, Pieces
 
 _CSS = """
@@ -31,6 +31,9 @@ Dialog Input, Dialog Input:focus { border: none; height: 1; padding: 0 1; backgr
 Dialog LineList { height: auto; max-height: 16; margin-top: 1; }
 """
 
+
+#: Rows of a list at most, and the lines around it: borders, title, search, keys, and gaps.
+_MOST, _AROUND = 16, 10
 
 T = TypeVar("T")
 
@@ -181,7 +184,15 @@ class Pick(Dialog[int]):
 
     def on_mount(self) -> None:
         """Begin at the cursor."""
+        self._fit_rows(self.app.size.height)
         self._rows.narrow("", self._cursor)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Keep the line of keys in sight."""
+        self._fit_rows(event.size.height)
+
+    def _fit_rows(self, height: int) -> None:
+        self._rows.styles.max_height = max(1, min(_MOST, height * 9 // 10 - _AROUND))
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
@@ -202,6 +213,7 @@ class _PickRows(LineList, can_focus=False):
     def __init__(self, choices: Sequence[tuple[str, str]]) -> None:
         super().__init__()
         self._choices = choices
+        self._longest = max((cell_len(name) for name, what in choices if what), default=0)
         self.matches: list[int] = list(range(len(choices)))
 
     def narrow(self, query: str, cursor: int) -> None:
@@ -218,5 +230,11 @@ class _PickRows(LineList, can_focus=False):
     def pieces(self, index: int, width: int) -> Pieces:
         """Draw a choice."""
         name, what = self._choices[self.matches[index]]
-        gap = "  " if what else ""
-        return [(f" {name}{gap}", Style.null()), (what, self.part("linelist--dim"))]
+        if not what:
+            return [(" " + fit(name, width - 1), Style.null())]
+        # Aligned with the others; a name of more than half the width is cut, to leave room.
+        names = min(self._longest, max(12, width // 2))
+        return [
+            (f" {left(name, names)}  ", Style.null()),
+            (fit(what, width - names - 3), self.part("linelist--dim")),
+        ]

@@ -39,6 +39,7 @@ class Row:
         value: Its value, plain.
         known: What the schema says of it; None if it says nothing.
         note: A fact shown dim at the right, such as where the value comes from.
+        given: What it would be without the person's own choice, in words; empty if there is none.
         problem: What is wrong with it; empty if nothing is.
         choices: Values to choose from, where the schema does not list them.
         heading: Whether this is a heading over the rows below it.
@@ -50,6 +51,7 @@ class Row:
     value: Any = None
     known: Key | None = None
     note: str = ""
+    given: str = ""
     problem: str = ""
     choices: tuple[Any, ...] = ()
     heading: bool = False
@@ -354,11 +356,15 @@ def describe(row: Row) -> list[str]:
         kind = "one of " + ", ".join(_shown(value) for value in row.offered)
     facts = [kind, known.bounds, known.unit and f"in {known.unit}"]
     if not known.absent:
-        facts.append(f"default {_shown(known.default)}")
+        # Profiles may well give another: it is named for what it is.
+        kind = "default of the class" if ".config." in known.key else "schema default"
+        facts.append(f"{kind} {_shown(known.default)}")
     lines = [f"{row.key}   " + "  ".join(fact for fact in facts if fact)]
     idle = "" if known.acted_on else " This version does nothing about it."
     lines.append(f"{known.doc}{idle}")
-    if note := row.note.removesuffix(known.doc).strip():
+    if row.given:
+        lines.append(row.given)
+    if not row.given and (note := row.note.removesuffix(known.doc).strip()):
         lines.append(note)
     return lines
 

@@ -54,8 +54,8 @@ class LaunchPanes(DeckScreen):
     ]
     DEFAULT_CSS = """
     LaunchPanes .body { height: 1fr; }
-    LaunchPanes .left { width: 1fr; height: 1fr; }
-    LaunchPanes .right { width: 1.4fr; height: 1fr; }
+    LaunchPanes .left { width: 1.15fr; height: 1fr; }
+    LaunchPanes .right { width: 1fr; height: 1fr; }
     LaunchPanes .part { height: 1fr; }
     LaunchPanes #choices > .help { height: auto; max-height: 4; padding: 0 1; background: $surface; color: $text-muted; }
     LaunchPanes .heading { height: 1; color: $text-muted; text-style: bold; }

@@ -15,7 +15,7 @@ from tui.glyphs import Glyphs
 from tui.screens.launch.composer import Outcome, told
 from tui.screens.launch.draft import target
 from tui.screens.launch.preview import broken
-from tui.text import cell_len, fit, left
+from tui.text import cell_len, fit, fit_place, left
 from tui.widgets.linelist import LineList, Pieces
 
 
@@ -177,7 +177,9 @@ def _diff(outcome: Outcome, width: int, glyphs: Glyphs) -> Iterator[Line]:
                 (*head, (fit(value, width - keys - 5, glyphs.ellipsis), "value")), change.key
             )
             if origin:
-                yield Line(((fit(f"     {origin}", width, glyphs.ellipsis), "dim"),), change.key)
+                yield Line(
+                    (("     " + fit_place(origin, width - 5, glyphs.ellipsis), "dim"),), change.key
+                )
 
 
 def _short(key: str, width: int, ellipsis: str) -> str:

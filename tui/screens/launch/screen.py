@@ -79,8 +79,12 @@ class LaunchScreen(LaunchPanes):
         cursor = names.index(chosen) if chosen in names else 0
 
         def picked(at: int | None) -> None:
-            if at is not None:
-                self.change(plain if at == len(names) else plain.choose(group, names[at]))
+            if at is None:
+                return
+            if at == len(names):
+                self.change(plain)
+            elif names[at] != chosen:  # what is chosen already needs no override
+                self.change(plain.choose(group, names[at]))
 
         self.app.push_screen(Pick(f"{group}: which one?", rows, cursor), picked)
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from tui.screens.launch.composer import Outcome
 from tui.widgets.field import Row
+
+if TYPE_CHECKING:
+    from trainer.config.compose import Composed
+    from trainer.config.provenance import Origin
 
 #: What a newcomer changes first; the schema says what each takes.
 MOST_CHANGED = (
@@ -48,7 +53,8 @@ def _rows(outcome: Outcome) -> Iterator[Row]:
             key,
             value,
             about(key, composed.config),
-            note=str(origin) if origin is not None and origin.kind != "schema" else "",
+            note=_note(origin),
+            given=_given(composed, key) if origin is not None and origin.kind == "override" else "",
             problem=outcome.problem_of_key(key),
         )
     # Keys that nobody set, such as keywords of a class, can be set as well.
@@ -57,6 +63,25 @@ def _rows(outcome: Outcome) -> Iterator[Row]:
         above = known.key.rpartition(".")[0]
         if known.key not in there and known.key not in sections and _is_open(above, there):
             yield Row(known.key, None, known, note="not set")
+
+
+def _note(origin: Origin | None) -> str:
+    if origin is None or origin.kind == "schema":
+        return ""
+    return "override" if origin.kind == "override" else str(origin)
+
+
+def _given(composed: Composed, key: str) -> str:
+    """Say what the profiles give an overridden key."""
+    from trainer.config.values import shown
+
+    below = [
+        (origin, value) for origin, value in composed.history(key) if origin.kind != "override"
+    ]
+    if not below or below[-1][0].kind == "schema":
+        return "The profiles give none."
+    origin, value = below[-1]
+    return f"The profiles give {shown(value)} ({origin})."
 
 
 def _is_open(above: str, there: dict[str, object]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -10,10 +9,9 @@ from rich.style import Style
 
 from trainer.config.diff import Change
 from tui.glyphs import UNICODE, Glyphs
-from tui.text import cell_len, clean, fit, left
+from tui.text import cell_len, clean, fit, fit_place, left
 from tui.widgets.linelist import LineList, Pieces
 
-_PLACE = re.compile(r":\d+$")
 _SIGNS = {"changed": "~", "added": "+", "removed": "-"}
 
 
@@ -79,7 +77,7 @@ class ChangeRows(LineList):
             (values, style),
             ("  ", dim),
             (
-                _short(origin, rest, self._glyphs.ellipsis) if rest > 3 else "",
+                fit_place(origin, rest, self._glyphs.ellipsis) if rest > 3 else "",
                 self.part("change--own") if is_own else dim,
             ),
         ]
@@ -94,10 +92,3 @@ class ChangeRows(LineList):
         else:
             text = f"{shown(change.old)} {self._glyphs.arrow} {shown(change.new)}"
         return clean(text)
-
-
-def _short(origin: str, width: int, ellipsis: str) -> str:
-    """Cut an origin; a place in a file at its beginning, for its name and line say most."""
-    if cell_len(origin) <= width or not _PLACE.search(origin):
-        return fit(origin, width, ellipsis)
-    return fit(ellipsis + origin[len(origin) - width + len(ellipsis) :], width, ellipsis)
