@@ -489,6 +489,8 @@ async def test_leaving_after_the_end(runs_dir: Path, state: str, launched: bool,
         await pilot.pause()
     assert deck.return_value == code
     assert "so it was" in deck.last_words[0]
+    more = [f"what it did: traindeck show {run.id}"] if launched else []
+    assert deck.last_words[1:] == more
 
 
 async def test_a_pipe_is_read_to_its_end(runs_dir: Path) -> None:

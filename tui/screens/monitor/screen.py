@@ -307,6 +307,8 @@ class MonitorScreen(ChartKeys):
         elif said.how:
             how = f": {said.how}" if said.how != said.word else ""
             self.deck.last_words.append(f"{said.name} {said.word}{how}")
+            if self._launched and name:
+                self.deck.last_words.append(f"what it did: traindeck show {name}")
         code = ended_with(picture) if self._launched and not said.live else 0
         self.deck.exit(code)
 

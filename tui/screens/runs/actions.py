@@ -80,7 +80,10 @@ class RunActions(RunControl):
         lines = [*_listed(over), f"{'' if whole else 'More than '}{size(total)} in all."]
         if len(over) < len(runs):
             lines.append(f"{plural(len(runs) - len(over), 'run')} not over yet: kept.")
-        lines.append("u brings them back for a minute, until you leave the list.")
+        them = "it" if len(over) == 1 else "them"
+        lines.append(
+            f"u brings {them} back for a minute, or until you leave the list if that is sooner."
+        )
         name = over[0].name if len(over) == 1 else plural(len(over), "run")
         if not await self.app.push_screen_wait(Confirm(f"Delete {name}?", lines, "delete")):
             return
@@ -93,7 +96,11 @@ class RunActions(RunControl):
         if not self.trash:
             self.deck.say("nothing to bring back", "warning")
             return
-        self._tell(await asyncio.to_thread(self.trash.undo), "back again:", "")
+        outcome = await asyncio.to_thread(self.trash.undo)
+        if not outcome.problems:
+            # What was said of the deletion is true no longer.
+            self.deck.clear_notifications()
+        self._tell(outcome, "back again:", "")
 
     # ── tags ─────────────────────────────────────────────────────────────────────────────────
 

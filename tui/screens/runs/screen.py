@@ -10,13 +10,15 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
 
-from trainer.display import count
+from trainer.display import count, plural
 from trainer.runs.layout import RunFolder
 from trainer.runs.summary import UNREADABLE, RunSummary
 from tui import memory
 from tui.screens.base import TitleBar
+from tui.screens.monitor.control import pointless
 from tui.screens.runs.actions import RunActions
 from tui.screens.runs.columns import BY_KEY, COLUMNS
+from tui.screens.runs.detail import Detail
 from tui.screens.runs.notice import LOOKING, Notice, counted, nothing
 from tui.screens.runs.order import ACTIVITY, arrange
 from tui.screens.runs.rows import RunRows
@@ -53,16 +55,20 @@ class RunsScreen(RunActions):
     RunsScreen { layout: vertical; overflow: hidden; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        binding("n", "launch", "launch", tip="Launch a new run"),
-        binding("p", "profiles", "profiles", tip="Look at the profiles and edit them"),
-        binding("space", "select", "select", tip="Choose the run, or choose it no longer"),
-        binding("slash", "filter", "filter", tip="Narrow the list: state:running loss<0.5 word"),
+        binding("u", "undo", "undo", tip="Bring back what was deleted last"),
         binding("c", "compare", "compare", tip="Show the chosen runs over each other (2 to 8)"),
         binding("s", "stop_step", "stop", tip="Stop after this step, with a checkpoint"),
-        binding("t", "tag", "tag", tip="Edit the tags"),
+        binding("K", "kill", "kill", tip="End runs at once, without a checkpoint"),
+        binding("R", "resume", "resume", tip="Go on with runs that are over"),
+        binding("n", "launch", "launch", tip="Launch a new run"),
+        binding("slash", "filter", "filter", tip="Narrow the list: state:running loss<0.5 word"),
+        binding(
+            "space", "select", "select", tip="Choose the run, or no longer, and go to the next one"
+        ),
         binding("d", "delete", "delete", tip="Delete runs that are over; u brings them back"),
-        binding("u", "undo", "undo", show=False, tip="Bring back what was deleted last"),
+        binding("t", "tag", "tag", tip="Edit the tags"),
         binding("o", "sort", "sort", tip="Choose the column to sort by"),
+        binding("p", "profiles", "profiles", tip="Look at the profiles and edit them"),
         binding("O", "reverse", "reverse", show=False, tip="Sort the other way round"),
         binding(
             "greater_than_sign", "next(1)", "next column", show=False, tip="Sort by the next column"
@@ -77,8 +83,6 @@ class RunsScreen(RunActions):
         binding(
             "a", "select_all", "select all", show=False, tip="Choose all runs of the list, or none"
         ),
-        binding("R", "resume", "resume", tip="Go on with runs that are over"),
-        binding("K", "kill", "kill", tip="End runs at once, without a checkpoint"),
         binding(
             "S",
             "stop_epoch",
@@ -115,6 +119,7 @@ class RunsScreen(RunActions):
         self._facts = ""
         self._named: tuple[tuple[RunSummary, ...], frozenset[str]] = ((), frozenset())
         self._bar: FilterBar | None = None
+        self._pointless = pointless("")
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
@@ -130,11 +135,13 @@ class RunsScreen(RunActions):
         self._problems = Notice(classes="problem")
         self._notice = Notice()
         self._rows = RunRows(context.glyphs, context.clock)
+        self._detail = Detail()
         yield self._titlebar
         yield self._problems
         yield self._titles
         yield self._notice
         yield self._rows
+        yield self._detail
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -186,6 +193,7 @@ class RunsScreen(RunActions):
             self._rows.redraw()
         self.trash.expire(clock.monotonic())
         self._show_title()
+        self._show_under()
         self.source.look_at(self._rows.in_sight())
 
     def _take(self, picture: RunsPicture, *, again: bool = False, first: bool = False) -> None:
@@ -216,6 +224,34 @@ class RunsScreen(RunActions):
     def _again(self, *, first: bool = False) -> None:
         self._take(self._shown, again=True, first=first)
         self.source.look_at(self._rows.in_sight())
+
+    @on(LineList.Highlighted)
+    def _moved(self, event: LineList.Highlighted) -> None:
+        event.stop()
+        self._show_under()
+
+    def on_resize(self) -> None:
+        """See whether there is room for more about the run under the cursor."""
+        self.call_after_refresh(self._show_under)
+
+    def _show_under(self) -> None:
+        """Say more of the run under the cursor where there is room, and what can be done with it."""
+        under = self._rows.under_cursor
+        room = self._rows.size.height + self._detail.size.height * self._detail.display
+        self._detail.show(under, room - self._rows.count, self.size.width, self.context.glyphs)
+        found = pointless("")
+        for run in self.meant():
+            # With several, what makes sense for one of them makes sense.
+            found &= pointless(run.state) if run.state != UNREADABLE else found - {"delete"}
+        found |= {"compare"} if len(self._chosen) < 2 else frozenset()
+        found |= frozenset() if self.trash else {"undo"}
+        if found != self._pointless:
+            self._pointless = found
+            self.refresh_bindings()
+
+    def applies(self, action: str) -> bool:
+        """Leave out of the foot what cannot be done with the run under the cursor."""
+        return action not in self._pointless
 
     def _show_title(self) -> None:
         facts = self._facts or LOOKING
@@ -268,6 +304,7 @@ class RunsScreen(RunActions):
             self._chosen = paths
             self._rows.choose(paths)
             self._show_title()
+            self._show_under()
 
     def action_select(self) -> None:
         """Choose the run under the cursor, or choose it no longer; go on to the next."""
@@ -318,6 +355,14 @@ class RunsScreen(RunActions):
             self.deck.back()
         else:
             self.deck.say("q leaves traindeck; runs go on")
+
+    def action_leave(self) -> None:
+        """Leave the app, with a word on the runs that go on."""
+        live = sum(run.live for run in self._shown.runs)
+        if live:
+            goes = "goes" if live == 1 else "go"
+            self.deck.last_words.append(f"{plural(live, 'run')} {goes} on: traindeck")
+        self.deck.leave_now()
 
     # ── filter ───────────────────────────────────────────────────────────────────────────────
 
