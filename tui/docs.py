@@ -61,8 +61,10 @@ def tables() -> dict[str, str]:
     from tui.screens.launch import LaunchScreen
     from tui.screens.launch.panes import LaunchPanes
     from tui.screens.monitor import MonitorScreen
+    from tui.screens.monitor.legend import meanings
     from tui.screens.profiles import ProfilesScreen
     from tui.screens.runs import RunsScreen
+    from tui.widgets.chart.signs import PLAIN, UNICODE
 
     return {
         "settings": settings_table(),
@@ -70,6 +72,13 @@ def tables() -> dict[str, str]:
         "keys everywhere": key_table(DeckScreen, Deck),
         "keys of Runs": key_table(RunsScreen),
         "keys of Monitor": key_table(MonitorScreen),
+        "signs of Monitor": markdown_table(
+            ("sign", "in ASCII", "what it says"),
+            [
+                (f"`{sign}`", f"`{plain}`", said) if sign != "colours" else (sign, "", said)
+                for (sign, said), (plain, _) in zip(meanings(UNICODE), meanings(PLAIN), strict=True)
+            ],
+        ),
         "keys of Profiles": key_table(ProfilesScreen),
         "keys of Launch": key_table(LaunchScreen, LaunchPanes),
         "keys of Compare": key_table(CompareScreen),

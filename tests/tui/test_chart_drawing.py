@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from trainer.events.envelope import Bins, Grid
 from tui.glyphs import ASCII, UNICODE, Glyphs
 from tui.widgets.chart import Curve, Level, Mark, Plot, smooth
-from tui.widgets.chart.drawing import Drawing
+from tui.widgets.chart.drawing import Drawing, thinned
 from tui.widgets.chart.signs import CURVES, RAW, SMOOTH, UNDER
 
 ANY = st.floats(allow_nan=True, allow_infinity=True)
@@ -138,6 +138,17 @@ def test_what_happened_stands_on_the_axis() -> None:
     plain = draw(plot([float(i) for i in range(100)], marks=marks), 100, 12, ASCII)
     assert [plain[-2].count(sign) for sign in "c*R!"] == [1, 1, 1, 1]
     assert all(line.isascii() for line in plain)
+
+
+def test_many_checkpoints_leave_the_axis_to_be_seen() -> None:
+    assert thinned([]) == []
+    assert thinned([3]) == [3]
+    assert thinned([3, 4]) == [3, 4]
+    assert thinned([0, 1, 2, 3, 4, 9, 10]) == [0, 2, 4, 10]
+    marks = tuple(Mark(float(x), "checkpoint") for x in range(100))
+    text = draw(plot([float(i) for i in range(100)], marks=marks), 60, 12)
+    assert "◆◆◆" not in text[-2]
+    assert text[-2].count("◆") > 10
 
 
 def test_levels_are_lines_with_names_and_seldom_stretch_the_axis() -> None:

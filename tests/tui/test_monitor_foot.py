@@ -85,3 +85,13 @@ async def test_g_sets_the_cursor_to_a_step_and_moves_the_window_there(runs_dir: 
 )
 def test_steps_are_read_as_people_write_them(text: str, step: int | None) -> None:
     assert step_in(text) == step
+
+
+async def test_the_help_explains_the_signs_of_the_charts(runs_dir: Path) -> None:
+    run = make_run(runs_dir, events=training(20))
+    async with monitor(run, runs_dir, size=(80, 90)) as (_, pilot):
+        await pilot.press("question_mark")
+        await pilot.pause()
+        shown = text(pilot)
+    assert "Signs in the charts" in shown
+    assert "the newest best checkpoint" in shown

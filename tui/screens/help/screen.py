@@ -44,7 +44,8 @@ class HelpScreen(DeckScreen):
     def __init__(self, of: Screen[object]) -> None:
         super().__init__()
         self._title = keys.title_of(of)
-        self._rows = KeyRows(keys.groups(of))
+        legend = getattr(of, "legend", None)
+        self._rows = KeyRows([*keys.groups(of), *([legend()] if legend is not None else [])])
 
     def compose(self) -> ComposeResult:
         """Lay it out."""

@@ -27,6 +27,7 @@ from tui.sources.follow import Follower, Picture, Source
 from tui.widgets.keybar import KeyBar
 
 if TYPE_CHECKING:
+    from tui.keys import Group
     from tui.screens.monitor.tail import LogTail
 
 
@@ -272,6 +273,12 @@ class MonitorScreen(ChartKeys):
     def _in_tab(self) -> bool:
         # Asked for every key at every change of the foot: too often to search for it.
         return self._places is not None and self._places.current > 0
+
+    def legend(self) -> Group:
+        """Explain the signs of the charts, for the help."""
+        from tui.screens.monitor.legend import legend
+
+        return legend(self)
 
     def controlled(self) -> list[RunFolder]:
         """Give the run, if there is a folder to act on."""

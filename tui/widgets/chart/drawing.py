@@ -277,9 +277,12 @@ class Drawing:
             cell = self._cell(mark.x)
             if cell is not None:
                 best[cell] = max(best.get(cell, 0), KINDS.index(mark.kind))
+        usual = KINDS.index("checkpoint")
+        kept = set(thinned(sorted(cell for cell, kind in best.items() if kind == usual)))
         found = {
             cell: (signs.marks[kind], BAD if KINDS[kind] == "alert" else MARK)
             for cell, kind in best.items()
+            if kind != usual or cell in kept
         }
         for track, _, _ in tracks:
             for cell in track.below:
@@ -381,6 +384,15 @@ class Drawing:
             text[-1], numbers[-1] = signs[0], BAD
         if flags & INF:
             text[0], numbers[0] = signs[1], BAD
+
+
+def thinned(cells: list[int]) -> list[int]:
+    """Leave out of rising cells those that would touch one that stays; first and last stay."""
+    kept: list[int] = []
+    for cell in cells[:-1]:
+        if not kept or (cell - kept[-1] > 1 and cells[-1] - cell > 1):
+            kept.append(cell)
+    return [*kept, *cells[-1:]]
 
 
 def _why(plot: Plot, tracks: list[tuple[Track, int, bool]]) -> str:

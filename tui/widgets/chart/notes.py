@@ -49,7 +49,9 @@ def notes(
                 found.setdefault(column, {})[y] = (sign, style)
 
     def free(y: int, x: int, text: str) -> bool:
-        cells = range(max(0, x), min(columns, x + len(text)))
+        if x < 0 or x + len(text) > columns:
+            return False
+        cells = range(x, x + len(text))
         written = any(y in found.get(column, ()) for column in cells)
         return 0 <= y < rows and not written and not any(taken(column, y) for column in cells)
 
