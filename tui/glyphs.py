@@ -68,7 +68,7 @@ UNICODE = Glyphs(
         "requeued": "·",
         "unreadable": "?",
     },
-    bar="█░",
+    bar="━─",
     spark="▁▂▃▄▅▆▇█",
     arrow="→",
     ellipsis="…",

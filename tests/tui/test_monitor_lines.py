@@ -79,7 +79,7 @@ def test_the_head_of_a_live_run() -> None:
         "5:00",
         "25%",
     ]
-    assert second.count("█") == pytest.approx(0.25 * (second.count("█") + second.count("░")), abs=1)
+    assert second.count("━") == pytest.approx(0.25 * (second.count("━") + second.count("─")), abs=1)
     assert second.endswith("elapsed 1:40 ")
 
 
@@ -103,7 +103,7 @@ def test_the_head_never_overflows(width: int, glyphs: Any) -> None:
         for line in heads(shown, width, glyphs):
             assert cell_len(line) <= max(width, 3) or width < 20
             if glyphs.plain:
-                assert not set(line) & set("█░▶✗…·")
+                assert not set(line) & set("━─▶✗…·")
 
 
 @pytest.mark.parametrize("reason", ["killed by SIGKILL from outside", "ValueError: no " * 20])
@@ -161,7 +161,7 @@ def test_done_is_said_of_what_is_done_only() -> None:
     shown = picture(status=Status(State.RUNNING, started=NOW, progress=progress, alive=True))
     first, second = heads(shown)
     assert "99%" in first
-    assert "░" in second
+    assert "─" in second
 
 
 def test_the_rate_of_a_stream_is_that_of_its_newest_part() -> None:

@@ -44,7 +44,7 @@ async def test_all_that_matters_fits_into_80x24(runs_dir: Path) -> None:
     for part in ("quick", "▶ running", "epoch 2/2", "400/1 000", "ETA 5:00", "40%"):
         assert part in head
     assert "elapsed" in shown.splitlines()[1]
-    assert "█" in shown.splitlines()[1]
+    assert "━" in shown.splitlines()[1]
     for part in ("loss", "train 1.0", "val 1.1", "best 1.1", "x:step", "grad norm", "clip 4 %",
                  "throughput", "step 50 ms", "wait 4 %", "lr ", "mem 500 MB", "epoch 3 done",
                  "1-6 tabs", "tab panel", "s stop", "c ckpt", "v val", "f full", "m metrics",
@@ -226,7 +226,7 @@ async def test_without_colours_or_beside_sixteen(
         assert all(segment.style is not None
                    for strip in screen._compositor.render_strips() for segment in strip)  # fmt: skip
         if glyphs.plain:
-            assert not re.search("[⠁-⣿≈█…▸]", shown)
+            assert not re.search("[⠁-⣿≈█━…▸]", shown)
 
 
 async def test_three_hundred_metrics_in_pages(runs_dir: Path) -> None:
