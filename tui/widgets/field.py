@@ -39,24 +39,24 @@ class Row:
         value: Its value, plain.
         known: What the schema says of it; None if it says nothing.
         note: A fact shown dim at the right, such as where the value comes from.
-        given: What it would be without the person's own choice, in words; empty if there is none.
         problem: What is wrong with it; empty if nothing is.
         choices: Values to choose from, where the schema does not list them.
         heading: Whether this is a heading over the rows below it.
         fixed: Whether it can only be looked at; the note says why.
         label: Shown in place of the key.
+        given: What it would be without the person's own choice, in words; empty if there is none.
     """
 
     key: str
     value: Any = None
     known: Key | None = None
     note: str = ""
-    given: str = ""
     problem: str = ""
     choices: tuple[Any, ...] = ()
     heading: bool = False
     fixed: bool = False
     label: str = ""
+    given: str = ""
 
     @property
     def name(self) -> str:
