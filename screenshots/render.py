@@ -12,12 +12,13 @@ import os
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from textual.pilot import Pilot
 from textual.screen import Screen
+from textual.worker import WorkerCancelled
 
 from screenshots.record import RECORDINGS
 from screenshots.slim import slim
@@ -164,7 +165,8 @@ async def settle(app: Deck, pilot: Pilot[Any]) -> None:
         # being laid out would keep Textual from telling new widgets their size.
         for _ in range(3):
             await pilot.pause()
-            await app.workers.wait_for_complete()
+            with suppress(WorkerCancelled):  # newer work has taken its place
+                await app.workers.wait_for_complete()
             _read(app.screen)
             getattr(app.screen, "tick", lambda: None)()
         # What is typed is composed a moment later.

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from textual import events
 from textual.pilot import Pilot
-from tuilab import NOW, FakeClock, context, make_run, training, write_events
+from tuilab import NOW, FakeClock, context, make_run, training, work_done, write_events
 
 from trainer.runs.layout import RunFolder
 from tui.app import Deck
@@ -281,7 +281,7 @@ async def test_just_the_keys_that_differ(runs_dir: Path) -> None:
     ]
     async with comparing(runs_dir, runs) as (screen, pilot):
         await pilot.press("d")
-        await screen.workers.wait_for_complete()
+        await work_done(screen.app)
         await pilot.pause()
         text = screen.query_one(Configs).text
         assert "seed\nAB  1\nC  2" in text
@@ -303,7 +303,7 @@ async def test_configs_that_cannot_be_read_are_said(runs_dir: Path) -> None:
     runs[1].config.unlink()
     async with comparing(runs_dir, runs) as (screen, pilot):
         await pilot.press("d")
-        await screen.workers.wait_for_complete()
+        await work_done(screen.app)
         await pilot.pause()
         lines = screen.query_one(Configs).text.splitlines()
         assert [line[:2] for line in lines[:2]] == ["A:", "B:"]
@@ -350,7 +350,7 @@ async def test_whatever_lies_in_the_folders(runs_dir: Path, glyphs: Any) -> None
         assert "[red]" in text
         assert "\x1b" not in text
         await pilot.press("t", "t", "d", "d", "right", "plus", "x", "x", "x")
-        await screen.workers.wait_for_complete()
+        await work_done(screen.app)
         await settle(screen, pilot)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
-from tuilab import context, make_run
+from tuilab import context, make_run, work_done
 
 from trainer.config.compose import compose
 from trainer.errors import RunError
@@ -38,7 +38,7 @@ SIZES = [(80, 24), (120, 40), (200, 60)]
 async def settle(pilot: Pilot[Any]) -> None:
     """Wait for what is composed."""
     for _ in range(3):
-        await pilot.app.workers.wait_for_complete()
+        await work_done(pilot.app)
         await pilot.pause()
 
 

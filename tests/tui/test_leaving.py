@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from tuilab import context
+from tuilab import context, work_done
 
 from tui.app import Deck
 from tui.screens.base import DeckScreen
@@ -23,7 +23,7 @@ class Home(DeckScreen):
 
 async def settle(pilot: Pilot[Any]) -> None:
     for _ in range(3):
-        await pilot.app.workers.wait_for_complete()
+        await work_done(pilot.app)
         await pilot.pause()
 
 

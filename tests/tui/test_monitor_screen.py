@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from monitorlab import metrics, monitor, order, panels, press, settle, text
-from tuilab import NOW, FakeClock, make_run, training, write_events
+from tuilab import NOW, FakeClock, make_run, training, work_done, write_events
 
 from tui import memory
 from tui.glyphs import ASCII, UNICODE
@@ -101,7 +101,7 @@ async def test_an_ended_run_says_how_and_what_to_do(
         with zipfile.ZipFile(run.checkpoints / "last.ckpt", "w") as file:
             file.writestr("a", b"a")
     async with monitor(run, runs_dir) as (screen, pilot):
-        await screen.workers.wait_for_complete()
+        await work_done(screen.app)
         await settle(pilot)
         first, second = text(pilot).splitlines()[:2]
     assert state.replace("_", " ") in first

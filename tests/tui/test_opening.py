@@ -10,6 +10,7 @@ import pytest
 from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import Input
+from tuilab import work_done
 
 from tui.app import Deck
 from tui.context import Context
@@ -54,7 +55,7 @@ async def test_the_title_comes_first_and_keys_typed_meanwhile_reach_the_screen(
         assert "slow" in app.screen.query_one(TitleBar).render_line(0).text
         await pilot.press("a", "question_mark", "b")
         gate.set()
-        await app.workers.wait_for_complete()
+        await work_done(app)
         await pilot.pause()
         await pilot.pause()
         assert isinstance(app.screen, Slow)
@@ -82,7 +83,7 @@ async def test_the_screen_comes_once_what_is_in_front_has_gone(gate: threading.E
         app.push_screen(Bottom())
         await pilot.pause()
         gate.set()
-        await app.workers.wait_for_complete()
+        await work_done(app)
         assert isinstance(app.screen, Bottom)
         app.pop_screen()
         await pilot.pause()

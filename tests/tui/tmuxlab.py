@@ -110,6 +110,4 @@ class Tmux:
 
     def close(self) -> None:
         """End the server and what runs in it."""
-        subprocess.run(
-            ["tmux", "-L", self.socket, "kill-server"], capture_output=True, check=False
-        )
+        subprocess.run(["tmux", "-L", self.socket, "kill-server"], capture_output=True, check=False)

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from textual.app import App
+from textual.worker import WorkerCancelled
+
 from trainer.config.compose import compose
 from trainer.runs import proc
 from trainer.runs.launch import _origins
@@ -223,3 +226,13 @@ def training(
             }
         )
     return events
+
+
+async def work_done(app: App[Any]) -> None:
+    """Wait until the threads of the screens are done, also where newer work cancels older."""
+    while app.workers:
+        try:
+            await app.workers.wait_for_complete()
+        except WorkerCancelled:
+            continue
+        return

@@ -108,7 +108,13 @@ def last_on(line: str) -> tuple[str, str]:
 def on_line(word: str) -> str:
     """Write an override so that it is one on a line."""
     # Another one behind it tells whether brackets, quotes and backslashes of it are closed.
-    return word if words_on(f"{word} x") == [word, "x"] else shlex.quote(word)
+    if words_on(f"{word} x") == [word, "x"]:
+        return word
+    if "\\" in word:
+        # Within single quotes a shell reads a backslash as itself, Hydra as an escape; within
+        # double quotes both agree.
+        return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return shlex.quote(word)
 
 
 def _pieces(line: str) -> list[tuple[int, int]]:
