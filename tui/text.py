@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 from rich.cells import cell_len, set_cell_size
 
 from trainer.events.text import clean
 
-__all__ = ["cell_len", "clean", "fit", "fit_place", "left", "right", "wrap"]
+__all__ = ["cell_len", "clean", "fit", "fit_place", "left", "right", "short_path", "wrap"]
 
 #: A file and a line, and perhaps how it is spelled there.
 _PLACE = re.compile(r"(:\d+)( \(.*\))?$")
@@ -68,3 +69,11 @@ def fit_place(place: str, width: int, ellipsis: str = "…") -> str:
     if cell_len(place) <= width:
         return place
     return fit(ellipsis + place[len(place) - width + len(ellipsis) :], width, ellipsis)
+
+
+def short_path(path: str, cwd: str) -> str:
+    """Write a path the short way: below where one stands, or below one's home."""
+    home = os.path.expanduser("~")  # noqa: PTH111 - never raises
+    if path.startswith(cwd.rstrip("/") + "/"):
+        return "." + path[len(cwd.rstrip("/")) :]
+    return "~" + path[len(home) :] if path.startswith(home + "/") else path

@@ -91,6 +91,6 @@ def test_a_long_path_keeps_its_end(runs_dir: Path) -> None:
     from trainer.runs.summary import summarise
 
     for width in (20, 80):
-        for line in lines_of(summarise(run.path), width, UNICODE):
+        for line in lines_of(summarise(run.path), width, UNICODE, "/"):
             assert len("".join(text for text, _ in line).rstrip()) <= width
-    assert lines_of(summarise(run.path), 80, UNICODE)[1][-1][0].endswith("x-ddddddd")
+    assert lines_of(summarise(run.path), 80, UNICODE, "/")[1][-1][0].endswith("x-ddddddd")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui.text import cell_len, fit_place, wrap
+from tui.text import cell_len, fit_place, short_path, wrap
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,11 @@ def test_nothing_is_lost_where_there_is_room() -> None:
     assert wrap("", 20, 3) == []
     assert wrap("a" * 9, 4, 9) == ["aaaa", "aaaa", "a"]
     assert wrap("one two three four", 9, 2)[-1].endswith("…")
+
+
+def test_a_path_is_written_from_where_one_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert short_path("/home/ada/work/runs/x", "/home/ada/work") == "./runs/x"
+    assert short_path("/home/ada/other/x", "/home/ada/work") == "~/other/x"
+    assert short_path("/home/adam/x", "/home/ada/work") == "/home/adam/x"
+    assert short_path("/srv/x", "/home/ada/work") == "/srv/x"

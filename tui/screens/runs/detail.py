@@ -5,7 +5,7 @@ from __future__ import annotations
 from trainer.runs.summary import RunSummary
 from tui.glyphs import Glyphs
 from tui.screens.monitor.lines import Lines, Piece
-from tui.text import cell_len, fit
+from tui.text import cell_len, fit, short_path
 
 #: Lines that it takes.
 LINES = 2
@@ -18,7 +18,7 @@ class Detail(Lines):
     Detail { height: 2; background: $surface; display: none; }
     """
 
-    def show(self, run: RunSummary | None, free: int, width: int, glyphs: Glyphs) -> None:
+    def show(self, run: RunSummary | None, free: int, width: int, glyphs: Glyphs, cwd: str) -> None:
         """Show a run; nothing where the list needs the lines.
 
         Args:
@@ -26,16 +26,17 @@ class Detail(Lines):
             free: Lines that the list has no runs for.
             width: Cells of a line.
             glyphs: The signs to draw with.
+            cwd: Where the person stands.
         """
         # One more than needed, so that the last run is not squeezed against it.
         shown = run is not None and free > LINES
         if shown != self.display:
             self.display = shown
         if run is not None and shown:
-            self.show_lines(lines_of(run, width, glyphs))
+            self.show_lines(lines_of(run, width, glyphs, cwd))
 
 
-def lines_of(run: RunSummary, width: int, glyphs: Glyphs) -> list[list[Piece]]:
+def lines_of(run: RunSummary, width: int, glyphs: Glyphs, cwd: str) -> list[list[Piece]]:
     """Write id, tags, preset, recipe and host; below them the reason and the folder."""
     facts = [
         ("id", run.id),
@@ -59,7 +60,7 @@ def lines_of(run: RunSummary, width: int, glyphs: Glyphs) -> list[list[Piece]]:
     if reason:
         second += [(reason, "warn" if run.problem else ""), ("   ", "")]
     left = width - sum(cell_len(text) for text, _ in second) - 1
-    path = run.path
+    path = short_path(run.path, cwd)
     if cell_len(path) > left:
         # The end of a path names the run.
         while path and cell_len(path) > left - cell_len(glyphs.ellipsis):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +13,7 @@ from textual.widget import Widget
 from trainer.display import count, plural
 from trainer.runs.summary import UNREADABLE
 from tui.sources.runs import RunsPicture
-from tui.text import clean
+from tui.text import clean, short_path
 
 #: Said until the first look has been taken.
 LOOKING = "looking for runs"
@@ -74,7 +73,7 @@ def nothing(picture: RunsPicture, filtered: str, folders: Iterable[Path]) -> str
         return ""
     if picture.runs:
         return f"No run fits  {clean(filtered)}\n\nesc drops the filter."
-    places = ", ".join(clean(_short(str(folder))) for folder in folders)
+    places = ", ".join(clean(short_path(str(folder), str(Path.cwd()))) for folder in folders)
     return (
         f"No runs yet in {places}\n\n"
         "Launch one from here:\n"
@@ -84,11 +83,3 @@ def nothing(picture: RunsPicture, filtered: str, folders: Iterable[Path]) -> str
         "If your runs lie elsewhere:\n"
         "  traindeck --runs-dir PATH"
     )
-
-
-def _short(path: str) -> str:
-    """Write a path below the person's home or place the short way."""
-    here, home = str(Path.cwd()), os.path.expanduser("~")  # noqa: PTH111 - never raises
-    if path.startswith(here + "/"):
-        return "." + path[len(here) :]
-    return "~" + path[len(home) :] if path.startswith(home + "/") else path

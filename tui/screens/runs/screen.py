@@ -238,7 +238,13 @@ class RunsScreen(RunActions):
         """Say more of the run under the cursor where there is room, and what can be done with it."""
         under = self._rows.under_cursor
         room = self._rows.size.height + self._detail.size.height * self._detail.display
-        self._detail.show(under, room - self._rows.count, self.size.width, self.context.glyphs)
+        self._detail.show(
+            under,
+            room - self._rows.count,
+            self.size.width,
+            self.context.glyphs,
+            str(self.context.cwd),
+        )
         found = pointless("")
         for run in self.meant():
             # With several, what makes sense for one of them makes sense.
