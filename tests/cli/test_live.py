@@ -167,8 +167,7 @@ def test_ctrl_c_while_the_run_comes_up_leaves_nothing_behind(deck: Any, after: f
     time.sleep(after)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=90)
-    # On a busy machine the key may come before Python stands; a shell calls that 130 as well.
-    assert process.returncode in (130, -signal.SIGINT)
+    assert process.returncode == 130
     for found in deck.runs_dir.glob("*/*/status.json"):
         run = RunFolder(found.parent)
         status = read_status(run)
