@@ -15,8 +15,10 @@ from typing import Any
 
 import profiles
 from trainer.config.aliases import table as alias_rows
+from trainer.config.documents import DOCUMENTS, OWN, named
 from trainer.config.loss_terms import TERMS
-from trainer.config.schema import fields
+from trainer.config.schema import LightningArgs, fields
+from trainer.config.schema_base import Key
 from trainer.config.schema_trainer import HANDLED_ELSEWHERE
 from trainer.config.sources import doc_comment
 from trainer.config.torch_args import OPTIMIZERS, SCHEDULERS
@@ -47,7 +49,7 @@ def key_table() -> str:
                 "" if known.absent or known.section else _code(_value(known.default)),
                 known.unit,
                 known.bounds,
-                known.source or "–",
+                asked_by(known),
                 "yes" if known.acted_on else "not yet",
                 known.doc,
             )
@@ -59,7 +61,7 @@ def key_table() -> str:
             "default",
             "unit",
             "bounds",
-            "document",
+            "asked for by",
             "acted on",
             "what it does",
         )
@@ -70,10 +72,35 @@ def key_table() -> str:
     return "\n\n".join(parts)
 
 
+def asked_by(known: Key) -> str:
+    """Tell where a key comes from: documents by name, Lightning's Trainer, or ourselves."""
+    if known.source:
+        return named(known.source)
+    section, _, name = known.key.partition(".")
+    return "Lightning" if section == "trainer" and name in LightningArgs.model_fields else OWN
+
+
+def document_table() -> str:
+    """Give the legend of the column that says where a key comes from, as Markdown."""
+    rows = [
+        (f"{about.project} {number}", f"“{about.title}” of {about.project}: {about.about}")
+        for number, about in DOCUMENTS.items()
+    ]
+    rows += [
+        (
+            "Lightning",
+            "an argument of Lightning's Trainer that no document names; EulerAudioBackbone 002 and "
+            "brain_gen 003 take all of them under their own names",
+        ),
+        (OWN, "no document asks for it; traindeck has it besides"),
+    ]
+    return markdown_table(("asked for by", "what that is"), rows)
+
+
 def alias_table() -> str:
     """Give the table of aliases as Markdown."""
-    rows = [(f"`{row.old}`", f"`{row.new}`", row.source, row.note) for row in alias_rows()]
-    return markdown_table(("written", "means", "document", "how the value changes"), rows)
+    rows = [(f"`{row.old}`", f"`{row.new}`", named(row.source), row.note) for row in alias_rows()]
+    return markdown_table(("written", "means", "used by", "how the value changes"), rows)
 
 
 def profile_table(folder: Path = profiles.FOLDER) -> str:
@@ -111,13 +138,13 @@ def term_table() -> str:
             ", ".join(
                 f"**`{word}`**" if word in row.required else f"`{word}`" for word in row.keywords
             ),
-            row.source or "–",
+            named(row.source),
             "yes" if row.target else "not yet",
             row.doc,
         )
         for name, row in TERMS.items()
     ]
-    header = ("term", "keywords (bold: required)", "document", "in this version", "what it is")
+    header = ("term", "keywords (bold: required)", "asked for by", "in this version", "what it is")
     return markdown_table(header, rows)
 
 
@@ -166,6 +193,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     text = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else "# Configuration\n"
     for name, content in (
         ("profiles", profile_table()),
+        ("documents", document_table()),
         ("keys", key_table()),
         ("elsewhere", elsewhere_table()),
         ("classes", class_table()),

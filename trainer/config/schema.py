@@ -52,9 +52,9 @@ class Config(Section):
         42, "Seed of every random generator; null seeds none.", source="002", ge=0, le=2**32 - 1
     )
     trainer: Trainer = section(Trainer, "How training runs.", source="000 001 002 003")
-    optimizer: Optimizer = section(Optimizer, "How parameters are updated.", source="002 003")
-    scheduler: Scheduler = section(Scheduler, "How the learning rate moves.", source="002 003")
-    dataloader: Dataloader = section(Dataloader, "How data is loaded in batches.", source="003")
+    optimizer: Optimizer = section(Optimizer, "How parameters are updated.", source="002 003 004")
+    scheduler: Scheduler = section(Scheduler, "How the learning rate moves.", source="002 003 004")
+    dataloader: Dataloader = section(Dataloader, "How data is loaded in batches.", source="002 003")
     data: Data = section(Data, "What is trained on.", source="002 004")
     model: Model = section(Model, "What is trained.", source="002 003")
     loss: Loss = section(

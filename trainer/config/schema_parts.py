@@ -14,7 +14,7 @@ class Optimizer(Section):
 
     type: str = key("AdamW", "Any class of `torch.optim` by name.", source="002")
     config: dict[str, Any] = key(
-        {}, "Keywords of that class: `lr`, `betas`, `weight_decay`, …", source="002 003"
+        {}, "Keywords of that class: `lr`, `betas`, `weight_decay`, …", source="002 003 004"
     )
     no_decay: bool = key(
         False, "Spare norms, biases and every 1-D parameter the weight decay.", source="003"
@@ -39,18 +39,18 @@ class Scheduler(Section):
     type: str | None = key(
         None,
         "A class of `torch.optim.lr_scheduler` by name, or `InverseLR`; null: none.",
-        source="002 003",
+        source="002 003 004",
     )
     enabled: bool = key(True, "Whether the scheduler is used.", source="002")
-    config: dict[str, Any] = key({}, "Keywords of that class.", source="002 003")
+    config: dict[str, Any] = key({}, "Keywords of that class.", source="002 003 004")
     interval: Literal["epoch", "step"] | None = key(
         None,
         "What the scheduler counts; null: epochs, or what `warmup` counts, or steps for InverseLR.",
-        source="003",
+        source="003 004",
     )
-    frequency: int = key(1, "Scheduler moves every so many intervals.", source="003", ge=1)
+    frequency: int = key(1, "Scheduler moves every so many intervals.", source="003 004", ge=1)
     monitor: str | None = key(
-        None, "Metric for schedulers that watch one; null: `val/loss`.", source="003"
+        None, "Metric for schedulers that watch one; null: `val/loss`.", source="003 004"
     )
     warmup: Annotated[int, Field(ge=0)] | Warmup | None = key(
         None,

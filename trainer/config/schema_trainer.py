@@ -85,7 +85,7 @@ class LightningArgs(Section):
     accelerator: str = key(
         "auto",
         "Kind of device to train on; `auto` follows the hardware profile.",
-        source="003",
+        source="000 002 003",
         choices=("auto", "cpu", "gpu", "cuda", "mps", "tpu", "hpu"),
     )
     strategy: str = key(
@@ -94,13 +94,13 @@ class LightningArgs(Section):
     devices: int | str | list[int] = key(
         "auto",
         "How many devices to use, or which: a count, indices, `-1` or `auto` for all.",
-        source="002",
+        source="002 003",
     )
     num_nodes: int = key(1, "Machines that train together.", ge=1)
     precision: Precision | None = key(
         None,
         "Numeric precision; null leaves it to `trainer.amp`, then to Lightning (32-true).",
-        source="002",
+        source="002 003",
     )
     callbacks: list[dict[str, Any]] = key(
         [], "More Lightning callbacks, each a class by `_target_` with its keywords.", source="003"
@@ -111,7 +111,7 @@ class LightningArgs(Section):
     max_epochs: int | None = key(
         None,
         "Stop after this many epochs; -1 never stops.",
-        source="000 001 002 003",
+        source="000 001 002 003 004",
         unit="epochs",
         ge=-1,
     )
@@ -119,7 +119,7 @@ class LightningArgs(Section):
     max_steps: int = key(
         -1,
         "Stop after this many optimiser steps; -1 sets no limit.",
-        source="002",
+        source="002 004",
         unit="steps",
         ge=-1,
     )
@@ -130,7 +130,7 @@ class LightningArgs(Section):
         None, "Training batches of an epoch: a count, or a share of them all."
     )
     limit_val_batches: _Count | _Share | None = key(
-        None, "Validation batches: a count, or a share of them all."
+        None, "Validation batches: a count, or a share of them all.", source="004"
     )
     limit_test_batches: _Count | _Share | None = key(
         None, "Test batches: a count, or a share of them all."
@@ -145,11 +145,12 @@ class LightningArgs(Section):
         None,
         "Validate every so many batches, or at this share of an epoch, or after a time "
         "(`DD:HH:MM:SS`).",
+        source="004",
     )
     check_val_every_n_epoch: int | None = key(
         1,
         "Validate every so many epochs; null counts batches across epochs.",
-        source="002",
+        source="002 004",
         unit="epochs",
         ge=1,
     )
@@ -163,7 +164,7 @@ class LightningArgs(Section):
     log_every_n_steps: int | None = key(
         None,
         "Training steps between two points of Lightning's own loggers; null for 50.",
-        source="002 003",
+        source="000 002 003 004",
         unit="steps",
         ge=0,
     )
@@ -242,7 +243,7 @@ class Trainer(LightningArgs):
     save_every_n_epochs: int | None = key(
         1,
         "Write the last checkpoint every so many epochs; null: by epochs not at all.",
-        source="001 002",
+        source="000 001 002",
         unit="epochs",
         ge=1,
     )
@@ -253,7 +254,9 @@ class Trainer(LightningArgs):
         unit="steps",
         ge=1,
     )
-    save_top_k: int = key(1, "Best checkpoints to keep; -1 keeps all, 0 none.", source="002", ge=-1)
+    save_top_k: int = key(
+        1, "Best checkpoints to keep; -1 keeps all, 0 none.", source="002 004", ge=-1
+    )
     checkpoint_cadence_epochs: int | None = key(
         None,
         "The same as `save_every_n_epochs`, and wins over it when set.",
