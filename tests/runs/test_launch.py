@@ -79,6 +79,41 @@ def test_threads_are_settled_before_launch(tmp_path: Path, composed: Callable[..
     assert json.loads(run.config.read_text())["run"]["num_threads"] == 7
 
 
+def test_a_run_without_a_seed_is_given_one_that_is_written_down(
+    tmp_path: Path, composed: Callable[..., Any]
+) -> None:
+    def seed_of(run: RunFolder) -> Any:
+        return json.loads(run.config.read_text())["seed"]
+
+    runs = [launch.create(composed(seed=None), runs_dir=tmp_path) for _ in range(2)]
+    first, second = map(seed_of, runs)
+    assert isinstance(first, int)
+    assert first != second
+    assert "drawn" in read_json(runs[0].provenance)["seed"]["origin"]
+    assert f"the seed {first} was drawn" in runs[0].debug_log.read_text()
+    assert seed_of(launch.create(composed(seed=0), runs_dir=tmp_path)) == 0
+
+
+def test_the_environment_is_locked_without_torch(
+    tmp_path: Path, composed: Callable[..., Any]
+) -> None:
+    run = launch.create(composed(), runs_dir=tmp_path, env={"OMP_NUM_THREADS": "3"})
+    found = read_json(run.environment)
+    assert found["hash"] == read_json(run.hash_summary)["environment"]["hash"]
+    assert found["variables"]["OMP_NUM_THREADS"] == "3"
+    assert found["variables"]["PYTHONHASHSEED"] == os.environ.get("PYTHONHASHSEED", "0")
+    assert len(found["packages"]["msgspec"]["record"]) == 64
+    assert f"msgspec=={found['packages']['msgspec']['version']}\n" in run.requirements.read_text()
+
+
+@pytest.mark.parametrize("name", ["environment.json", "requirements.lock", "code.patch"])
+def test_the_hash_file_takes_no_name_that_is_taken(
+    tmp_path: Path, composed: Callable[..., Any], name: str
+) -> None:
+    with pytest.raises(RunError, match="cannot be the name"):
+        launch.create(composed(run={"hash_file": name}), runs_dir=tmp_path)
+
+
 def test_fifty_in_the_same_second(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from trainer.runs.folders import make_folder\n"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from trainer.runs import provenance
+from trainer.runs import environment, installed, provenance
 
 CONFIG: dict[str, Any] = {"seed": 1, "data": {"root": "data"}, "run": {"name": "a"}}
 
@@ -86,13 +86,10 @@ def test_any_other_input_gives_another(
     elif change == "config":
         config = {**CONFIG, "seed": 2}
     else:
-        found = dict(provenance._distributions())
-        monkeypatch.setattr(
-            provenance, "_distributions", lambda: iter({**found, "torch": "0.1"}.items())
-        )
-        provenance.environment.cache_clear()
+        found = installed.packages()
+        other = {**found, "torch": {"version": "0.1", "record": None, "source": None}}
+        monkeypatch.setattr(installed, "packages", lambda: other)
     assert _hash(project, config) != before
-    provenance.environment.cache_clear()
 
 
 def test_large_files_count_by_samples_and_time(project: Path) -> None:
@@ -144,7 +141,7 @@ def test_nothing_of_the_repository_is_executed(project: Path, tmp_path: Path) ->
 
 
 def test_the_environment_lists_what_is_installed() -> None:
-    packages = provenance.environment()["packages"]
+    packages = environment.summary(environment.lock())["packages"]
     assert {"pytest", "msgspec", "pydantic"} <= set(packages)
     assert all(version[0].isdigit() for version in packages.values())
 

@@ -15,12 +15,12 @@ import yaml
 from pydantic import ValidationError
 
 from trainer.config.schema_base import Key, Section, key, section, walk
+from trainer.config.schema_logger import Logger
 from trainer.config.schema_parts import (
     Callbacks,
     Data,
     Dataloader,
     EvalLoss,
-    Logger,
     Loss,
     Model,
     Optimizer,
@@ -49,7 +49,11 @@ class Config(Section):
     """A whole config, as the training process sees it."""
 
     seed: int | None = key(
-        42, "Seed of every random generator; null seeds none.", source="002", ge=0, le=2**32 - 1
+        42,
+        "Seed of every random generator; null: the launcher draws one and writes it down.",
+        source="002",
+        ge=0,
+        le=2**32 - 1,
     )
     trainer: Trainer = section(Trainer, "How training runs.", source="000 001 002 003")
     optimizer: Optimizer = section(Optimizer, "How parameters are updated.", source="002 003 004")

@@ -17,6 +17,7 @@ from trainer.runs.orders import (
     ENV_RESUME,
     ENV_RUN,
     ENV_SUPERVISOR,
+    TRAINING_ENV,
     describe_pipe,
 )
 
@@ -66,6 +67,7 @@ class Child:
         environment = {
             # What it prints is seen at once, and nothing of it is lost if it is killed.
             "PYTHONUNBUFFERED": "1",
+            **TRAINING_ENV,
             **os.environ,
             **({str(k): str(v) for k, v in extra.items()} if isinstance(extra, dict) else {}),
             ENV_RUN: str(run.path),

@@ -5,8 +5,10 @@ The launcher is nobody's parent that matters: once `start` has returned it may b
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import secrets
 import select
 import shlex
 import subprocess
@@ -19,12 +21,16 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.errors import Problem, RunError
 from trainer.runs import devices as device_names
-from trainer.runs import provenance
+from trainer.runs import environment, provenance
 from trainer.runs.ending import last_lines
 from trainer.runs.folders import make_folder, shown_name
 from trainer.runs.layout import (
+    CODE_PATCH,
     DEBUG_LOG,
+    ENVIRONMENT,
+    ENVIRONMENT_SEEN,
     HASH_SUMMARY,
+    REQUIREMENTS,
     RunFolder,
     dumps,
     open_output,
@@ -76,7 +82,7 @@ def create(
     """
     place = Path(cwd or Path.cwd()).absolute()
     root = Path(runs_dir).expanduser().absolute()
-    composed = _with_threads(composed)
+    composed = _with_seed(_with_threads(composed))
     config = composed.config
     section = config.get("run") or {}
     secret = secrets_in(env or {})
@@ -87,7 +93,9 @@ def create(
                 remedy="Set it in the shell instead; the run inherits the environment.",
             )
         )
-    summary = provenance.hash_summary(config, cwd=place, runs_dir=root)
+    found = environment.lock(section.get("num_threads"), env)
+    summary = provenance.hash_summary(config, cwd=place, runs_dir=root, environment=found)
+    patch = provenance.keep_patch(summary, cwd=place, runs_dir=root)
     title = name or str(section.get("name") or "") or composed.choices.get("preset") or "run"
     names = {
         "hash_summary": _file_name(section.get("hash_file"), HASH_SUMMARY, "run.hash_file"),
@@ -119,6 +127,9 @@ def create(
             "overrides.yaml": _yaml_list([mask(word) for word in composed.overrides]),
             "provenance.json": dumps(_origins(composed)) + "\n",
             names["hash_summary"]: dumps(summary) + "\n",
+            ENVIRONMENT: json.dumps(found, indent=1) + "\n",
+            REQUIREMENTS: environment.requirements(found),
+            **({CODE_PATCH: patch} if patch else {}),
             "command.sh": _command_script(identity),
             f"logs/{names['debug_log']}": _debug_log(run_id, title, identity, composed),
         }
@@ -260,6 +271,22 @@ def _with_threads(composed: Composed) -> Composed:
     return replace(composed, config={**composed.config, "run": resolved})
 
 
+def _with_seed(composed: Composed) -> Composed:
+    """Draw the seed of a run that was given none, so that it can be repeated all the same."""
+    from trainer.config.provenance import Origin
+
+    if "seed" not in composed.config or composed.config["seed"] is not None:
+        return composed
+    seed = secrets.randbelow(2**32)
+    drawn = Origin("resolved", text="drawn at the launch, as none was given", kind="finalize")
+    return replace(
+        composed,
+        config={**composed.config, "seed": seed},
+        provenance={**composed.provenance, "seed": drawn},
+        notes=(*composed.notes, f"the seed {seed} was drawn, as none was given"),
+    )
+
+
 def usable_cores() -> int:
     """Count the physical cores that this process may use, at least 1."""
     try:
@@ -288,6 +315,7 @@ def _file_name(value: object, default: str, key: str) -> str:
         return default
     name = str(value)
     reserved = {"run.json", "status.json", "config.yaml", "status.trainer.json", "events.jsonl"}
+    reserved |= {ENVIRONMENT, ENVIRONMENT_SEEN, REQUIREMENTS, CODE_PATCH}
     if not re.fullmatch(r"[\w][\w.-]{0,99}", name) or name in reserved:
         raise RunError(
             Problem(

@@ -20,6 +20,10 @@ STATUS = "status.json"
 TRAINER_STATUS = "status.trainer.json"
 HASH_SUMMARY = "run_hash_summary.json"
 DEBUG_LOG = "debug_log.md"
+ENVIRONMENT = "environment.json"
+ENVIRONMENT_SEEN = "environment.trainer.json"
+REQUIREMENTS = "requirements.lock"
+CODE_PATCH = "code.patch"
 # No file that we write comes near this; a larger one is not ours and is not worth the memory.
 MAX_JSON_BYTES = 8 * 1024 * 1024
 
@@ -64,6 +68,26 @@ class RunFolder:
     def hash_summary(self) -> Path:
         """Hashes of config, code, environment and data; the name comes from `run.hash_file`."""
         return self.path / self._named("hash_summary", HASH_SUMMARY)
+
+    @property
+    def environment(self) -> Path:
+        """What the launcher found installed, on which machine."""
+        return self.path / ENVIRONMENT
+
+    @property
+    def environment_seen(self) -> Path:
+        """What the training process found, for each of its attempts."""
+        return self.path / ENVIRONMENT_SEEN
+
+    @property
+    def requirements(self) -> Path:
+        """The versions of all packages, for pip."""
+        return self.path / REQUIREMENTS
+
+    @property
+    def code_patch(self) -> Path:
+        """What the project's code had that its commit has not."""
+        return self.path / CODE_PATCH
 
     @property
     def command(self) -> Path:

@@ -19,6 +19,9 @@ ENV_END = "TRAINDECK_END"
 # How a launcher of one's own may name the run folder.
 ENV_RUN_DIR = "TRAINDECK_RUN_DIR"
 
+# What a training process gets where nobody has set it: sets of texts have the same order each time.
+TRAINING_ENV = {"PYTHONHASHSEED": "0"}
+
 _NAMES = (ENV_RUN, ENV_SUPERVISOR, ENV_ATTEMPT, ENV_RESUME, ENV_END, ENV_RUN_DIR)
 
 # Whom they were for, since a forked child inherits memory too; and what was said.

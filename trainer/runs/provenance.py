@@ -9,30 +9,29 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import platform
-import re
 import stat
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-# Untracked files of these kinds are code; others (data, outputs, notes) are not.
-_CODE_SUFFIXES = frozenset(
-    {".py", ".pyx", ".c", ".cc", ".cpp", ".cu", ".cuh", ".h", ".hpp", ".rs", ".sh"}
-    | {".toml", ".yaml", ".yml", ".cfg"}
-)
+from trainer.runs import environment as surroundings
+from trainer.runs import worktree
+from trainer.runs.layout import CODE_PATCH
+from trainer.runs.worktree import file_hash
+
 # A data file up to this size is hashed whole, a larger one by size, time and samples.
 _WHOLE_BYTES = 1 << 20
 _SAMPLE_BYTES = 1 << 16
 _MAX_DATA_FILES = 200_000
-_GIT_TIMEOUT = 20.0
 
 
 def hash_summary(
-    config: Mapping[str, Any], *, cwd: Path | None = None, runs_dir: Path | None = None
+    config: Mapping[str, Any],
+    *,
+    cwd: Path | None = None,
+    runs_dir: Path | None = None,
+    environment: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Hash everything that decides what a run does.
 
@@ -40,6 +39,7 @@ def hash_summary(
         config: The canonical config.
         cwd: The project's folder, whose code counts; the working directory if None.
         runs_dir: Never counts as code, even where it lies untracked inside the project.
+        environment: What `trainer.runs.environment.lock` gave; found out here if None.
 
     Returns:
         `{"v": 1, "hash", "config": {"hash"}, "code": {"hash", …}, "environment": {"hash", …},
@@ -47,10 +47,11 @@ def hash_summary(
     """
     from trainer.config.hashing import config_hash
 
+    threads = (config.get("run") or {}).get("num_threads")
     parts: dict[str, Any] = {
         "config": {"hash": config_hash(config)},
         "code": code(cwd or Path.cwd(), runs_dir=runs_dir),
-        "environment": environment((config.get("run") or {}).get("num_threads")),
+        "environment": surroundings.summary(environment or surroundings.lock(threads)),
         "data": data_manifest(config, cwd=cwd),
     }
     hashes = {name: part["hash"] if part else None for name, part in parts.items()}
@@ -69,12 +70,33 @@ def code(cwd: Path, *, runs_dir: Path | None = None) -> dict[str, Any]:
     """
     from trainer import __version__
 
-    project = _git_state(cwd, runs_dir)
+    project = worktree.state(cwd, runs_dir)
     record = {
         "project": project,
         "traindeck": {"version": __version__, "files": package_hash()},
     }
     return {"hash": _digest(record), **record}
+
+
+def keep_patch(summary: dict[str, Any], *, cwd: Path, runs_dir: Path | None = None) -> bytes:
+    """Give what the project's code has besides its commit, to be kept in the run folder.
+
+    Args:
+        summary: What `hash_summary` gave. `code.patch` is noted in it: None where nothing is
+            missing, else `{"file"}` or `{"why"}` there is none.
+        cwd: As for `hash_summary`.
+        runs_dir: As for `hash_summary`.
+
+    Returns:
+        A patch for `git apply`; nothing where there is none.
+    """
+    noted = summary["code"]
+    noted["patch"] = None
+    if not (noted["project"] or {}).get("dirty"):
+        return b""
+    content, why = worktree.patch(cwd, runs_dir)
+    noted["patch"] = {"why": why} if why else {"file": CODE_PATCH}
+    return content
 
 
 @lru_cache(maxsize=1)
@@ -86,48 +108,8 @@ def package_hash() -> str:
         relative = path.relative_to(root).as_posix()
         # The command line decides nothing that the resolved config does not hold.
         if not relative.startswith(("commands/", "cli.py")):
-            digest.update(f"{relative}\0{_file_hash(path)}\n".encode())
+            digest.update(f"{relative}\0{file_hash(path)}\n".encode())
     return digest.hexdigest()
-
-
-@lru_cache(maxsize=8)
-def environment(threads: int | None = None) -> dict[str, Any]:
-    """Hash Python, platform and the versions of all installed distributions; no torch import.
-
-    Args:
-        threads: How many threads compute: the last bits of every sum depend on it.
-    """
-    record = {
-        "threads": threads,
-        "python": platform.python_version(),
-        "implementation": platform.python_implementation(),
-        "platform": f"{sys.platform}-{platform.machine()}",
-        "packages": dict(sorted(_distributions())),
-    }
-    return {"hash": _digest(record), **record}
-
-
-def _distributions() -> Iterator[tuple[str, str]]:
-    """List name and version of what is installed.
-
-    Read off the folders' names, which is what `importlib.metadata` looks at first too; opening
-    each METADATA file takes fifty times as long.
-    """
-    seen: set[str] = set()
-    for folder in sys.path:
-        try:
-            with os.scandir(folder or ".") as entries:
-                names = [entry.name for entry in entries]
-        except OSError:
-            continue
-        for name in names:
-            match = re.fullmatch(r"(.+?)-(\d[^-]*)(?:-.+)?\.(?:dist|egg)-info", name)
-            if match:
-                key = re.sub(r"[-_.]+", "-", match[1]).lower()
-                # The first on the path is the one that is imported.
-                if key not in seen:
-                    seen.add(key)
-                    yield key, match[2]
 
 
 def data_manifest(config: Mapping[str, Any], *, cwd: Path | None = None) -> dict[str, Any] | None:
@@ -177,7 +159,7 @@ def _walk(root: Path) -> Iterator[Path]:
 
 def _data_hash(path: Path, info: os.stat_result) -> str:
     if info.st_size <= _WHOLE_BYTES:
-        return _file_hash(path)
+        return file_hash(path)
     digest = hashlib.sha256(str(info.st_mtime_ns).encode())
     try:
         with path.open("rb") as file:
@@ -187,56 +169,6 @@ def _data_hash(path: Path, info: os.stat_result) -> str:
     except OSError:
         return "unreadable"
     return digest.hexdigest()
-
-
-def _git_state(cwd: Path, runs_dir: Path | None) -> dict[str, Any] | None:
-    """Tell commit and local changes of the work tree around a folder; None outside of git."""
-    top = _git(cwd, "rev-parse", "--show-toplevel")
-    if top is None:
-        return None
-    root = Path(top.decode("utf-8", "surrogateescape").rstrip("\n"))
-    head = _git(root, "rev-parse", "--verify", "-q", "HEAD")
-    commit = head.decode().strip() if head else None
-    against = ["HEAD"] if commit else ["--cached"]
-    difference = _git(
-        root, "diff", "--no-ext-diff", "--no-textconv", "--no-color", "--binary", *against
-    )
-    digest = hashlib.sha256(difference or b"")
-    listed = _git(root, "ls-files", "-z", "--others", "--exclude-standard") or b""
-    untracked = 0
-    skipped = runs_dir.absolute() if runs_dir else None
-    for raw in sorted(listed.split(b"\0")):
-        path = root / os.fsdecode(raw)
-        inside_runs = skipped is not None and skipped in path.parents
-        if raw and path.suffix in _CODE_SUFFIXES and not inside_runs:
-            digest.update(b"\0" + raw + b"\0" + _file_hash(path).encode())
-            untracked += 1
-    dirty = bool(difference) or untracked > 0
-    return {"commit": commit, "dirty": dirty, "changes": digest.hexdigest() if dirty else None}
-
-
-def _git(folder: Path, *arguments: str) -> bytes | None:
-    """Ask git without taking its locks and without running what the repository configures."""
-    try:
-        answer = subprocess.run(
-            ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments],
-            capture_output=True,
-            check=False,
-            stdin=subprocess.DEVNULL,
-            timeout=_GIT_TIMEOUT,
-            env={**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"},
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer.stdout if answer.returncode == 0 else None
-
-
-def _file_hash(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        return "unreadable"
 
 
 def _digest(value: object) -> str:
