@@ -139,6 +139,14 @@ def test_trainer_logger_chooses_a_logger(value: Any, on: str | None) -> None:
         assert set(loggers) == {"tensorboard", "csv", "wandb", "mlflow"}
 
 
+def test_trainer_logger_as_a_list_chooses_many() -> None:
+    loggers = rewritten({"trainer": {"logger": ["WandB", "tensorboard"]}})["logger"]
+    on = {name for name, section in loggers.items() if section["enabled"]}
+    assert on == {"wandb", "tensorboard"}
+    with pytest.raises(ConfigError, match="tensorboard, csv, wandb, mlflow"):
+        rewritten({"trainer": {"logger": ["wandb", 3]}})
+
+
 def test_trainer_logger_as_a_mapping_is_the_logger_section() -> None:
     section = {"wandb": {"enabled": True, "project": "p"}}
     assert rewritten({"trainer": {"logger": section}}) == {"logger": section}

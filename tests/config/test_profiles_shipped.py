@@ -201,7 +201,9 @@ def test_another_trainer_replaces_the_quickstarts() -> None:
 
 @pytest.mark.parametrize(
     ("choice", "on"), [("none", set()), ("csv", {"csv"}), ("tensorboard", {"tensorboard"}),
-                       ("both", {"csv", "tensorboard"})]
+                       ("both", {"csv", "tensorboard"}), ("wandb", {"wandb"}),
+                       ("wandb_offline", {"wandb"}), ("mlflow", {"mlflow"}),
+                       ("many", {"csv", "tensorboard", "wandb", "mlflow"})]
 )  # fmt: skip
 def test_loggers(choice: str, on: set[str]) -> None:
     made = config(f"logger={choice}")["logger"]

@@ -145,7 +145,7 @@ async def test_resume_goes_on_in_the_same_folder(
     write_json_atomic(run.run_json, identity)
     again = [sys.executable, str(fake_trainer), str(run.path), "good", "60"]
     monkeypatch.setattr(program, "command_line", lambda *_: again)
-    monkeypatch.setattr("trainer.runs.again.need_training_packages", lambda: None)
+    monkeypatch.setattr("trainer.runs.again.need_training_packages", lambda *_: None)
     deck = app_of(runs_dir, run)
     async with deck.run_test() as pilot:
         await pilot.press("R")

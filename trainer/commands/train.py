@@ -56,7 +56,7 @@ def train(
     from trainer.runs.again import need_training_packages
     from trainer.runs.launch import create
 
-    need_training_packages()
+    need_training_packages(composed.config)
 
     run = create(
         composed,
@@ -121,6 +121,7 @@ def resume(
     composed = compose_onto(old.path, [*overrides, f"run.resume={quoted(str(checkpoint))}"])
     for text in composed.notes:
         note(f"note: {text}")
+    need_training_packages(composed.config)
     new = _copy_of(
         old,
         composed,
@@ -158,10 +159,11 @@ def rerun(
     from trainer.runs.index import find
 
     old = ours(find(runs_dir, run))
-    need_training_packages()
+    composed = compose_onto(old.path)
+    need_training_packages(composed.config)
     new = _copy_of(
         old,
-        compose_onto(old.path),
+        composed,
         runs_dir=runs_dir,
         command=["traindeck", "rerun", old.id],
         parent={"rerun": old.id},

@@ -41,20 +41,25 @@ def _num_gpus(value: Any) -> Mapping[str, Any]:
 
 
 def _logger(value: Any) -> Mapping[str, Any]:
-    if isinstance(value, str):
-        chosen = value.strip().lower().replace("&", "").replace(" ", "")
-        chosen = {"weightsbiases": "wandb", "false": "none", "true": "tensorboard"}.get(
-            chosen, chosen
-        )
-        if chosen not in (*LOGGERS, "none", "null", ""):
-            raise ValueError(f"must be true, false or one of {', '.join(LOGGERS)}, not {value!r}")
-    elif value is None or isinstance(value, bool):
-        chosen = "tensorboard" if value else "none"
-    elif value == {}:
+    if value == {}:
         return {}
+    if isinstance(value, list):
+        chosen = {_logger_name(each) for each in value}
+    elif value is None or isinstance(value, bool):
+        chosen = {"tensorboard" if value else "none"}
+    elif isinstance(value, str):
+        chosen = {_logger_name(value)}
     else:
         raise ValueError(f"must be true, false or the name of a logger, not {value!r}")
-    return {f"logger.{name}.enabled": name == chosen for name in LOGGERS}
+    return {f"logger.{name}.enabled": name in chosen for name in LOGGERS}
+
+
+def _logger_name(value: Any) -> str:
+    name = str(value).strip().lower().replace("&", "").replace(" ", "")
+    name = {"weightsbiases": "wandb", "false": "none", "true": "tensorboard"}.get(name, name)
+    if name not in (*LOGGERS, "none", "null", ""):
+        raise ValueError(f"must be true, false or one of {', '.join(LOGGERS)}, not {value!r}")
+    return name
 
 
 def _max_time(value: Any) -> Mapping[str, Any]:
@@ -185,7 +190,7 @@ ALIASES: tuple[Alias, ...] = (
         "trainer.logger",
         "logger",
         "002",
-        "true is TensorBoard, false none; a name turns on that logger alone",
+        "true is TensorBoard, false none; a name, or a list of names, turns on those alone",
         _logger,
     ),
     Alias("trainer.logger.*", "logger.*", "002"),

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from trainer.config.schema_base import OpenSection, Section, key, section
+from trainer.config.schema_base import OpenSection, Section, key
 
 
 class Optimizer(Section):
@@ -210,40 +210,3 @@ class Symbolic(Section):
 
     enabled: bool = key(False, "Whether the rules count at all.", source="001")
     rules: list[Rule] = key([], "Rules by name, each switched and weighted.", source="001")
-
-
-class TensorBoard(Section):
-    """Keys of `logger.tensorboard`."""
-
-    enabled: bool = key(True, "Write TensorBoard's files under `logs/`.", source="002 003")
-
-
-class Csv(Section):
-    """Keys of `logger.csv`."""
-
-    enabled: bool = key(False, "Write `metrics.csv` under `logs/`.")
-
-
-class Wandb(Section):
-    """Keys of `logger.wandb`."""
-
-    enabled: bool = key(False, "Log to Weights & Biases.", source="000 002")
-    project: str | None = key(None, "Project there.", source="000")
-    offline: bool = key(False, "Write locally only, to be synchronised later.", source="000")
-
-
-class Mlflow(Section):
-    """Keys of `logger.mlflow`."""
-
-    enabled: bool = key(False, "Log to MLflow.", source="000")
-    experiment_name: str | None = key(None, "Experiment there.", source="000")
-    tracking_uri: str | None = key(None, "Its server or folder.", source="000", path=True)
-
-
-class Logger(Section):
-    """The `logger` section. The run's own events are always written."""
-
-    tensorboard: TensorBoard = section(TensorBoard, "TensorBoard.", source="002 003")
-    csv: Csv = section(Csv, "A table of metrics as CSV.")
-    wandb: Wandb = section(Wandb, "Weights & Biases.", source="000 002", acted_on=False)
-    mlflow: Mlflow = section(Mlflow, "MLflow.", source="000", acted_on=False)

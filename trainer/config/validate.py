@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from trainer.config.aliases import ALIASES, canonical_key
 from trainer.config.loader_rules import loader_problems
+from trainer.config.logger_rules import logger_problems
 from trainer.config.loss_rules import loss_problems
 from trainer.config.schema import Config, fields, sections
 from trainer.config.schema_base import Key
@@ -27,6 +28,7 @@ from trainer.config.torch_rules import (
     scheduler_problems,
     text_of,
 )
+from trainer.config.torch_together import contradictions
 from trainer.errors import Problem, nearest
 from trainer.secrets import has_password, is_empty, is_secret_key, mask
 
@@ -55,8 +57,10 @@ def validate(
     problems += _target_problems(config, where)
     problems += optimizer_problems(config, where)
     problems += scheduler_problems(config, where)
+    problems += contradictions(config, where)
     problems += loader_problems(config, where)
     problems += loss_problems(config, where)
+    problems += logger_problems(config, where)
     problems += _together(config, where)
     secret = {problem.key: problem for problem in _secret_problems(config, where)}
     # Whatever else is wrong with a secret: its value is not shown.

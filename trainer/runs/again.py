@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from trainer.errors import Problem, RunError
+import yaml
+
+from trainer.config.logger_rules import lacking
+from trainer.errors import ConfigError, Problem, RunError
 from trainer.runs.layout import RunFolder
 from trainer.runs.manage import prepare_resume
 from trainer.runs.status import State, read_status
@@ -28,11 +33,12 @@ def ours(run: RunFolder) -> RunFolder:
     return run
 
 
-def need_training_packages() -> None:
-    """Make sure that training can start here at all.
+def need_training_packages(config: Mapping[str, Any] | None = None) -> None:
+    """Make sure that training can start here at all, and with the loggers that a config chooses.
 
     Raises:
         RunError: The packages that the base install leaves out are missing.
+        ConfigError: A logger's package is missing, or the key to its service.
     """
     missing = [name for name in ("torch", "pytorch_lightning") if find_spec(name) is None]
     if missing:
@@ -43,6 +49,8 @@ def need_training_packages() -> None:
                 "Install them: pip install 'traindeck[train]'",
             )
         )
+    if config is not None and (problems := list(lacking(config))):
+        raise ConfigError(*problems)
 
 
 def check_resume(run: RunFolder) -> None:
@@ -52,7 +60,7 @@ def check_resume(run: RunFolder) -> None:
         RunError: The run has completed, is of another program, or nothing can train here.
     """
     ours(run)
-    need_training_packages()
+    need_training_packages(_config_of(run))
     if read_status(run).state == State.COMPLETED:
         raise RunError(
             Problem(
@@ -60,6 +68,15 @@ def check_resume(run: RunFolder) -> None:
                 remedy=f"Train it for longer: traindeck resume {run.id} trainer.max_steps=N",
             )
         )
+
+
+def _config_of(run: RunFolder) -> Mapping[str, Any] | None:
+    """Read a run's config as far as it can be read; the trainer says what is wrong with it."""
+    try:
+        config = yaml.safe_load(run.config.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return None
+    return config if isinstance(config, Mapping) else None
 
 
 def make_ready(run: RunFolder) -> Path:

@@ -149,7 +149,7 @@ def work_out(draft: Draft, line: str, context: Context, edited: str = "") -> Out
         return Outcome(draft, problems=error.problems, groups=groups, keys=tuple(known_keys()))
     lacking = None
     try:
-        need_training_packages()
+        need_training_packages(composed.config)
     except TraindeckError as error:
         lacking = error.problems[0]
     runs_dir = context.runs_dirs[0]

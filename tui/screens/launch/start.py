@@ -27,7 +27,7 @@ def start_run(outcome: Outcome, context: Context) -> RunFolder:
 
     composed, draft = outcome.composed, outcome.draft
     assert composed is not None
-    need_training_packages()
+    need_training_packages(composed.config)
     run = launch.create(
         composed,
         runs_dir=context.runs_dirs[0],
