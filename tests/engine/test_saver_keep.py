@@ -25,6 +25,7 @@ def scored(*scores):
     }
 
 
+@pytest.mark.proves("trainer.save_top_k", "trainer.monitor", "trainer.monitor_mode")
 @pytest.mark.parametrize(
     ("mode", "top_k", "kept", "best"),
     [
@@ -83,6 +84,7 @@ def test_the_best_survive_a_resume(lab):
     ]
 
 
+@pytest.mark.proves("trainer.save_every_n_epochs", "trainer.save_every_n_steps")
 def test_epochs_and_steps_set_the_pace_of_the_last(lab, events):
     run = lab(
         **{
@@ -96,6 +98,7 @@ def test_epochs_and_steps_set_the_pace_of_the_last(lab, events):
     assert [e["step"] for e in events(run, "checkpoint")] == [10, 20, 22, 30, 33]
 
 
+@pytest.mark.proves("trainer.checkpoint_cadence_epochs")
 def test_the_cadence_of_document_003_goes_before(lab, events):
     more = {"trainer.checkpoint_cadence_epochs": 3, "trainer.save_every_n_epochs": 1}
     run = lab(**more, **{"trainer.save_top_k": 0})
@@ -104,6 +107,7 @@ def test_the_cadence_of_document_003_goes_before(lab, events):
     assert [e["epoch"] for e in events(run, "checkpoint")] == [3]
 
 
+@pytest.mark.proves("trainer.ckpt_dir")
 def test_checkpoints_may_lie_elsewhere_and_leave_strangers_alone(lab, tmp_path, events):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
@@ -252,6 +256,7 @@ def test_another_batch_size_goes_on_at_the_same_share_of_the_epoch(lab, events):
     assert max(e["step"] for e in events(second, "metrics")) == 5 + 12
 
 
+@pytest.mark.proves("trainer.enable_checkpointing")
 def test_no_checkpoints_when_told_so_but_for_a_stop(lab):
     run = lab(**{"trainer.enable_checkpointing": False})
     assert fit(run) == 0
@@ -263,6 +268,7 @@ def test_no_checkpoints_when_told_so_but_for_a_stop(lab):
     assert names(run) == ["last-epoch00001.ckpt"]
 
 
+@pytest.mark.proves("trainer.validate_before_resume")
 def test_a_resume_may_validate_first_and_change_the_rate(lab, events):
     run = lab(**{"trainer.max_epochs": 1})
     assert fit(run) == 0
