@@ -25,7 +25,6 @@ from trainer.engine.refused import Guarded, Refused
 from trainer.engine.replay import Finished, Replayed, SizedFinished, SizedReplayed
 from trainer.engine.sampler import ResumableBatches, SeededBatches, collated
 from trainer.engine.text_batches import TextBatches
-from trainer.engine.workers import WorkerStart
 from trainer.errors import ConfigError, Problem
 
 
@@ -52,6 +51,10 @@ class EngineData(pl.LightningDataModule):
 
     Raises:
         ConfigError: `TextDataLoader` lacks its tokenizer, or the source makes batches of its own.
+
+    Attributes:
+        carried: What was settled once for the whole training, such as a batch size that was
+            searched for; plain data that goes with its checkpoints.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class EngineData(pl.LightningDataModule):
         self._start: tuple[int, int, Mapping[str, Any] | None] = (0, 0, None)
         self._train: Any = None
         self._fresh = False
+        self.carried: dict[str, Any] = {}
         kind = self._section.get("type")
         mixup = MixUp.of(self._section) if kind == "MixupDataLoader" else MixUp()
         self._finish = {True: mixup.for_training(), False: mixup.for_validation()}
@@ -81,6 +85,62 @@ class EngineData(pl.LightningDataModule):
     def gives_datasets(self) -> bool:
         """Tell whether the engine makes the loaders."""
         return hasattr(self.source, "train_dataset")
+
+    @property
+    def batch_size(self) -> int:
+        """Samples in a batch of one rank; set before loaders are made, it is what they take.
+
+        Raises:
+            ConfigError: The source makes loaders of its own and has no `batch_size` to set.
+        """
+        if self.gives_datasets:
+            return int(self._section.get("batch_size") or 1)
+        return int(getattr(self._sized(), "batch_size", 1))
+
+    @batch_size.setter
+    def batch_size(self, size: int) -> None:
+        if self.gives_datasets:
+            self._section["batch_size"] = size
+        else:
+            self._sized().batch_size = size
+        self._fresh = False
+
+    def _sized(self) -> Any:
+        """Give what holds the batch size of a source that makes its own loaders."""
+        if hasattr(self.source, "batch_size"):
+            return self.source
+        hparams = getattr(self.source, "hparams", {})
+        if "batch_size" in hparams:
+            return hparams
+        raise ConfigError(
+            Problem(
+                f"{type(self.source).__name__} makes loaders of its own and has no `batch_size` "
+                "that could be set.",
+                "",
+                "Give it an attribute `batch_size` that its loaders use, let it give "
+                "`train_dataset()` instead, or set trainer.tune_batch_size=false.",
+                "trainer.tune_batch_size",
+            )
+        )
+
+    def check_batch_size(self) -> None:
+        """Make sure that the training loader, now made, has the batch size that was set.
+
+        Raises:
+            ConfigError: It has another one.
+        """
+        loader = getattr(self._train, "loader", self._train)
+        made = self.geometry().get("batch_size") or getattr(loader, "batch_size", None)
+        if made is not None and made != self.batch_size:
+            raise ConfigError(
+                Problem(
+                    f"The loaders of {type(self.source).__name__} have batches of {made}, not of "
+                    f"its `batch_size` {self.batch_size}.",
+                    "",
+                    "Let them use that attribute, or set trainer.tune_batch_size=false.",
+                    "trainer.tune_batch_size",
+                )
+            )
 
     def seek(self, epoch: int, batches: int, mark: Mapping[str, Any] | None) -> None:
         """Let the next training loader begin in mid-epoch.
@@ -196,9 +256,11 @@ class EngineData(pl.LightningDataModule):
         return batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Give the state of a data module of one's own."""
-        inner = isinstance(self.source, pl.LightningDataModule)
-        return {"source": self.source.state_dict()} if inner else {}
+        """Give the state of a data module of one's own, and what goes with the checkpoints."""
+        state: dict[str, Any] = {"carried": dict(self.carried)} if self.carried else {}
+        if isinstance(self.source, pl.LightningDataModule):
+            state["source"] = self.source.state_dict()
+        return state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore a data module of one's own."""
@@ -273,8 +335,6 @@ class EngineData(pl.LightningDataModule):
         """Make a loader of one's own resumable if its order is a stock one; else leave it."""
         if type(loader) is not DataLoader:
             return loader
-        if loader.num_workers:
-            loader.worker_init_fn = WorkerStart(loader.worker_init_fn)
         if not (samples := _stock_samples(loader)):
             return loader
         assert loader.batch_size is not None
@@ -323,7 +383,6 @@ class EngineData(pl.LightningDataModule):
             "pin_memory": bool(self._section.get("pin_memory")) and torch.cuda.is_available(),
         }
         if workers:
-            settings["worker_init_fn"] = WorkerStart()
             settings["prefetch_factor"] = self._section.get("prefetch_factor") or 2
             settings["persistent_workers"] = bool(self._section.get("persistent_workers"))
         return settings

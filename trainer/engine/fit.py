@@ -13,11 +13,13 @@ import torch
 from lightning_fabric.utilities.rank_zero import _get_rank
 
 from trainer.config.schema import load_resolved
-from trainer.engine import build, resume
+from trainer.engine import batch_size, build, resume
+from trainer.engine.compiling import compile_module, compiler_told
 from trainer.engine.journal import Journal
 from trainer.engine.keep import checkpoints_of
-from trainer.engine.requests import Requests, StopNow, signals_ask
+from trainer.engine.requests import Requests, Stop, StopNow, signals_ask
 from trainer.engine.session import NoEvents, Session
+from trainer.engine.workers import shielded_workers, stop_that_took_workers
 from trainer.errors import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -66,7 +68,7 @@ def fit(run_folder: Path, requests: Requests | None = None) -> int:
         return error.exit_code
 
     # From here on TERM, USR1 and Ctrl-C ask for a checkpoint and a stop, and HUP does nothing.
-    with signals_ask(session.requests):
+    with signals_ask(session.requests), shielded_workers():
         try:
             end = train(session, run, beat.resume)
             session.requests.close()
@@ -86,30 +88,47 @@ def train(session: Session, run: RunFolder, chosen_checkpoint: str) -> End:
     """Build everything that the config names, and run the loop to its end."""
     config = session.config
 
-    # 1. Random numbers and threads first: all that follows may draw or compute.
+    # 1. Where to begin. A checkpoint keeps what was settled once for the whole training.
+    folder = checkpoints_of(config["trainer"], run)
+    if session.rank == 0:
+        keep_config_beside(run, folder)
+    checkpoint = resume.choose(config["run"]["resume"], run, folder, chosen_checkpoint)
+    carried = resume.carried(checkpoint) if checkpoint is not None else {}
+
+    # 2. Random numbers and threads before all that may draw or compute.
     if config["run"].get("num_threads"):
         torch.set_num_threads(config["run"]["num_threads"])
     if config.get("seed") is not None:
         pl.seed_everything(config["seed"], workers=True, verbose=False)
 
-    # 2. What is trained on, and what is trained.
+    # 3. What is trained on, in batches of which size, and what is trained.
+    size = batch_size.settle(session, carried)
     data = build.data_of(config)
+    if size is not None:
+        data.batch_size = data.carried["batch_size"] = size
     module = build.module_of(config)
     if config["trainer"].get("log_model_structure") and session.rank == 0:
         print(module)
 
-    # 3. Who trains: Lightning's trainer, with loops that can stop and go on exactly.
+    # 4. Who trains: Lightning's trainer, with loops that can stop and go on exactly.
     trainer, saver = build.trainer_of(session, data, module)
 
-    # 4. Where to begin.
-    folder = checkpoints_of(config["trainer"], run)
-    checkpoint = resume.choose(config["run"]["resume"], run, folder, chosen_checkpoint)
+    # 5. Make ready for what the checkpoint holds.
     if checkpoint is not None:
-        resume.check(checkpoint, module)
+        resume.prepare(
+            checkpoint,
+            carried=carried,
+            trainer=trainer,
+            module=module,
+            data=data,
+            section=config["trainer"],
+        )
         session.events.log("info", f"going on from {checkpoint}")
+    compile_module(module, config["trainer"].get("compile"), trainer.strategy.root_device)
 
-    # 5. Train. Callbacks write events; the saver writes checkpoints and answers requests to stop.
-    trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    # 6. Train. Callbacks write events; the saver writes checkpoints and answers requests to stop.
+    with compiler_told(config["trainer"].get("compile")):
+        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     return end_of(trainer, saver)
 
 
@@ -168,13 +187,19 @@ def end_of_error(error: BaseException, requests: Requests) -> End:
         print(f"{error.title}: {error}", file=sys.stderr)
         return End(State.FAILED, clean(str(error).splitlines()[0]), error.exit_code)
     if isinstance(error, StopNow | KeyboardInterrupt):
-        asked = requests.stop_asked
-        reason = asked.reason if asked else "interrupted"
-        if reason == "timeout":
-            return End(State.TIMEOUT, "time limit reached, without a last checkpoint", EXIT_TIMEOUT)
-        code = EXIT_OK if asked and reason != "SIGINT" else EXIT_INTERRUPTED
-        return End(State.STOPPED, f"{reason}, at once and without a last checkpoint", code)
+        return _end_at_once(requests.stop_asked or Stop("now", "interrupted"))
+    if stop := stop_that_took_workers(error, requests):
+        return _end_at_once(stop, ", since loader workers were told to end too")
     traceback.print_exception(error)
     if ran_out_of_memory(error):
         return End(State.OUT_OF_MEMORY, in_words(error), EXIT_OUT_OF_MEMORY)
     return End(State.FAILED, in_words(error), EXIT_FAILED)
+
+
+def _end_at_once(stop: Stop, why: str = "") -> End:
+    """Tell of a stop that left no time for a checkpoint; older ones are whole."""
+    without = f"at once and without a last checkpoint{why}"
+    if stop.reason == "timeout":
+        return End(State.TIMEOUT, f"time limit reached, {without}", EXIT_TIMEOUT)
+    code = EXIT_INTERRUPTED if stop.reason in ("SIGINT", "interrupted") else EXIT_OK
+    return End(State.STOPPED, f"{stop.reason}, {without}", code)

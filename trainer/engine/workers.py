@@ -1,42 +1,105 @@
-"""Loader workers and signals: a stop is for the trainer, which then ends its workers itself."""
+"""Loader workers and signals: a stop is for the trainer, which then ends its workers itself.
+
+A TERM or Ctrl-C to the whole process group or job (as clusters and terminals send it) reaches the
+workers as well. One that died of it would make an error of what is to be a stop with a checkpoint,
+and most of all while it starts, before anything of ours could run in it. So signals are held back
+in the thread that starts a worker; the worker inherits that, and lets them in once it knows better.
+"""
 
 from __future__ import annotations
 
+import functools
+import multiprocessing
 import os
+import re
 import signal
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from trainer.engine.requests import Requests, Stop
+
+_TO_THE_TRAINER = (signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
+# What runs in a worker of torch's DataLoader, and of loaders made after it (torchdata's).
+_LOOP = "_worker_loop"
+# How torch tells of workers that are gone: by its handler of SIGCHLD, or while it waits for data.
+_GONE = re.compile(
+    r"DataLoader worker \(pid.*\) "
+    r"(?:is killed by signal: (?:Terminated|Interrupt|Hangup|User defined signal 1)\b"
+    r"|exited unexpectedly)"
+)
+# A signal to a group reaches its members one after another.
+_GROUP_PATIENCE = 1.0
 
 
-class WorkerStart:
-    """What a loader's worker does first: shield itself, then whatever it was told to do.
+@contextmanager
+def shielded_workers() -> Iterator[None]:
+    """Shield each worker that any loader starts while inside, from its first instruction on.
 
-    A TERM to the whole process group or job (as clusters send it) would otherwise kill the workers
-    and make an error of what is to be a stop with a checkpoint. A TERM from the trainer still ends
-    the worker.
-
-    Args:
-        then: A loader's own `worker_init_fn`.
+    It holds for every way of starting processes (fork, spawn, forkserver), from any thread, for
+    loaders of the engine and of others alike. Other processes are left as they are.
     """
+    start = BaseProcess.start
 
-    def __init__(self, then: Callable[[int], None] | None = None) -> None:
-        self.then = then
+    def start_shielded(process: Any) -> None:
+        target: Any = getattr(process, "_target", None)
+        if getattr(target, "__name__", "") != _LOOP:
+            start(process)
+            return
+        process._target = functools.partial(_shielded, target)
+        held = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, *_TO_THE_TRAINER))
+        try:
+            start(process)
+        finally:
+            # What came meanwhile comes now.
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
-    def __call__(self, worker_id: int) -> None:
-        """Run in the new worker."""
-        for number in (signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        if hasattr(signal, "sigwaitinfo"):  # not on macOS
-            # Blocked in all threads but the one that waits for it and sees who has sent it.
-            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-            threading.Thread(target=_obey_parent, daemon=True, name="traindeck-term").start()
-        if self.then is not None:
-            self.then(worker_id)
+    BaseProcess.start = start_shielded  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        BaseProcess.start = start  # type: ignore[method-assign]
 
 
-def _obey_parent() -> None:
-    parent = os.getppid()
+def _shielded(work: Callable[..., None], *args: Any) -> None:
+    """Be a worker: signals for the trainer do nothing, and a TERM from the trainer ends it."""
+    for number in _TO_THE_TRAINER:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _TO_THE_TRAINER)
+    if hasattr(signal, "sigwaitinfo"):
+        # Blocked in all threads but the one that waits for it and sees who has sent it.
+        threading.Thread(target=_obey_trainer, daemon=True, name="traindeck-term").start()
+    else:
+        # Without it (macOS) nobody can be told apart, and workers have to end when told to.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
+    work(*args)
+
+
+def _obey_trainer() -> None:
+    trainer = multiprocessing.parent_process()
     while True:
         sender = signal.sigwaitinfo([signal.SIGTERM]).si_pid
-        if sender == parent or os.getppid() != parent:
+        if trainer is None or sender == trainer.pid or not trainer.is_alive():
             os._exit(0)
+
+
+def stop_that_took_workers(error: BaseException, requests: Requests) -> Stop | None:
+    """Give the stop that was asked for, if all that went wrong is that workers obeyed it as well.
+
+    Args:
+        error: What ended training.
+        requests: The requests of this training; a stop that is just coming is waited for.
+    """
+    chain: BaseException | None = error
+    while chain is not None and not _GONE.search(str(chain)):
+        chain = chain.__cause__ or chain.__context__
+    if chain is None:
+        return None
+    deadline = time.monotonic() + _GROUP_PATIENCE
+    while requests.stop_asked is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return requests.stop_asked
