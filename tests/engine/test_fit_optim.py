@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.optim import lr_scheduler
 
-from trainer.engine.optim import MuonWithAdamW, make_optimizer, override
+from trainer.engine.optim import MuonWithAdamW, make_optimizer
+from trainer.engine.override import override
 from trainer.engine.schedule import InverseLR, make_scheduler
 from trainer.errors import ConfigError
 
@@ -149,6 +150,11 @@ def test_one_interval_governs_scheduler_and_warmup(section, interval):
             "counts by epoch and its warmup by step",
         ),
         ({"type": "OneCycleLR", "config": {"max_lr": 1, "total_steps": 9}, "warmup": 3}, "jump"),
+        (
+            {"type": "OneCycleLR", "config": {"max_lr": 1, "total_steps": 10, "pct_start": 0.1}},
+            "zero",
+        ),
+        ({"type": "StepLR", "config": {"step_size": 1, "last_epoch": 3}}, "refuses its settings"),
         ({"type": "ReduceLROnPlateau", "warmup": 3}, "follows a metric"),
         (
             {"type": "CyclicLR", "config": {"base_lr": 0.1, "max_lr": 1.0}, "warmup": 3},

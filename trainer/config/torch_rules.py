@@ -10,22 +10,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeGuard
 
 from trainer.config.torch_args import NEED_CODE, OPTIMIZERS, SCHEDULERS, Keyword
+from trainer.config.torch_bounds import bounds_of, choices_of, is_count
 from trainer.errors import Problem, nearest
 
-# Their learning rate depends on more than a count of steps: a warmup cannot hand over to them.
-_NOT_AFTER_WARMUP = {
-    "OneCycleLR": "it brings a warmup of its own (`pct_start`)",
+NOT_AFTER_WARMUP = {
+    "OneCycleLR": "it brings a warmup of its own (`pct_start`), and would jump at the change",
     "CyclicLR": "it sets learning rate and momentum between bounds of its own",
     "ReduceLROnPlateau": "it follows a metric and not a count of steps",
+    "SequentialLR": "it is made of other schedulers",
+    "ChainedScheduler": "it is made of other schedulers",
 }
-# Keywords that torch takes as any number, though nothing works with less than one.
-_AT_LEAST_ONE = frozenset(
-    {"T_max", "T_0", "total_iters", "step_size", "step_size_up", "total_steps", "epochs"}
-    | {"steps_per_epoch", "max_iter", "ns_steps"}
-)
+"""Schedulers that a warmup cannot hand over to, with the reason."""
+
 # What an unset trainer.max_steps or trainer.max_epochs becomes in a profile that follows it.
 _FOLLOWS = "Where it follows trainer.max_steps or trainer.max_epochs, set that first."
-_NOT_NEGATIVE = frozenset({"lr", "weight_decay", "eps", "momentum", "min_lr", "eta_min", "max_lr"})
 _KINDS = {
     "float": "a number",
     "int": "a whole number",
@@ -33,6 +31,7 @@ _KINDS = {
     "str": "a text",
     "list": "a list",
     "float or list": "a number or a list of numbers",
+    "section": "a section of keywords",
 }
 
 
@@ -80,7 +79,7 @@ def optimizer_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> I
     keywords = OPTIMIZERS[name]
     if name == "Muon":
         # The engine pairs it with AdamW for all that is no matrix; these are AdamW's keywords.
-        keywords = (*keywords, Keyword("adamw", "any", None, False, True))
+        keywords = (*keywords, Keyword("adamw", "section", None, False, True))
         if isinstance(written.get("adamw"), Mapping):
             yield from _keywords(
                 "AdamW", OPTIMIZERS["AdamW"], written["adamw"], "optimizer.config.adamw", where
@@ -103,6 +102,13 @@ def scheduler_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> I
                 "Write one interval only; it governs both.",
                 "scheduler.warmup.interval",
             )
+        if warmup.get("steps") is None:
+            yield Problem(
+                "scheduler.warmup needs 'steps', a whole number.",
+                origin("scheduler.warmup", where),
+                "Set scheduler.warmup.steps, or scheduler.warmup=null for none.",
+                "scheduler.warmup.steps",
+            )
         warmup = warmup.get("steps")
     if not isinstance(name, str):
         return
@@ -117,9 +123,9 @@ def scheduler_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> I
     if name not in SCHEDULERS:
         yield _no_class("scheduler.type", name, SCHEDULERS, "scheduler", where)
         return
-    if warmup and name in _NOT_AFTER_WARMUP:
+    if warmup and name in NOT_AFTER_WARMUP:
         yield Problem(
-            f"{name} cannot follow a warmup: {_NOT_AFTER_WARMUP[name]}.",
+            f"{name} cannot follow a warmup: {NOT_AFTER_WARMUP[name]}.",
             origin("scheduler.warmup", where),
             "Set scheduler.warmup=null or choose another scheduler.",
             "scheduler.warmup",
@@ -133,22 +139,6 @@ def scheduler_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> I
 def _special(name: str, written: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[Problem]:
     """What the signatures do not say."""
     key = "scheduler.config"
-    if name == "InverseLR":
-        warmup, gamma = written.get("warmup", 0.0), written.get("inv_gamma", 1.0)
-        if is_number(warmup) and not 0.0 <= warmup < 1.0:
-            yield Problem(
-                f"'{key}.warmup' cannot be {text_of(warmup)}: it takes a number, ≥ 0, < 1.",
-                origin(f"{key}.warmup", where),
-                "Steps of warmup go into scheduler.warmup." if warmup >= 1 else "",
-                f"{key}.warmup",
-            )
-        if is_number(gamma) and gamma <= 0.0:
-            yield Problem(
-                f"'{key}.inv_gamma' cannot be {text_of(gamma)}: it takes a number, > 0.",
-                origin(f"{key}.inv_gamma", where),
-                "",
-                f"{key}.inv_gamma",
-            )
     counted = all(written.get(part) is not None for part in ("epochs", "steps_per_epoch"))
     if name == "OneCycleLR" and written.get("total_steps") is None and not counted:
         yield Problem(
@@ -193,12 +183,12 @@ def _keywords(
             remedy = f"{_nearest(str(word), known)} It takes {allowed}.".strip()
             yield Problem(f"{name} takes no '{word}'.", origin(key, where), remedy, key)
             continue
-        wants = _wants(known[word], value)
+        wants = _wants(name, known[word], value)
         if wants:
             yield Problem(
                 f"'{key}' cannot be {text_of(value)}: {name} takes {wants}.",
                 origin(key, where),
-                _FOLLOWS if word in _AT_LEAST_ONE and value in (-1, None) else "",
+                _remedy(name, word, value),
                 key,
             )
     for needed in known.values():
@@ -211,17 +201,22 @@ def _keywords(
             )
 
 
-def _wants(word: Keyword, value: Any) -> str:
-    """Say what a keyword takes if the value is not that; an empty text if it is."""
+def _remedy(name: str, word: str, value: Any) -> str:
+    if is_count(word) and value in (-1, None):
+        return _FOLLOWS
+    if (name, word) == ("InverseLR", "warmup") and is_number(value) and value >= 1:
+        return "Steps of warmup go into scheduler.warmup."
+    return _nearest(value, choices_of(name, word)) if isinstance(value, str) else ""
+
+
+def _wants(name: str, word: Keyword, value: Any) -> str:
+    """Say what a keyword of a class takes if the value is not that; an empty text if it is."""
     null = " or null" if word.nullable else ""
     if value is None:
         return "" if word.nullable else _KINDS.get(word.kind, "another value")
     kind, _, count = word.kind.partition("*")
     if count:
-        fits = isinstance(value, list | tuple) and len(value) == int(count)
-        # Adafactor's first epsilon may be null.
-        fits = fits and all(is_number(n) or (word.nullable and n is None) for n in value)
-        return "" if fits else f"{count} numbers{null}"
+        return _wants_numbers(name, word, value, int(count))
     fits = {
         "float": is_number(value),
         "int": isinstance(value, int) and not isinstance(value, bool),
@@ -230,14 +225,32 @@ def _wants(word: Keyword, value: Any) -> str:
         "list": isinstance(value, list | tuple),
         "float or list": is_number(value)
         or (isinstance(value, list | tuple) and all(map(is_number, value))),
+        "section": isinstance(value, Mapping),
         "function": False,
     }.get(kind, True)
     if kind == "function":
         return "a function, which no config can hold"
     if not fits:
         return _KINDS[kind] + null
-    if word.name in _AT_LEAST_ONE and is_number(value) and value < 1:
-        return f"{_KINDS[kind]}, ≥ 1{null}"
-    if word.name in _NOT_NEGATIVE and is_number(value) and value < 0:
-        return f"{_KINDS[kind]}, ≥ 0{null}"
+    choices = choices_of(name, word.name)
+    if choices and value not in choices:
+        return " or ".join(f"'{choice}'" for choice in choices) + null
+    bounds = bounds_of(name, word.name)
+    numbers = [value] if is_number(value) else value if isinstance(value, list | tuple) else []
+    if bounds is not None and not all(bounds.holds(number) for number in numbers):
+        same = bounds.low == bounds.high
+        return (f"{bounds.low:g}" if same else f"{_KINDS[kind]}, {bounds}") + null
+    return ""
+
+
+def _wants_numbers(name: str, word: Keyword, value: Any, count: int) -> str:
+    fits = isinstance(value, list | tuple) and len(value) == count
+    # Adafactor's first epsilon may be null.
+    fits = fits and all(is_number(n) or (word.nullable and n is None) for n in value)
+    if not fits:
+        return f"{count} numbers{' or null' if word.nullable else ''}"
+    for at, number in enumerate(value):
+        bounds = bounds_of(name, word.name, at)
+        if bounds is not None and number is not None and not bounds.holds(number):
+            return f"{count} numbers, the {('first', 'second', 'third')[at]} {bounds}"
     return ""

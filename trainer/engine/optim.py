@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
@@ -21,6 +20,10 @@ _NORMS = (
     nn.LocalResponseNorm,
     nn.modules.batchnorm._NormBase,
 )
+
+
+NO_DECAY = "no_decay"
+"""Key of the parameter groups that the weight decay spares."""
 
 
 def make_optimizer(module: nn.Module, section: Mapping[str, Any]) -> Optimizer:
@@ -43,8 +46,8 @@ def make_optimizer(module: nn.Module, section: Mapping[str, Any]) -> Optimizer:
         raise ConfigError(Problem("The model has no parameter to train.", key="model"))
     spared = spared_parameters(module) if section.get("no_decay") else set()
     if section.get("no_decay_verbose"):
-        print("no weight decay:", ", ".join(n for n, p in named if p in spared) or "nothing")
-    if cls is torch.optim.Muon:
+        _tell_spared(named, spared)
+    if cls is getattr(torch.optim, "Muon", None):  # older releases of torch have none
         return _muon(module, named, keywords, spared)
     check_arguments(cls, keywords, key="optimizer.config", given=1)
     if cls is torch.optim.LBFGS:  # it knows one group only, and has no weight decay
@@ -152,49 +155,6 @@ class MuonWithAdamW(Optimizer):
         self._share_groups()
 
 
-def override(trainer: Any, *, lr: float | None, weight_decay: float | None) -> None:
-    """Go on with another learning rate or weight decay than the checkpoint's.
-
-    Schedulers take the new learning rate as their base and go on where they are. Groups that were
-    spared the weight decay stay without.
-
-    Args:
-        trainer: A Lightning trainer whose optimisers and schedulers have been restored.
-        lr: The new base learning rate; None keeps the old.
-        weight_decay: The new weight decay; None keeps the old.
-    """
-    for optimizer in trainer.optimizers:
-        for group in optimizer.param_groups:
-            if lr is not None:
-                group["lr"] = group["initial_lr"] = lr
-            if weight_decay is not None and group.get("weight_decay"):
-                group["weight_decay"] = weight_decay
-    if lr is None:
-        return
-    for config in trainer.lr_scheduler_configs:
-        _rebase(config.scheduler, lr)
-
-
-def _rebase(scheduler: Any, lr: float) -> None:
-    """Give a scheduler, and those that it is made of, a new base; set the lr of where it stands."""
-    parts = getattr(scheduler, "_schedulers", [])
-    if hasattr(scheduler, "base_lrs"):
-        scheduler.base_lrs = [lr] * len(scheduler.base_lrs)
-    for part in parts:
-        _rebase(part, lr)
-    if parts and hasattr(scheduler, "_milestones"):
-        # Of a sequence only the part whose turn it is may have the last word.
-        _rebase(parts[bisect_right(scheduler._milestones, scheduler.last_epoch)], lr)
-    if hasattr(scheduler, "lr_lambdas"):
-        now = [lr * factor(scheduler.last_epoch) for factor in scheduler.lr_lambdas]
-    elif hasattr(scheduler, "_get_closed_form_lr"):
-        now = scheduler._get_closed_form_lr()
-    else:
-        return
-    for group, value in zip(scheduler.optimizer.param_groups, now, strict=True):
-        group["lr"] = value
-
-
 def _muon(
     module: nn.Module,
     named: list[tuple[str, nn.Parameter]],
@@ -221,6 +181,20 @@ def _muon(
     )
 
 
+def _tell_spared(named: list[tuple[str, nn.Parameter]], spared: set[Tensor]) -> None:
+    """Print which parameters the weight decay spares; once, however many ranks there are."""
+    ranks = torch.distributed
+    if ranks.is_available() and ranks.is_initialized() and ranks.get_rank() != 0:
+        return
+    found = [(name, p) for name, p in named if p in spared]
+    count, of_all = (sum(p.numel() for _, p in some) for some in (found, named))
+    print(
+        f"no weight decay: {len(found)} of {len(named)} tensors, {count} of {of_all} values",
+        *(f"  {name} {list(p.shape)}" for name, p in found),
+        sep="\n",
+    )
+
+
 def _groups(parameters: Iterable[nn.Parameter], spared: set[Tensor]) -> list[dict[str, Any]]:
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
@@ -230,7 +204,8 @@ def _groups(parameters: Iterable[nn.Parameter], spared: set[Tensor]) -> list[dic
     if decayed:
         groups.append({"params": decayed})
     if plain:
-        groups.append({"params": plain, "weight_decay": 0.0})
+        # The mark tells it from a group that merely has none yet, see `override`.
+        groups.append({"params": plain, "weight_decay": 0.0, NO_DECAY: True})
     return groups
 
 
@@ -239,7 +214,7 @@ def _construct(
 ) -> Optimizer:
     try:
         return cast("Callable[..., Optimizer]", cls)(parameters, *more, **keywords)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(
             Problem(f"{cls.__name__} refuses its settings: {error}.", "", "", "optimizer.config")
         ) from error

@@ -10,23 +10,10 @@ import torch.optim.lr_scheduler as schedulers
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
+from trainer.config.torch_args import NEED_CODE, SCHEDULERS
+from trainer.config.torch_rules import NOT_AFTER_WARMUP
 from trainer.engine.targets import check_arguments
 from trainer.errors import ConfigError, Problem, nearest
-
-# Their lr depends on more than their own step count, or they need functions that no config can
-# hold; none of them can be handed over to by a warmup.
-_NOT_AFTER_WARMUP = {
-    "OneCycleLR": "it brings a warmup of its own (`pct_start`), and would jump at the change",
-    "ReduceLROnPlateau": "it follows a metric and not a count of steps",
-    "SequentialLR": "it is made of other schedulers",
-    "ChainedScheduler": "it is made of other schedulers",
-}
-_NEED_CODE = {
-    "LambdaLR": "it needs a function",
-    "MultiplicativeLR": "it needs a function",
-    "SequentialLR": "it needs other schedulers",
-    "ChainedScheduler": "it needs other schedulers",
-}
 
 
 class InverseLR(LRScheduler):
@@ -112,11 +99,11 @@ def make_scheduler(optimizer: Optimizer, section: Mapping[str, Any]) -> dict[str
         return None
     cls = None if name is None else scheduler_class(str(name))
     interval = _interval(section, cls, warmup)
-    # The warmup goes first: a scheduler takes the lr that it finds as its base.
     keywords = dict(section.get("config") or {})
-    main = None if cls is None else _construct(cls, optimizer, keywords, warmup is not None)
+    main = None if cls is None else _construct(cls, optimizer, keywords)
     found: LRScheduler | None = main
     if warmup is not None:
+        # Two schedulers on one optimiser: the second takes the lr that it finds as its base.
         _reset_lr(optimizer)
         rise = schedulers.LambdaLR(optimizer, LinearWarmup(warmup["steps"]))
         found = (
@@ -130,9 +117,11 @@ def make_scheduler(optimizer: Optimizer, section: Mapping[str, Any]) -> dict[str
         "frequency": int(section.get("frequency") or 1),
     }
     if isinstance(main, schedulers.ReduceLROnPlateau):
+        monitor = section.get("monitor") or "val/loss"
         config["reduce_on_plateau"] = True
-        config["monitor"] = section.get("monitor") or "val/loss"
-        config["strict"] = True
+        config["monitor"] = monitor
+        # An epoch without a validation has nothing to compare; a training metric is always there.
+        config["strict"] = not monitor.startswith("val")
     return config
 
 
@@ -144,10 +133,10 @@ def scheduler_class(name: str) -> type[LRScheduler]:
     """
     if name == "InverseLR":
         return InverseLR
-    if name in _NEED_CODE:
+    if name in NEED_CODE:
         raise ConfigError(
             Problem(
-                f"{name} cannot be named in a config: {_NEED_CODE[name]}.",
+                f"{name} cannot be named in a config: {NEED_CODE[name]}.",
                 "",
                 "A LightningModule of your own can use it in configure_optimizers.",
                 "scheduler.type",
@@ -160,7 +149,7 @@ def scheduler_class(name: str) -> type[LRScheduler]:
         and issubclass(value, LRScheduler)
         and not known.startswith("_")
         and value is not LRScheduler
-        and known not in _NEED_CODE
+        and known not in NEED_CODE
     ]
     if name not in known:
         known.append("InverseLR")
@@ -199,10 +188,10 @@ def _interval(
     written = section.get("interval")
     if warmup is None:
         return str(written or ("step" if cls is InverseLR else "epoch"))
-    if cls is not None and cls.__name__ in _NOT_AFTER_WARMUP:
+    if cls is not None and cls.__name__ in NOT_AFTER_WARMUP:
         raise ConfigError(
             Problem(
-                f"{cls.__name__} cannot follow a warmup: {_NOT_AFTER_WARMUP[cls.__name__]}.",
+                f"{cls.__name__} cannot follow a warmup: {NOT_AFTER_WARMUP[cls.__name__]}.",
                 "",
                 "Leave out `scheduler.warmup` or choose another scheduler.",
                 "scheduler.warmup",
@@ -221,25 +210,21 @@ def _interval(
 
 
 def _construct(
-    cls: type[LRScheduler], optimizer: Optimizer, keywords: dict[str, Any], after_warmup: bool
+    cls: type[LRScheduler], optimizer: Optimizer, keywords: dict[str, Any]
 ) -> LRScheduler:
     check_arguments(cls, keywords, key="scheduler.config", given=1)
+    # Some classes are particular about floats: OneCycleLR refuses a `pct_start` of 0.
+    floats = {word.name for word in SCHEDULERS.get(cls.__name__, ()) if word.kind == "float"}
+    keywords = {
+        name: float(value) if name in floats and type(value) is int else value
+        for name, value in keywords.items()
+    }
     try:
-        made = cast("Callable[..., LRScheduler]", cls)(optimizer, **keywords)
-    except (TypeError, ValueError) as error:
+        return cast("Callable[..., LRScheduler]", cls)(optimizer, **keywords)
+    except (TypeError, ValueError, KeyError, ArithmeticError) as error:
         raise ConfigError(
             Problem(f"{cls.__name__} refuses its settings: {error}.", "", "", "scheduler.config")
         ) from error
-    if after_warmup and isinstance(made, schedulers.CyclicLR):
-        raise ConfigError(
-            Problem(
-                "CyclicLR cannot follow a warmup: it sets its own lr and momentum bounds.",
-                "",
-                "Leave out `scheduler.warmup`; its `base_lr` is where it begins.",
-                "scheduler.warmup",
-            )
-        )
-    return made
 
 
 def _reset_lr(optimizer: Optimizer) -> None:
