@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
@@ -13,11 +14,11 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.trainer import call
 
 from trainer.engine import rng
-from trainer.engine.files import CheckpointWriter, Job
-from trainer.engine.keep import Kept, SavePlan
+from trainer.engine.archive import Archive
+from trainer.engine.keep import SavePlan
 from trainer.engine.loops import ValidationCut
 from trainer.engine.moment import Moment, epochs_of, own_state
-from trainer.engine.optim import override
+from trainer.engine.override import override
 from trainer.engine.ranks import Ranks
 from trainer.engine.requests import Stop
 from trainer.engine.snapshot import to_host
@@ -53,7 +54,6 @@ class Saver(Checkpoint):
     Attributes:
         resumed: Whether a checkpoint of this program was loaded.
         stopped: The stop that ended training, if one did.
-        failure: Why the last attempt to write a checkpoint failed; None if it did not.
     """
 
     def __init__(self, session: Session, plan: SavePlan, data: EngineData) -> None:
@@ -63,17 +63,13 @@ class Saver(Checkpoint):
         self._data = data
         self._trainer: pl.Trainer | None = None
         self._ranks = Ranks()
-        self._writer = CheckpointWriter(plan.folder, self._report, session.events.flush)
-        self._kept = Kept(plan)
-        self._saved_at: int | None = None
+        self._archive = Archive(session, plan)
         self._candidate: float | None = None
         self._before_validation: dict[str, Any] | None = None
         self._moment = Moment()
         self._settings = dict(session.config["trainer"])
         self.resumed = False
         self.stopped: Stop | None = None
-        self.failure: str | None = None
-        self._retrying = False
 
     # ---- what others ask -------------------------------------------------------------------
 
@@ -82,10 +78,14 @@ class Saver(Checkpoint):
         self._session.requests.checkpoint(reason)
 
     @property
+    def failure(self) -> str | None:
+        """Why the last attempt to write a checkpoint failed; None if it did not."""
+        return self._archive.failure
+
+    @property
     def best_model_path(self) -> str:
         """The best checkpoint's path, as Lightning's `ckpt_path="best"` wants it; may be empty."""
-        best = self._kept.best
-        return str(self._plan.folder / best[0]["name"]) if best else ""
+        return self._archive.best_path
 
     # ---- called by the loops ---------------------------------------------------------------
 
@@ -134,6 +134,7 @@ class Saver(Checkpoint):
             Whether to stop.
         """
         trainer = self._live()
+        self._archive.prepare(trainer)
         if last:
             return False
         stop, checkpoint, validate, due = self._agree(self._steps_due(over))
@@ -190,15 +191,23 @@ class Saver(Checkpoint):
         self._trainer = trainer
         self._ranks = Ranks.of(trainer)
         if trainer.is_global_zero:
-            self._writer.clean()
+            self._archive.clean()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Change learning rate and weight decay if that is asked for on resuming."""
+        """Change learning rate and weight decay if that is asked for on resuming.
+
+        What a killed process left half-done is finished or taken back only now, when it is known
+        which checkpoints belong to this run.
+        """
+        if trainer.is_global_zero:
+            begun_from = trainer.ckpt_path
+            self._archive.tidy(Path(begun_from) if begun_from else None)
         if trainer.ckpt_path is not None:
             override(
                 trainer,
                 lr=self._settings.get("resume_lr"),
                 weight_decay=self._settings.get("resume_weight_decay"),
+                run=self._session.folder.name,
             )
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any, **__: Any) -> None:
@@ -223,32 +232,25 @@ class Saver(Checkpoint):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Bring everything to disk, with some patience if the disk refuses: it is the last chance."""
-        self._writer.join()
-        for pause in LAST_PATIENCE:
-            if self.failure is None:
-                break
-            time.sleep(pause)
-            self._kept.revert()
-            self._retrying = True
-            self._writer.retry()
+        self._archive.finish()
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         """Bring what was saved before the error to disk; the broken state is not saved."""
-        self._writer.join()
+        self._archive.join()
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Bring everything to disk."""
-        self._writer.join()
+        self._archive.close()
 
     def state_dict(self) -> dict[str, Any]:
         """Give which checkpoints exist."""
-        return self._kept.state()
+        return self._archive.kept.state()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Know the checkpoints of the run that is continued, as far as they lie in this folder."""
-        self._kept.load(state_dict)
+        self._archive.kept.load(state_dict)
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -258,7 +260,7 @@ class Saver(Checkpoint):
         if own is None:
             return
         self.resumed = True
-        self._saved_at = checkpoint["global_step"]
+        self._archive.saved_at = checkpoint["global_step"]
         self._moment = Moment.of(own, self._session.rank)
         self._data.build_train()
         told = self._moment.seek(own, self._data, self._session.rank)
@@ -274,10 +276,10 @@ class Saver(Checkpoint):
     def _step_is_due(self) -> bool:
         every = self._plan.every_n_steps
         step = self._live().global_step
-        return bool(every) and step % (every or 1) == 0 and step != self._saved_at
+        return bool(every) and step % (every or 1) == 0 and step != self._archive.saved_at
 
     def _steps_due(self, over: bool) -> int:
-        ends = over and self._plan.at_end and self._live().global_step != self._saved_at
+        ends = over and self._plan.at_end and self._live().global_step != self._archive.saved_at
         due = self._step_is_due() or ends
         return int(due) | (self._candidate is not None) * 2
 
@@ -338,10 +340,11 @@ class Saver(Checkpoint):
         score, self._candidate = self._candidate, None
         if not agreed:
             return None
-        (score,) = self._ranks.agree([math.nan if score is None else score])
-        if math.isnan(score):
-            return None
-        return score if self._kept.is_among_best(score, self._epoch_number()) else None
+        # Rank 0 says: it alone knows of checkpoints that could not be written.
+        if score is None or not self._archive.is_among_best(score, self._epoch_number()):
+            score = math.nan
+        (score,) = self._ranks.agree([score])
+        return None if math.isnan(score) else score
 
     def _epoch_number(self) -> int:
         """Give the epoch under way or just completed, counted from 1."""
@@ -359,10 +362,9 @@ class Saver(Checkpoint):
         """Copy the state and hand it to the writer."""
         trainer = self._live()
         began = time.perf_counter()
-        self._writer.join()  # how that one ended decides what this one replaces
         epoch = self._epoch_number()
         facts: dict[str, Any] = {"step": trainer.global_step, "epoch": epoch, "reason": reason}
-        job = self._kept.job(epoch=epoch, best=best, last=last, facts=facts)
+        job = self._archive.job(epoch=epoch, best=best, last=last, facts=facts)
         checkpoint = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
         own = own_state(trainer, self._data, self._ranks)
         if instead is not None:
@@ -371,48 +373,9 @@ class Saver(Checkpoint):
             own["ranks"][0]["random_state"] = instead["random_state"]
             own["validation"] = True
         checkpoint[KEY] = own
-        self._saved_at = trainer.global_step
-        if not trainer.is_global_zero:
-            return
-        dropped: list[str] = []
-        snapshot = to_host(checkpoint, dropped)
-        if dropped:
-            self._session.events.log(
-                "warning", f"not kept in the checkpoint, no plain data: {', '.join(dropped[:5])}"
-            )
-        facts["pause_s"] = round(time.perf_counter() - began, 6)
-        self._writer.write(snapshot, job)
-
-    def _report(self, job: Job, size: int, error: Exception | None) -> None:
-        """Tell the events how a job ended; runs in the writer's thread."""
-        events = self._session.events
-        if error is not None:
-            self._kept.revert()
-            self._saved_at = None  # so that it counts as due, at the latest at the end
-            self.failure = _why(error)
-            if self._retrying:
-                return  # has been told
-            events.alert(
-                "error",
-                "checkpoint_failed",
-                f"a checkpoint could not be written: {self.failure}",
-                step=job.facts["step"],
-                advice="Training goes on and older checkpoints are whole; make room on the disk.",
-            )
-            return
-        self.failure = None
-        for name in job.names:
-            path = self._plan.folder / name
-            if path.is_relative_to(self._session.folder):
-                path = path.relative_to(self._session.folder)
-            kind = name.partition("-")[0]
-            events.emit("checkpoint", path=str(path), kind=kind, bytes=size, **job.facts)
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+        self._archive.saved_at = trainer.global_step
+        if trainer.is_global_zero:
+            self._archive.write(checkpoint, job, began)
 
 
 def _versions(module: torch.nn.Module) -> list[tuple[int, int]]:
