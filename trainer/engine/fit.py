@@ -18,6 +18,7 @@ from trainer.engine.compiling import compile_module, compiler_told
 from trainer.engine.journal import Journal
 from trainer.engine.keep import checkpoints_of
 from trainer.engine.requests import Requests, Stop, StopNow, signals_ask
+from trainer.engine.seen import Around, keep_config_beside
 from trainer.engine.session import NoEvents, Session
 from trainer.engine.workers import shielded_workers, stop_that_took_workers
 from trainer.errors import (
@@ -96,8 +97,10 @@ def train(session: Session, run: RunFolder, chosen_checkpoint: str) -> End:
     carried = resume.carried(checkpoint) if checkpoint is not None else {}
 
     # 2. Random numbers and threads before all that may draw or compute.
-    if config["run"].get("num_threads"):
-        torch.set_num_threads(config["run"]["num_threads"])
+    threads = config["run"].get("num_threads")
+    around = Around(threads) if session.rank == 0 else None
+    if threads:
+        torch.set_num_threads(threads)
     if config.get("seed") is not None:
         pl.seed_everything(config["seed"], workers=True, verbose=False)
 
@@ -112,6 +115,8 @@ def train(session: Session, run: RunFolder, chosen_checkpoint: str) -> End:
 
     # 4. Who trains: Lightning's trainer, with loops that can stop and go on exactly.
     trainer, saver = build.trainer_of(session, data, module)
+    if around is not None:
+        around.write(session.folder, trainer, attempt=session.attempt)
 
     # 5. Make ready for what the checkpoint holds.
     if checkpoint is not None:

@@ -75,7 +75,7 @@ def lock(threads: int | None = None, env: Mapping[str, str] | None = None) -> di
         "kernel": platform.release(),
         "libc": _libc(),
         "cpu": _cpu(),
-        "driver": _driver(),
+        "driver": driver(),
         "gpus": _gpus(),
         "torch": _torch(packages),
         "variables": variables(env),
@@ -233,7 +233,8 @@ def _cpu() -> str | None:
     return f"part {part[1]}" if part else platform.processor() or None
 
 
-def _driver() -> str | None:
+def driver() -> str | None:
+    """Give the version of NVIDIA's driver, as far as the kernel shows it."""
     found = re.search(r"\s(\d{3,}\.\d[\d.]*)\s", _start_of("/proc/driver/nvidia/version"))
     return found[1] if found else None
 
