@@ -17,6 +17,7 @@ from torch import nn
 
 from trainer.engine import loops, targets
 from trainer.engine.callbacks import TraindeckCallback
+from trainer.engine.callbacks.plateau import PlateauMonitor
 from trainer.engine.data import Datasets, EngineData
 from trainer.engine.keep import SavePlan
 from trainer.engine.losses.builder import loss_of, own_module_problems
@@ -151,6 +152,7 @@ def trainer_of(
     callbacks = [
         TraindeckCallback(session.folder, grad_clip_threshold=threshold),
         *term_watch(session, module),
+        PlateauMonitor(),
         *callbacks_of(config),
         saver,
     ]
@@ -212,6 +214,8 @@ def quiet() -> None:
         ".*lr_scheduler.step\\(\\)` before `optimizer.step\\(\\).*",
         ".*GPU available but not used.*",
         ".*Total length of `list` across ranks is zero.*",
+        # An epoch without a validation; a metric that never comes is an error of ours.
+        ".*ReduceLROnPlateau conditioned on metric .* but strict is set to.*",
     ):
         warnings.filterwarnings("ignore", message=message)
 
