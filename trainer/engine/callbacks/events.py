@@ -22,6 +22,7 @@ from trainer.engine.callbacks.recorder import StepRecorder, batch_counts
 from trainer.engine.callbacks.save import save_in
 from trainer.engine.callbacks.values import extras, learning_rates
 from trainer.engine.requests import Requests, StopNow
+from trainer.engine.seen import Around
 from trainer.engine.session import Session
 from trainer.runs.layout import RunFolder
 from trainer.runs.status import State
@@ -281,6 +282,7 @@ class TraindeckCallback(pl.Callback):
         if not self._launched:
             with contextlib.suppress(OSError):
                 script.write_config(RunFolder(session.folder), trainer, pl_module)
+            Around(None).write(session.folder, trainer, attempt=session.attempt)
         say_started(trainer, session, self._recorder.clip_threshold)
         self._started = True
         self._end = self._mark = time.perf_counter()
