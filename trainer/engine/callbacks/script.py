@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -14,10 +15,10 @@ import yaml
 from trainer.engine.session import Session
 from trainer.errors import Problem, RunError
 from trainer.events import EventWriter
-from trainer.runs import control, orders
+from trainer.runs import control, environment, orders
 from trainer.runs.beat import TrainerBeat
 from trainer.runs.folders import make_folder, shown_name
-from trainer.runs.layout import RunFolder, write_bytes_atomic
+from trainer.runs.layout import ENVIRONMENT, REQUIREMENTS, RunFolder, write_bytes_atomic
 from trainer.secrets import is_secret_name, mask, mask_words
 
 if TYPE_CHECKING:
@@ -79,8 +80,14 @@ def new_folder(runs_dir: Path | str | None, name: str | None, tags: Sequence[str
     left_out = "# A secret was left out here: put it in for ***.\n" if argv != typed else ""
     folder = shlex.quote(str(Path.cwd()))
     again = f"#!/bin/sh\n{left_out}cd {folder}\nexec {shlex.join(argv)}\n"
+    found = environment.lock()
+    files = {
+        "command.sh": again,
+        ENVIRONMENT: json.dumps(found, indent=1) + "\n",
+        REQUIREMENTS: environment.requirements(found),
+    }
     try:
-        run = make_folder(root, name or script, identity, lambda *_: {"command.sh": again})
+        run = make_folder(root, name or script, identity, lambda *_: files)
         run.command.chmod(0o755)
     except OSError as error:
         raise _no_folder(root, error.strerror or str(error)) from error
