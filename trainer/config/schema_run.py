@@ -21,7 +21,7 @@ class Hardware(Section):
         None, "Memory of each device.", source="004", unit="GB", gt=0.0, acted_on=False
     )
     max_batch_size: int | None = key(
-        None, "Largest batch that fits.", source="004", unit="samples", ge=1, acted_on=False
+        None, "Largest batch that fits.", source="004", unit="samples", ge=1
     )
     max_sequence_length: int | None = key(
         None, "Longest sequence that fits.", source="004", unit="tokens", ge=1, acted_on=False

@@ -75,6 +75,37 @@ class ResumeContext(OpenSection):
     )
 
 
+class TokenCorruption(OpenSection):
+    """Keys of `trainer.resume_token_corruption`, laid over the model's own settings."""
+
+    enabled: bool | None = key(None, "Whether input tokens are replaced at all.", source="003")
+    p_start: float | None = key(
+        None, "Probability at the start of training.", source="003", ge=0.0, le=1.0
+    )
+    p_end: float | None = key(
+        None, "Probability at the end of training.", source="003", ge=0.0, le=1.0
+    )
+
+
+class Compile(Section):
+    """Keys of `trainer.compile`: the keywords of `torch.compile`."""
+
+    enabled: bool = key(True, "False leaves the model as it is.")
+    backend: str = key(
+        "inductor",
+        "Who makes the code.",
+        choices=("inductor", "cudagraphs", "aot_eager", "eager"),
+    )
+    mode: (
+        Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"] | None
+    ) = key(None, "How much time goes into it, and for what.")
+    dynamic: bool | None = key(
+        None, "Whether shapes may change; null finds out, compiling again when one does."
+    )
+    fullgraph: bool = key(False, "Fail where the model cannot be compiled as one piece.")
+    options: dict[str, Any] | None = key(None, "The backend's own settings; not beside `mode`.")
+
+
 class LightningArgs(Section):
     """The arguments of `pytorch_lightning.Trainer` that a profile can give.
 
@@ -238,7 +269,10 @@ class Trainer(LightningArgs):
         source="003",
     )
     tune_batch_size: bool = key(
-        False, "Find the largest batch that fits before training.", source="003", acted_on=False
+        False,
+        "Find the largest batch that fits before training, on one device; at most "
+        "`hardware.max_batch_size`.",
+        source="003",
     )
     save_every_n_epochs: int | None = key(
         1,
@@ -288,14 +322,13 @@ class Trainer(LightningArgs):
         source="002",
         path=True,
     )
-    compile: bool = key(
-        False, "Compile the model with `torch.compile`.", source="003", acted_on=False
+    compile: bool | Compile = key(
+        False,
+        "Compile the model with `torch.compile`: true, or its keywords.",
+        source="003",
     )
     benchmark_train_step: bool = key(
-        False,
-        "Measure each step as `perf/train_step_ms`; waits for the GPU.",
-        source="003",
-        acted_on=False,
+        False, "Measure each step as `perf/train_step_ms`; waits for the GPU.", source="003"
     )
     grad_clip_threshold: float | None = key(
         1.0,
@@ -310,13 +343,15 @@ class Trainer(LightningArgs):
         None, "Weight decay to go on with after resuming.", source="003", ge=0.0
     )
     resume_context: ResumeContext | None = key(
-        None, "Resize the model's context when resuming.", source="003", acted_on=False
-    )
-    resume_token_corruption: bool | dict[str, Any] | None = key(
         None,
-        "Token corruption to go on with after resuming; true keeps the model's own.",
+        "Let the context of a model that can do so grow when resuming; done once.",
         source="003",
-        acted_on=False,
+    )
+    resume_token_corruption: bool | TokenCorruption | None = key(
+        None,
+        "Token corruption to go on with after resuming: true and null take the model's own, keys "
+        "are laid over them, false goes on as before.",
+        source="003",
     )
 
 

@@ -18,6 +18,8 @@ from torch import nn
 from trainer.engine import loops, targets
 from trainer.engine.callbacks import TraindeckCallback
 from trainer.engine.callbacks.plateau import PlateauMonitor
+from trainer.engine.callbacks.step_time import StepTimer
+from trainer.engine.corruption import Progress
 from trainer.engine.data import Datasets, EngineData
 from trainer.engine.keep import SavePlan
 from trainer.engine.losses.builder import loss_of, own_module_problems
@@ -149,10 +151,13 @@ def trainer_of(
     plan = SavePlan.of(section, RunFolder(session.folder))
     saver = Saver(session, plan, data)
     threshold = section.get("grad_clip_threshold")
+    deck = TraindeckCallback(session.folder, grad_clip_threshold=threshold)
     callbacks = [
-        TraindeckCallback(session.folder, grad_clip_threshold=threshold),
+        *([StepTimer(deck)] if section.get("benchmark_train_step") else []),
+        deck,
         *term_watch(session, module),
         PlateauMonitor(),
+        *Progress.of(module),
         *callbacks_of(config),
         saver,
     ]

@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from trainer.engine import context, corruption
 from trainer.errors import Problem, RunError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pytorch_lightning as pl
     from torch import nn
 
+    from trainer.engine.data import EngineData
     from trainer.runs.layout import RunFolder
 
 LAST = "last.ckpt"
@@ -42,6 +47,60 @@ def choose(written: str, run: RunFolder, folder: Path, chosen: str = "") -> Path
         own = folder / LAST
         return own if own.exists() else None
     return _existing(written, run)
+
+
+def carried(path: Path) -> dict[str, Any]:
+    """Give what a checkpoint keeps of what was settled once for its training.
+
+    Raises:
+        RunError: It is not whole, or holds more than plain data.
+    """
+    data = _load(path).get("EngineData")
+    kept = data.get("carried") if isinstance(data, dict) else None
+    return dict(kept) if isinstance(kept, dict) else {}
+
+
+def prepare(
+    path: Path,
+    *,
+    carried: Mapping[str, Any],
+    trainer: pl.Trainer,
+    module: pl.LightningModule,
+    data: EngineData,
+    section: Mapping[str, Any],
+) -> None:
+    """Make model and data ready for a checkpoint, and have its context grow if that is asked for.
+
+    A model that was resized before is built as its config says, so it is brought to that size
+    first; what the checkpoint then holds fits it, and is not resized again.
+
+    Args:
+        path: The checkpoint.
+        carried: What it keeps, as `carried` gave it.
+        trainer: Who will load it.
+        module: What is trained, new.
+        data: What it is trained on; takes up what this training's checkpoints are to keep.
+        section: The config's `trainer` section.
+
+    Raises:
+        ConfigError: The model refuses what is asked for.
+        RunError: The checkpoint does not fit.
+    """
+    before = context.known_before(carried)
+    wanted = context.asked_for(section.get("resume_context"), before)
+    if before:
+        context.resize(module, before)
+    check(path, module)
+    if wanted:
+        context.Growth(wanted).install(trainer, module)
+    if before or wanted:
+        data.carried["context"] = before | wanted
+        context.resize_data(data.source, before | wanted)
+    kept = corruption.on_resume(
+        module, section.get("resume_token_corruption"), carried.get("token_corruption")
+    )
+    if kept is not None:
+        data.carried["token_corruption"] = kept
 
 
 def check(path: Path, module: nn.Module) -> None:

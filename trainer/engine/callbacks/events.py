@@ -184,6 +184,11 @@ class TraindeckCallback(pl.Callback):
                 self._answers.after_step(trainer)
         self._mark = time.perf_counter()
 
+    def measured(self, name: str, value: Tensor | float) -> None:
+        """Add a metric of another callback, in front of this one, to the step under way."""
+        if self._recorder is not None:
+            self._recorder.extra(name, value)
+
     # From here on: now and then.
 
     def _boundary(self, trainer: pl.Trainer, now: float) -> None:

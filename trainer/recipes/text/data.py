@@ -77,7 +77,7 @@ class PyStdlib:
         self.context = context
         self.val_fraction = val_fraction
         self.max_items = max_items
-        self.stride = stride or context
+        self.stride = stride
         self.val_windows = val_windows
         self._sides: tuple[list[Path], list[Path]] | None = None
 
@@ -93,7 +93,17 @@ class PyStdlib:
 
     def train_dataset(self) -> Windows:
         """Give the training windows, `stride` bytes apart."""
-        return self._windows(self.files()[0], self.stride)
+        return self._windows(self.files()[0], self.stride or self.context)
+
+    def resize_context(
+        self,
+        *,
+        max_position_embeddings: int | None = None,
+        input_shape: Sequence[int] | None = None,
+    ) -> None:
+        """Give longer windows, for a model whose context has grown; never shorter ones."""
+        length = max_position_embeddings or (input_shape or [0])[-1]
+        self.context = max(self.context, length)
 
     def val_dataset(self) -> Windows:
         """Give the validation windows, which do not overlap: each byte is predicted once."""

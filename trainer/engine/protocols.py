@@ -1,0 +1,73 @@
+"""What a model, or data, may offer besides what training needs; see docs/own-model.md.
+
+Nothing has to be inherited: whoever has the methods takes part.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Protocol, runtime_checkable
+
+from torch import nn
+
+from trainer.engine.module import TrainModule
+
+
+@runtime_checkable
+class ResizesContext(Protocol):
+    """A model whose context can grow; data may have the same method, to give longer samples."""
+
+    def resize_context(self, **keys: Any) -> None:
+        """Grow the context, in place.
+
+        Called on a model that holds a checkpoint's weights, before optimisers exist. A parameter
+        that changes its shape is replaced by one that keeps the old values in its low corner; the
+        optimiser's state follows it. Called on the same model again, it goes on from there.
+
+        Args:
+            keys: What `trainer.resume_context` names; others are not passed.
+
+        Raises:
+            ConfigError: The model cannot be resized so. Only growth in time is legal.
+        """
+
+
+@runtime_checkable
+class CorruptsTokens(Protocol):
+    """A model that replaces some of its input tokens by others while it trains."""
+
+    def own_token_corruption(self) -> dict[str, Any]:
+        """Give the settings that the model was made with: `enabled`, `p_start`, `p_end`."""
+
+    def set_token_corruption(self, **settings: Any) -> None:
+        """Corrupt from now on by these settings.
+
+        Raises:
+            ConfigError: They are not legal.
+        """
+
+
+@runtime_checkable
+class FollowsProgress(Protocol):
+    """A model that changes with training, such as by a schedule of its own."""
+
+    def training_progress(self, share: float) -> None:
+        """Take note of how far training is; called before each batch.
+
+        Args:
+            share: Optimiser steps done over all that are planned, from 0 to 1; 0 where no end is
+                planned. What is done with it must not wait for a GPU.
+        """
+
+
+def network(module: nn.Module) -> nn.Module:
+    """Give the model that the config names: what the engine's own module trains, or a module itself."""
+    return module.model if isinstance(module, TrainModule) else module
+
+
+def keywords_of(method: Any) -> list[str] | None:
+    """Give the keywords that a method takes; None if it takes any."""
+    parameters = inspect.signature(method).parameters.values()
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+        return None
+    return [p.name for p in parameters]
