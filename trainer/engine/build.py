@@ -11,7 +11,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
-from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from pytorch_lightning.profilers import SimpleProfiler
 from torch import nn
 
@@ -22,6 +21,7 @@ from trainer.engine.callbacks.step_time import StepTimer
 from trainer.engine.corruption import Progress
 from trainer.engine.data import Datasets, EngineData
 from trainer.engine.keep import SavePlan
+from trainer.engine.loggers import LoggerFeed, loggers_of
 from trainer.engine.losses.builder import loss_of, own_module_problems
 from trainer.engine.losses.watch import term_watch
 from trainer.engine.module import TrainModule
@@ -112,33 +112,6 @@ def early_stopping(written: Any) -> EarlyStopping | None:
     return EarlyStopping(**keywords)
 
 
-def loggers_of(config: Mapping[str, Any], folder: Path) -> list[Logger]:
-    """Make TensorBoard's and CSV's loggers, both in `logs/version_N` of the run folder.
-
-    Raises:
-        ConfigError: TensorBoard is asked for and not installed.
-    """
-    logs = folder / "logs"
-    version = sum(1 for _ in logs.glob("version_*"))
-    section = config.get("logger") or {}
-    made: list[Logger] = []
-    if (section.get("tensorboard") or {}).get("enabled", True):
-        try:
-            made.append(TensorBoardLogger(str(folder), name="logs", version=version))
-        except ModuleNotFoundError as error:
-            raise ConfigError(
-                Problem(
-                    "TensorBoard is not installed.",
-                    "",
-                    "Install `traindeck[train]`, or write `logger.tensorboard.enabled=false`.",
-                    "logger.tensorboard.enabled",
-                )
-            ) from error
-    if (section.get("csv") or {}).get("enabled", False):
-        made.append(CSVLogger(str(folder), name="logs", version=version))
-    return made
-
-
 def trainer_of(
     session: Session, data: EngineData, module: pl.LightningModule
 ) -> tuple[pl.Trainer, Saver]:
@@ -155,6 +128,7 @@ def trainer_of(
     callbacks = [
         *([StepTimer(deck)] if section.get("benchmark_train_step") else []),
         deck,
+        LoggerFeed(session),
         *term_watch(session, module),
         PlateauMonitor(),
         *Progress.of(module),
@@ -175,7 +149,7 @@ def trainer_of(
         arguments["profiler"] = SimpleProfiler(dirpath=str(folder), filename="profile")
     arguments |= {
         "callbacks": callbacks,
-        "logger": loggers_of(config, session.folder),
+        "logger": loggers_of(session),
         "default_root_dir": arguments.get("default_root_dir", str(session.folder)),
         "enable_progress_bar": bool(section.get("enable_progress_bar")),
         "enable_model_summary": bool(section.get("log_model_structure"))

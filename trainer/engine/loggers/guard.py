@@ -1,0 +1,152 @@
+"""Lightning's loggers, made harmless: their work is done beside training, and may fail."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+from lightning_fabric.utilities.rank_zero import rank_zero_only
+from pytorch_lightning.loggers import Logger
+
+from trainer.engine.loggers.courier import Courier, Item, Point
+from trainer.engine.session import Events
+from trainer.events.text import clean
+from trainer.secrets import mask
+
+#: Seconds that a logger may take at the end of training to deliver what is left.
+PATIENCE = 30.0
+
+
+class Guarded(Logger):
+    """Stands in front of one of Lightning's loggers, as the first base of a class that is both.
+
+    What is logged is handed to a thread. A logger that fails raises an alert, once, and is tried
+    again; training goes on.
+    """
+
+    #: What people call it, and its key in the section `logger`.
+    label = ""
+    key = ""
+
+    def guard(self, events: Events) -> None:
+        """Begin; to be called once, on the process that logs.
+
+        Args:
+            events: Where alerts go.
+        """
+        self._events = events
+        self._courier = Courier(
+            f"logger-{self.key}", self._deliver, self._again, self._failed, self._mended
+        )
+
+    # ---- what Lightning and scripts call ---------------------------------------------------
+
+    @rank_zero_only
+    def log_metrics(
+        self, metrics: Mapping[str, Any], step: int | None = None, *args: Any, **kwargs: Any
+    ) -> None:
+        """Hand metrics over; returns at once."""
+        self._courier.put(Point(dict(metrics), step))
+
+    @rank_zero_only
+    def log_hyperparams(
+        self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
+    ) -> None:
+        """Hand hyperparameters over; returns at once."""
+        given = dict(vars(params) if isinstance(params, Namespace) else params or {})
+        self._courier.put(lambda: self._write_hyperparams(given, *args, **kwargs))
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Do nothing: what is delivered is saved as well."""
+
+    @rank_zero_only
+    def finalize(self, status: str = "success") -> None:
+        """Deliver what is left, with limited patience.
+
+        Args:
+            status: `success` or `failed`.
+        """
+        self._courier.put(lambda: self._finish(status))
+        left = self._courier.close(PATIENCE)
+        if left:
+            self._events.log("warning", f"{left} entries did not reach {self.label}")
+
+    # ---- in the thread ---------------------------------------------------------------------
+
+    def _deliver(self, items: deque[Item]) -> None:
+        saved = True
+        while items:
+            item = items[0]
+            if isinstance(item, Point):
+                self._write(item)
+                saved = False
+            else:
+                if not saved:
+                    self._save()
+                    saved = True
+                item()
+            items.popleft()
+        if not saved:
+            self._save()
+
+    def _write(self, point: Point) -> None:
+        super().log_metrics(dict(point.metrics), point.step)  # type: ignore[safe-super]  # the logger behind
+
+    def _write_hyperparams(self, params: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        super().log_hyperparams(params, *args, **kwargs)  # type: ignore[safe-super]  # the logger behind
+
+    def _save(self) -> None:
+        super().save()
+
+    def _finish(self, status: str) -> None:
+        super().finalize(status)
+
+    def _again(self, error: Exception) -> bool:
+        """Tell whether an error may pass: a full disk, a server that is gone."""
+        return isinstance(root_of(error), OSError)
+
+    def _failed(self, error: Exception) -> None:
+        told = told_of(root_of(error))
+        self._events.alert(
+            "warning",
+            "logger_failed",
+            f"{self.label} cannot be written to: {told}",
+            advice="Training goes on, and the run's own events are whole. "
+            "Look at the disk, or at the way to the server.",
+            logger=self.key,
+        )
+
+    def _mended(self, lost: int) -> None:
+        without = f"; {lost} entries were lost" if lost else ""
+        self._events.log("info", f"{self.label} is written to again{without}")
+
+
+class Revived(Guarded):
+    """For loggers whose writer is broken for good after an error: it is made anew."""
+
+    _revived_at = float("-inf")
+    _experiment: Any
+
+    def _again(self, error: Exception) -> bool:
+        again = super()._again(error)
+        if again and time.monotonic() - self._revived_at > 1.0:
+            self._revived_at = time.monotonic()
+            self._experiment = None
+        return again
+
+
+def root_of(error: BaseException) -> BaseException:
+    """Give the error that an error was raised from, as far back as that is known."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def told_of(error: BaseException) -> str:
+    """Say in one line what an error says, without secrets."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return clean(mask(lines[0] if lines else type(error).__name__))[:300]
