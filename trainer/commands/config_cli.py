@@ -73,6 +73,31 @@ def config_where(**options: Any) -> int:
     return command.where(**options)
 
 
+@config.command("lr")
+@overrides_argument()
+@click.option(
+    "--batches-per-epoch",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Batches of an epoch for each device; saves building the data to count them.",
+)
+@click.option(
+    "--csv", "as_csv", is_flag=True, help="A row wherever the learning rate changes, as CSV."
+)
+@CONFIG_FILE
+@PROFILES_DIR
+@JSON
+def config_lr(**options: Any) -> int:
+    """Plot the learning rate over the whole run, by the classes that will train it.
+
+    Torch's own optimiser and scheduler are stepped as the run would step them, on a few tiny
+    tensors. Where the run's length depends on the data, they are built to count their batches.
+    """
+    from trainer.commands import lr as command
+
+    return command.show_lr(**options)
+
+
 @config.command("aliases")
 @JSON
 def config_aliases(**options: Any) -> int:

@@ -32,12 +32,21 @@ def command_line(argv: Sequence[str] | None, run: RunFolder, cwd: Path) -> list[
     folder = str(run.path)
     if argv is not None:
         return [word.replace("{run}", folder) for word in argv]
+    return [*python(cwd), "-m", ENGINE, folder]
+
+
+def python(cwd: Path) -> list[str]:
+    """Give the words that start a Python which finds the person's own classes, and ours.
+
+    Args:
+        cwd: Where it will run.
+    """
     ours = Path(__file__).parent.parent
     shadowed = [path for path in (cwd / "trainer", cwd / "trainer.py") if path.exists()]
     # Normally Python puts the working directory first, which the person's own classes need;
     # where something there would be taken for this package it must not.
     safe = ["-P"] if any(not path.samefile(ours) for path in shadowed) else []
-    return [sys.executable, *safe, "-m", ENGINE, folder]
+    return [sys.executable, *safe]
 
 
 def secrets_in(variables: Mapping[str, str]) -> list[str]:

@@ -1,0 +1,68 @@
+"""`python -m trainer.engine.lr_server`: answers how the learning rate will move.
+
+Reads a request a line, as JSON, and writes an answer a line: torch is imported once, and only torch
+unless data have to be counted. It ends with its input. Requests hold an `id`, and either
+`optimizer`, `scheduler` and `length` (see `lr_curve`) or `config`, whose data are then built to
+count the batches of an epoch. An answer holds the `id` and what was asked for, or `problems`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from trainer.errors import ConfigError, Problem, TraindeckError
+
+
+def answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer a request; whatever goes wrong is part of the answer."""
+    try:
+        if "config" in request:
+            from trainer.engine.lr_batches import batches_of_epoch
+
+            found: dict[str, Any] = {"batches": batches_of_epoch(request["config"])}
+        else:
+            from trainer.engine.lr_curve import Length, curve
+
+            length = Length(**request["length"])
+            found = {"curve": curve(request["optimizer"], request["scheduler"], length)}
+    except TraindeckError as error:
+        found = {"problems": [_row(problem) for problem in error.problems]}
+    except Exception as error:
+        # Data are anybody's code: whatever it raises is told, and the next request is answered.
+        what = f"{type(error).__name__}: {error}".strip()
+        found = {"problems": [_row(Problem(what))]}
+    return {"id": request.get("id"), **found}
+
+
+def serve() -> int:
+    """Answer until the input ends."""
+    # What data print belongs to the person's output, not between our answers.
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        if not line.strip():
+            continue
+        try:
+            request = json.loads(line)
+        except ValueError as error:
+            raise ConfigError(Problem(f"a request is no JSON: {error}")) from error
+        out.write(json.dumps(answer(request)) + "\n")
+        out.flush()
+    return 0
+
+
+def _row(problem: Problem) -> dict[str, str]:
+    return {
+        "what": problem.what,
+        "where": problem.where,
+        "remedy": problem.remedy,
+        "key": problem.key,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(serve())
