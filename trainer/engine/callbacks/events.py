@@ -20,7 +20,7 @@ from trainer.engine.callbacks.forward import Forwarder, held
 from trainer.engine.callbacks.norm import GradNorm
 from trainer.engine.callbacks.recorder import StepRecorder, batch_counts
 from trainer.engine.callbacks.save import save_in
-from trainer.engine.callbacks.values import extras, learning_rates
+from trainer.engine.callbacks.values import extras, learning_rates, weight_decay
 from trainer.engine.requests import Requests, StopNow
 from trainer.engine.seen import Around
 from trainer.engine.session import Session
@@ -41,10 +41,11 @@ class TraindeckCallback(pl.Callback):
     `Trainer(callbacks=[TraindeckCallback()])` is all a script needs: a run folder is made when
     training starts. In a process that traindeck has launched, that run's folder is used.
 
-    On every optimiser step: `train/loss`, `lr`, `grad_norm` (before clipping), `grad_clip_pct` (share
-    of the steps so far whose norm was above the threshold) and `perf/...`; memory once a second; and
-    whatever the module logs with `self.log`. Values stay tensors and are read back together about
-    four times a second, so that no step waits for a GPU. The same moments serve to look for requests.
+    On every optimiser step: `train/loss`, `lr`, `weight_decay`, `grad_norm` (before clipping),
+    `grad_clip_pct` (share of the steps so far whose norm was above the threshold) and `perf/...`;
+    memory, and how busy the GPU is, once a second; and whatever the module logs with `self.log`.
+    Values stay tensors and are read back together about four times a second, so that no step waits
+    for a GPU. The same moments serve to look for requests.
 
     Only the process of global rank 0 writes. Training is never harmed by a disk that fails.
 
@@ -100,6 +101,7 @@ class TraindeckCallback(pl.Callback):
         self._epoch = 0
         self._split = 1
         self._lr: Any = None
+        self._decay: float | None = None
 
     # What a step costs is paid in these three hooks; everything else is rare.
 
@@ -125,6 +127,7 @@ class TraindeckCallback(pl.Callback):
             self._lr = groups[0]["lr"]
             if len(groups) > 1 or isinstance(self._lr, Tensor):
                 self._lr = learning_rates(groups)
+            self._decay = weight_decay(groups)
             self._norm.before_step(optimizer)
 
     def on_train_batch_end(
@@ -175,6 +178,7 @@ class TraindeckCallback(pl.Callback):
                 lr=lr,
                 norm=self._norm.take(),
                 accumulated=self._split,
+                decay=self._decay,
             )
             self._end = end
             self._paused = 0.0
@@ -433,6 +437,7 @@ class TraindeckCallback(pl.Callback):
         recorder, self._recorder = self._recorder, None
         if recorder is not None:
             self._counts = (recorder.steps_with_norm, recorder.steps_clipped)
+            self._memory.close()
         if not self._started and trainer is not None:
             say_started(trainer, session, self._threshold or 1.0)
         if self._launched:

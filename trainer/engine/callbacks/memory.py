@@ -1,4 +1,4 @@
-"""Memory of the process and of its GPU, sampled at most once a second and without a device sync."""
+"""Memory of the process and of its GPU, at most once a second and without a device sync."""
 
 from __future__ import annotations
 
@@ -8,23 +8,29 @@ from pathlib import Path
 
 import torch
 
+from trainer.engine.callbacks.gpu import Utilization
+
 METRICS: dict[str, dict[str, str]] = {
     "memory/rss_bytes": {"unit": "bytes"},
-    "gpu/allocated_bytes": {"unit": "bytes"},
-    "gpu/reserved_bytes": {"unit": "bytes"},
-    "gpu/peak_bytes": {"unit": "bytes"},
+    "gpu/memory_allocated_gb": {"unit": "GiB"},
+    "gpu/memory_reserved_gb": {"unit": "GiB"},
+    "gpu/max_memory_allocated_gb": {"unit": "GiB"},
+    "gpu/utilization": {"unit": "%"},
 }
+# Apple's GPUs keep no peak, and do not tell how busy they are.
+_GIVEN = {"cuda": 5, "mps": 3}
+_GIB = 2**30
 _PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _STATM = Path("/proc/self/statm")
 
 
 def declared(device: torch.device) -> dict[str, dict[str, str]]:
     """Give the metrics, with units, that a sampler on this device will give."""
-    return {k: v for k, v in METRICS.items() if device.type == "cuda" or not k.startswith("gpu/")}
+    return dict(list(METRICS.items())[: _GIVEN.get(device.type, 1)])
 
 
 class MemorySampler:
-    """Samples memory when it is due.
+    """Samples memory, and how busy a GPU is, when it is due.
 
     Args:
         device: Where the model trains.
@@ -35,9 +41,10 @@ class MemorySampler:
         self._device = device
         self._interval = interval
         self._due = 0.0
+        self._utilization = Utilization(device, interval) if device.type == "cuda" else None
 
     def sample(self, now: float) -> list[tuple[str, torch.Tensor | float]]:
-        """Give (name, bytes) if a sample is due at `now` (seconds of any clock), else nothing."""
+        """Give (name, value) if a sample is due at `now` (seconds of any clock), else nothing."""
         if now < self._due:
             return []
         self._due = now + self._interval
@@ -45,14 +52,32 @@ class MemorySampler:
         rss = rss_bytes()
         if rss:
             found.append(("memory/rss_bytes", rss))
-        if self._device.type == "cuda":
-            # Counters of torch's own allocator: reading them asks the GPU nothing.
-            found += [
-                ("gpu/allocated_bytes", torch.cuda.memory_allocated(self._device)),
-                ("gpu/reserved_bytes", torch.cuda.memory_reserved(self._device)),
-                ("gpu/peak_bytes", torch.cuda.max_memory_allocated(self._device)),
-            ]
+        found += [(f"gpu/{name}_gb", round(size / _GIB, 6)) for name, size in self._gpu().items()]
+        busy = self._utilization.take() if self._utilization is not None else None
+        if busy is not None:
+            found.append(("gpu/utilization", busy))
         return found
+
+    def close(self) -> None:
+        """Sample no more."""
+        if self._utilization is not None:
+            self._utilization.close()
+
+    def _gpu(self) -> dict[str, int]:
+        """Give bytes by name: counters of torch's own allocator, which ask the GPU nothing."""
+        if self._device.type == "cuda":
+            stats = torch.cuda.memory_stats(self._device)
+            return {
+                "memory_allocated": stats.get("allocated_bytes.all.current", 0),
+                "memory_reserved": stats.get("reserved_bytes.all.current", 0),
+                "max_memory_allocated": stats.get("allocated_bytes.all.peak", 0),
+            }
+        if self._device.type == "mps":
+            return {
+                "memory_allocated": torch.mps.current_allocated_memory(),
+                "memory_reserved": torch.mps.driver_allocated_memory(),
+            }
+        return {}
 
 
 def rss_bytes() -> int:

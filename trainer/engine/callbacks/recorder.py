@@ -18,12 +18,14 @@ LOSS = "train/loss"
 STEP_METRICS: dict[str, dict[str, str]] = {
     LOSS: {"goal": "min"},
     "lr": {},
+    "weight_decay": {},
     "grad_norm": {},
     "grad_clip_pct": {"unit": "%"},
     "perf/batch_time_sec": {"unit": "s", "goal": "min"},
     "perf/data_wait_sec": {"unit": "s", "goal": "min"},
     "perf/batches_per_sec": {"unit": "1/s", "goal": "max"},
     "perf/samples_per_sec": {"unit": "1/s", "goal": "max"},
+    "perf/tokens_per_batch": {},
     "perf/tokens_per_sec": {"unit": "1/s", "goal": "max"},
 }
 
@@ -90,6 +92,7 @@ class StepRecorder:
         lr: float | None,
         norm: Tensor | None,
         accumulated: int,
+        decay: float | None = None,
     ) -> None:
         """Close the step under way.
 
@@ -101,6 +104,7 @@ class StepRecorder:
             lr: The learning rate it was made with; None if it is among the extras.
             norm: The gradient norm, a scalar tensor; None if there is none.
             accumulated: Micro-batches that Lightning divides each loss by.
+            decay: The weight decay that it was made with; None if the optimiser knows none.
         """
         tensors, losses = self._tensors, self._losses
         tensors += losses
@@ -126,6 +130,7 @@ class StepRecorder:
                 self._busy,
                 self._wait,
                 extras,
+                decay,
             )
         )
         self._clear()
@@ -194,6 +199,7 @@ class StepRecorder:
                 busy,
                 wait,
                 extras,
+                decay,
             ) = entry
             if losses == 1 == accumulated:
                 metrics[LOSS] = next(number)
@@ -204,6 +210,8 @@ class StepRecorder:
                 _take(extras, number, metrics)
             if lr is not None:
                 metrics["lr"] = float(lr)
+            if decay is not None:
+                metrics["weight_decay"] = float(decay)
             if normed:
                 self._norm(next(number), metrics)
             _rates(metrics, period, counts, busy, wait)
@@ -254,6 +262,8 @@ def _rates(
             metrics["perf/samples_per_sec"] = round(samples / period, 2)
         if tokens:
             metrics["perf/tokens_per_sec"] = round(tokens / period, 1)
+    if tokens:
+        metrics["perf/tokens_per_batch"] = round(tokens / batches, 1)
 
 
 def batch_counts(batch: Any) -> tuple[int, int]:

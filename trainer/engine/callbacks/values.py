@@ -37,3 +37,15 @@ def learning_rates(groups: list[dict[str, Any]]) -> dict[str, Any]:
         name: rate.detach().clone() if isinstance(rate, Tensor) else rate
         for name, rate in rates.items()
     }
+
+
+def weight_decay(groups: list[dict[str, Any]]) -> float | None:
+    """Give the greatest weight decay of an optimiser's groups: others are spared it.
+
+    None if the optimiser knows none.
+    """
+    first = groups[0].get("weight_decay")
+    if len(groups) == 1:
+        return first if isinstance(first, int | float) else None
+    given = [group.get("weight_decay") for group in groups]
+    return max((decay for decay in given if isinstance(decay, int | float)), default=None)
