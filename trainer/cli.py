@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from trainer import __version__
+from trainer.commands.check_cli import check
 from trainer.commands.config_cli import config, profiles
 from trainer.commands.options import (
     CONFIG_FILE,
@@ -90,6 +91,7 @@ def cli(ctx: click.Context, /, **options: Any) -> int | None:
 
 cli.add_command(config)
 cli.add_command(profiles)
+cli.add_command(check)
 
 
 # ── training ─────────────────────────────────────────────────────────────────────────────────
