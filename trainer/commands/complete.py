@@ -32,13 +32,15 @@ def candidates(kind: str, incomplete: str, params: Mapping[str, Any]) -> list[st
     """Give what may stand at this place of the command line.
 
     Args:
-        kind: "overrides", "run", "state", "group", "profile" or "key".
+        kind: "overrides", "run", "runs or words", "state", "group", "profile" or "key".
         incomplete: What has been typed of the word.
         params: The options typed so far.
     """
     try:
         if kind == "run":
             words = _runs(params)
+        elif kind == "runs or words":
+            words = [*_runs(params), *_overrides(incomplete, params)]
         elif kind == "state":
             from trainer.runs.status import State
 

@@ -12,11 +12,8 @@ from trainer.errors import EXIT_OK, Problem, RunError, nearest
 from trainer.runs.layout import dumps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
-
-    from trainer.runs.layout import RunFolder
 
 FIXED = ("step", "epoch", "ts")
 
@@ -31,6 +28,7 @@ def export(
 ) -> int:
     """Write a run's metrics; see `traindeck export --help`."""
     from trainer.runs.index import find
+    from trainer.runs.rows import merged_rows
 
     rows = merged_rows(find(runs_dir, run))
     names = sorted({name for row in rows for name in row["metrics"]})
@@ -54,43 +52,6 @@ def export(
     if output is not None:
         note(f"wrote {len(rows)} rows x {len(chosen)} metrics to {output}")
     return EXIT_OK
-
-
-def merged_rows(run: RunFolder) -> list[dict[str, Any]]:
-    """Give one row a step: after a rewind the later value of a step wins.
-
-    A new segment that begins at an earlier step takes back everything after that step.
-    """
-    rows: dict[int, dict[str, Any]] = {}
-    fresh_segment = False
-    for event in _events(run):
-        if event.get("event") == "run_started":
-            fresh_segment = True
-            continue
-        step, values = event.get("step"), event.get("metrics")
-        if event.get("event") != "metrics" or not isinstance(step, int):
-            continue
-        if not isinstance(values, dict):
-            continue
-        if fresh_segment:
-            fresh_segment = False
-            for old in [known for known in rows if known >= step]:
-                del rows[old]
-        row = rows.setdefault(step, {"step": step, "epoch": None, "ts": None, "metrics": {}})
-        row["epoch"], row["ts"] = event.get("epoch", row["epoch"]), event.get("ts")
-        row["metrics"].update(values)
-    return [rows[step] for step in sorted(rows)]
-
-
-def _events(run: RunFolder) -> Iterator[Any]:
-    from trainer.events import EventReader
-
-    reader = EventReader(run.events)
-    while True:
-        batch = reader.poll()
-        yield from batch.events
-        if not batch.more:
-            return
 
 
 def _write_csv(file: TextIO, rows: list[dict[str, Any]], names: list[str]) -> None:

@@ -1,0 +1,1 @@
+"""Can a run be repeated to the last bit, and was it?"""
