@@ -6,6 +6,11 @@ instant.
 
 from __future__ import annotations
 
+if __name__ == "__main__":  # before anything that takes its time to import
+    from trainer import start
+
+    start.listen()
+
 import os
 import sys
 from pathlib import Path
@@ -381,4 +386,4 @@ def main(args: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    start.run(main)

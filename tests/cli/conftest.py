@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +65,12 @@ class Deck:
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
-    def start(self, *args: str) -> subprocess.Popen[str]:
+    def start(
+        self, *args: str, program: Sequence[str] = ("-m", "trainer.cli")
+    ) -> subprocess.Popen[str]:
         """Start a command and leave it running."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "trainer.cli", *args],
+            [sys.executable, *program, *args],
             cwd=self.folder,
             env=self.env,
             stdout=subprocess.PIPE,

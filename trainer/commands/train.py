@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.commands.follow import Interrupts, follow_run, past, telling
 from trainer.commands.output import json_line, line, note
 from trainer.errors import EXIT_OK, Problem, RunError, TraindeckError
+from trainer.start import LeavingAtOnce
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,10 +43,13 @@ def train(
                 "Give one value for each key, and launch several runs with --detach --queue.",
             )
         )
-    from trainer.config.compose import compose
-    from trainer.runs.plan import default_name, train_command
+    with LeavingAtOnce():
+        from trainer.config.compose import compose
+        from trainer.runs.again import need_training_packages
+        from trainer.runs.launch import create
+        from trainer.runs.plan import default_name, train_command
 
-    composed = compose(overrides, config_file=config_file, profiles_dir=profiles_dir)
+        composed = compose(overrides, config_file=config_file, profiles_dir=profiles_dir)
     command = train_command(
         overrides, config_file, profiles_dir, runs_dir=runs_dir, name=name, tags=tags, queue=queue
     )
@@ -53,9 +57,6 @@ def train(
         return _dry_run(composed, command, as_json)
     for text in composed.notes:
         note(f"note: {text}")
-    from trainer.runs.again import need_training_packages
-    from trainer.runs.launch import create
-
     need_training_packages(composed.config)
 
     run = create(
