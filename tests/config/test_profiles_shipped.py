@@ -47,6 +47,7 @@ def test_the_groups_are_there() -> None:
         "scheduler",
         "logger",
         "limits",
+        "health",
         "callbacks",
         "preset",
     }
@@ -96,7 +97,7 @@ def test_the_composition_order_lets_a_trainer_win_over_what_it_touches() -> None
     order = [next(iter(e)) if isinstance(e, dict) else e for e in primary["defaults"]]
     assert order == [
         "_self_", "hardware", "data", "model", "loss", "optimizer", "scheduler", "dataloader",
-        "logger", "callbacks", "limits", "trainer", "preset",
+        "logger", "callbacks", "limits", "health", "trainer", "preset",
     ]  # fmt: skip
     made = config("trainer=kaggle_safe", "dataloader=workers", "limits=ci")
     assert made["dataloader"]["batch_size"] == 32

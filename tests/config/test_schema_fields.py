@@ -33,6 +33,7 @@ CANONICAL = [
     "lora",
     "expert",
     "limits",
+    "health",
     "run",
 ]
 

@@ -285,7 +285,7 @@ def test_an_error_before_training_leaves_a_whole_story(tmp_path):
     with pytest.raises(MemoryError):
         train(tmp_path, model=Broken())
     run = _only_run(tmp_path)
-    assert [e["event"] for e in events_of(run)] == ["run_started", "run_finished"]
+    assert [e["event"] for e in events_of(run)] == ["run_started", "alert", "run_finished"]
     assert events_of(run)[-1]["status"] == "out_of_memory"
 
 

@@ -62,6 +62,7 @@ class Narrator:
     _said_step: int | None = None
     _last_ts: float = 0.0
     _broken: set[str] = field(default_factory=set)
+    _alerted: bool = False
 
     def feed(self, event: Mapping[str, Any]) -> Iterator[str]:
         """Take one event; yield the lines that it is worth at once."""
@@ -165,7 +166,12 @@ class Narrator:
                 self.best[name] = (value, self.step)
 
     def _not_finite(self) -> Iterator[str]:
-        """Say at once, and once until it is over, that a loss is no number any more."""
+        """Say at once, and once until it is over, that a loss is no number any more.
+
+        A run that is watched over says so itself, with what to do about it.
+        """
+        if self._alerted:
+            return
         for name in ("train/loss", "val/loss"):
             value = self.metrics.get(name)
             if value is None or math.isfinite(value):
@@ -186,6 +192,8 @@ class Narrator:
         self.total_steps = total if isinstance(total, int) and total > 0 else None
         self.total_epochs = epochs if isinstance(epochs, int) and epochs > 0 else None
         self.finished = None
+        alerts = event.get("alerts")
+        self._alerted = isinstance(alerts, list) and "non_finite_loss" in alerts
         self._rate.clear()
 
     def _start_line(self, event: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from trainer.config.durations import seconds as parse_duration
+from trainer.config.health_rules import health_notes
 from trainer.config.loader_rules import loader_notes
 from trainer.config.loss_rules import waiting_notes
 from trainer.config.schema import defaults, fields
@@ -49,6 +50,7 @@ def finalize(
     _precision(final, notes, reasons)
     notes += _two_ends(final, provenance or {})
     notes += loader_notes(final)
+    notes += health_notes(final)
     notes += _not_acted_on(final)
     notes += waiting_notes(final)
     return final, notes, reasons

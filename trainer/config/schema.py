@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from trainer.config.schema_base import Key, Section, key, section, walk
 from trainer.config.schema_logger import Logger
+from trainer.config.schema_health import Health
 from trainer.config.schema_parts import (
     Callbacks,
     Data,
@@ -78,6 +79,9 @@ class Config(Section):
         Expert, "Whom a language model is trained to be.", source="004", acted_on=False
     )
     limits: Limits = section(Limits, "What a run may use.", source="000 001")
+    health: Health = section(
+        Health, "Which signs of illness raise an alert, and what it does.", source="002 004"
+    )
     run: Run = section(Run, "What a run is called and how it begins.", source="000")
 
 

@@ -124,7 +124,7 @@ def trainer_of(
     plan = SavePlan.of(section, RunFolder(session.folder))
     saver = Saver(session, plan, data)
     threshold = section.get("grad_clip_threshold")
-    deck = TraindeckCallback(session.folder, grad_clip_threshold=threshold)
+    deck = TraindeckCallback(session.folder, grad_clip_threshold=threshold, health=config["health"])
     callbacks = [
         *([StepTimer(deck)] if section.get("benchmark_train_step") else []),
         deck,

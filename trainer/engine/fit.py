@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from lightning_fabric.utilities.rank_zero import _get_rank
 from trainer.config.schema import load_resolved
 from trainer.engine import batch_size, build, resume
 from trainer.engine.compiling import compile_module, compiler_told
+from trainer.engine.health.guard import out_of_memory
 from trainer.engine.journal import Journal
 from trainer.engine.keep import checkpoints_of
 from trainer.engine.requests import Requests, Stop, StopNow, signals_ask
@@ -77,6 +78,7 @@ def fit(run_folder: Path, requests: Requests | None = None) -> int:
             session.requests.close()
             end = end_of_error(error, session.requests)
         if session.rank == 0:
+            end = with_health(end, session)
             session.events.emit(
                 "run_finished", status=end.state, reason=end.reason, exit_code=end.exit_code
             )
@@ -173,6 +175,8 @@ def end_of(trainer: pl.Trainer, saver: Saver) -> End:
     if stop is not None:
         if stop.reason == "timeout":
             return End(State.TIMEOUT, f"time limit reached{lost}", EXIT_TIMEOUT)
+        if stop.failed:
+            return End(State.FAILED, f"{stop.reason}{lost}", EXIT_FAILED)
         code = EXIT_INTERRUPTED if stop.reason == "SIGINT" else EXIT_OK
         return End(State.STOPPED, f"{stop.reason}{lost}", code)
     if saver.failure:
@@ -184,6 +188,16 @@ def end_of(trainer: pl.Trainer, saver: Saver) -> End:
     if epochs is not None and epochs != -1 and trainer.current_epoch >= epochs:
         return End(State.COMPLETED, "max_epochs reached", EXIT_OK)
     return End(State.COMPLETED, "stopped early by a callback", EXIT_OK)
+
+
+def with_health(end: End, session: Session) -> End:
+    """Say in the end's reason what was wrong with the training at its end."""
+    if end.state is State.OUT_OF_MEMORY and session.health is None:
+        out_of_memory(session.events, end.reason)  # before training began
+    word = session.health.word() if session.health is not None else ""
+    if not word or end.state not in (State.COMPLETED, State.STOPPED, State.TIMEOUT):
+        return end
+    return replace(end, reason=f"{end.reason}; {word}")
 
 
 def end_of_error(error: BaseException, requests: Requests) -> End:

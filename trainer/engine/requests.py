@@ -31,10 +31,12 @@ class Stop:
     Attributes:
         after: `epoch`, `step` (the optimiser step now under way) or `now`.
         reason: One line for status and events, e.g. `SIGTERM` or `timeout`.
+        failed: Whether training is stopped because it is ill: the run counts as failed.
     """
 
     after: str
     reason: str
+    failed: bool = False
 
 
 class Requests:
@@ -60,7 +62,9 @@ class Requests:
         """The most urgent stop asked for so far, if any."""
         return self._stop
 
-    def stop(self, after: str = "step", reason: str = "stop requested") -> None:
+    def stop(
+        self, after: str = "step", reason: str = "stop requested", *, failed: bool = False
+    ) -> None:
         """Ask to checkpoint and stop after this `step` or `epoch`, or to leave `now` without.
 
         `now` from another thread than the main one takes effect as `step` does, only without
@@ -74,7 +78,8 @@ class Requests:
         urgency = STOP_AFTER.index(after)
         # No lock: a signal handler may interrupt this very method, and assignment is atomic.
         if self._stop is None or urgency > STOP_AFTER.index(self._stop.after):
-            self._stop = Stop(after, self._stop.reason if self._stop else reason)
+            first = self._stop or Stop(after, reason, failed)
+            self._stop = Stop(after, first.reason, first.failed)
         if (
             after == "now"
             and not self._deaf

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from trainer.engine.requests import Requests
+from trainer.health.finding import Row
 
-#: Unix seconds, step, epoch, metrics.
-Row = tuple[float, int, int, dict[str, float]]
+__all__ = ["Events", "NoEvents", "Row", "Session"]
 
 
 class Events(Protocol):
@@ -80,6 +80,8 @@ class Session:
         attempt: 1 for the first start in this folder, one more for each resume.
         watchers: Called with each batch of rows (unix seconds, step, epoch, metrics) that has been
             read back, on rank 0: those who look at numbers need not read any tensor themselves.
+        health: Who watches over the training (`trainer.engine.health.HealthGuard`), on rank 0;
+            None before it begins, and where nobody does.
     """
 
     folder: Path
@@ -90,6 +92,7 @@ class Session:
     beat: Any = None
     attempt: int = 1
     watchers: list[Callable[[Sequence[Row]], None]] = field(default_factory=list)
+    health: Any = None
 
     @staticmethod
     def of(trainer: Any) -> Session | None:

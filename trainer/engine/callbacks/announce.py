@@ -48,6 +48,8 @@ def say_started(trainer: pl.Trainer, session: Session, clip_threshold: float) ->
         total_steps=total_steps,
         total_epochs=total_epochs,
         metrics=metrics,
+        # Who reads them need not say again what an alert will.
+        alerts=session.health.kinds if session.health is not None else [],
     )
     if session.beat is not None:
         session.beat.progress(

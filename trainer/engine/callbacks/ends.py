@@ -42,6 +42,8 @@ def end_of(trainer: pl.Trainer, stop: Stop | None) -> End:
     if stop is not None:
         if stop.reason == "timeout":
             return End(State.TIMEOUT, stop.reason, EXIT_TIMEOUT)
+        if stop.failed:
+            return End(State.FAILED, stop.reason, EXIT_FAILED)
         return End(State.STOPPED, stop.reason, EXIT_OK)
     if 0 < (trainer.max_steps or -1) <= trainer.global_step:
         return End(State.COMPLETED, "max_steps reached", EXIT_OK)

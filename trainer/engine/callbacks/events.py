@@ -5,13 +5,14 @@ from __future__ import annotations
 import atexit
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 from typing_extensions import override
 
+from trainer.config.schema_health import settings_of
 from trainer.engine.callbacks import flavour, memory, script
 from trainer.engine.callbacks.announce import say_started
 from trainer.engine.callbacks.control import ControlReader, ScriptAnswers
@@ -21,9 +22,12 @@ from trainer.engine.callbacks.norm import GradNorm
 from trainer.engine.callbacks.recorder import StepRecorder, batch_counts
 from trainer.engine.callbacks.save import save_in
 from trainer.engine.callbacks.values import extras, learning_rates, weight_decay
+from trainer.engine.health import HealthGuard
+from trainer.engine.health.layers import EVERY_STEPS, LayerRatio
 from trainer.engine.requests import Requests, StopNow
 from trainer.engine.seen import Around
 from trainer.engine.session import Session
+from trainer.health.gradients import RATIO
 from trainer.runs.layout import RunFolder
 from trainer.runs.status import State
 
@@ -59,6 +63,11 @@ class TraindeckCallback(pl.Callback):
         grad_clip_threshold: Norms above it count for `grad_clip_pct`; None means the trainer's
             `gradient_clip_val`, else 1.0.
         interval: Seconds between two read-backs.
+        health: The `health` section of a config as plain data (docs/health.md); None means its
+            defaults, `{"enabled": False}` watches over nothing.
+
+    Raises:
+        pydantic.ValidationError: `health` does not fit the schema.
     """
 
     def __init__(
@@ -71,6 +80,7 @@ class TraindeckCallback(pl.Callback):
         grad_norm: bool = True,
         grad_clip_threshold: float | None = None,
         interval: float = 0.25,
+        health: Mapping[str, Any] | None = None,
     ) -> None:
         self.run = run if run is None or isinstance(run, RunFolder) else RunFolder(Path(run))
         self._own_folder = run is None
@@ -80,6 +90,9 @@ class TraindeckCallback(pl.Callback):
         self._threshold = grad_clip_threshold
         self._interval = interval
         self._norm = GradNorm(enabled=grad_norm)
+        self._health = settings_of(health)
+        self._guard: HealthGuard | None = None
+        self._ratio: LayerRatio | None = None
         self._counts = (0, 0)
         self._session: Session | None = None
         self._answers: ScriptAnswers | None = None
@@ -96,8 +109,9 @@ class TraindeckCallback(pl.Callback):
         self._epoch_start = self._validation_start = now
         self._paused = 0.0
         self._disturbed = True
-        self._stepping = self._first_look = False
-        self._step = _NO_STEP
+        self._seen = now
+        self._stepping = self._first_look = self._validating = False
+        self._step, self._done = _NO_STEP, 0
         self._epoch = 0
         self._split = 1
         self._lr: Any = None
@@ -129,6 +143,10 @@ class TraindeckCallback(pl.Callback):
                 self._lr = learning_rates(groups)
             self._decay = weight_decay(groups)
             self._norm.before_step(optimizer)
+            if self._ratio is not None and not self._done % EVERY_STEPS:
+                ratio = self._ratio.of(optimizer)
+                if ratio is not None:
+                    self._recorder.extra(RATIO, ratio)
 
     def on_train_batch_end(
         self,
@@ -164,7 +182,7 @@ class TraindeckCallback(pl.Callback):
         self._disturbed = False
         if self._stepping:
             self._stepping = False
-            self._step = step = trainer.global_step
+            self._step = self._done = step = trainer.global_step
             lr = self._lr
             if type(lr) is dict:
                 for name, value in lr.items():
@@ -250,6 +268,11 @@ class TraindeckCallback(pl.Callback):
         self._session = session
         self.run = RunFolder(session.folder)
         self._ended = self._started = False
+        if self._health.enabled:
+            clips = str(getattr(trainer.gradient_clip_algorithm, "value", "norm")) == "norm"
+            clip = trainer.gradient_clip_val if clips else None
+            self._guard = session.health = HealthGuard(session, self._health, clip)
+            session.watchers.append(self._guard)
         if not self._launched:
             atexit.register(self._at_exit)
 
@@ -284,7 +307,7 @@ class TraindeckCallback(pl.Callback):
         )
         self._epoch = trainer.current_epoch
         self._split = trainer.accumulate_grad_batches if pl_module.automatic_optimization else 1
-        self._step = _NO_STEP
+        self._step, self._done = _NO_STEP, trainer.global_step
         # What was measured in an earlier fit is not new in this one.
         self._forward.new(held(trainer), per_step=False)
         self._first_look = True
@@ -294,8 +317,16 @@ class TraindeckCallback(pl.Callback):
             Around(None).write(session.folder, trainer, attempt=session.attempt)
         say_started(trainer, session, self._recorder.clip_threshold)
         self._started = True
+        if self._guard is not None:
+            self._ratio = LayerRatio() if self._norm.mode != "off" else None
+            self._guard.start(self._signs)
         self._end = self._mark = time.perf_counter()
         self._due = self._end + self._interval
+
+    def _signs(self) -> tuple[float, int, str]:
+        """Give the last sign of life, the last step and what is being done; for another thread."""
+        marks = (self._start, self._mark, self._epoch_start, self._validation_start, self._seen)
+        return max(marks), self._step, "validation" if self._validating else "training"
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note when the epoch starts, and what the module logged at the end of the last."""
@@ -332,6 +363,7 @@ class TraindeckCallback(pl.Callback):
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note when a validation starts: it is no part of a step's time."""
         self._take_logged(trainer, per_step=True)
+        self._validating = True
         self._validation_start = time.perf_counter()
 
     @override
@@ -345,11 +377,14 @@ class TraindeckCallback(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Look for requests in a long validation too."""
-        if self._recorder is not None and time.perf_counter() >= self._due:
-            self._boundary(trainer, time.perf_counter())
+        self._seen = now = time.perf_counter()
+        if self._recorder is not None and now >= self._due:
+            self._boundary(trainer, now)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write what the validation gave."""
+        self._validating = False
+        self._seen = time.perf_counter()
         if self._recorder is None or trainer.sanity_checking:
             return
         now = time.perf_counter()
@@ -366,9 +401,12 @@ class TraindeckCallback(pl.Callback):
     ) -> None:
         """Take the time of writing for what it is, and not for waiting for data."""
         self._disturbed = True
+        self._seen = time.perf_counter()
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take what the module logged at its last epoch's end."""
+        if self._guard is not None:
+            self._guard.pause()
         if self._recorder is not None:
             self._take_logged(trainer, per_step=False)
             self._write(wait=True)
@@ -398,7 +436,8 @@ class TraindeckCallback(pl.Callback):
         recorder = self._recorder
         if recorder is not None:
             self._counts = (recorder.steps_with_norm, recorder.steps_clipped)
-        return {"steps_with_norm": self._counts[0], "steps_clipped": self._counts[1]}
+        state = {"steps_with_norm": self._counts[0], "steps_clipped": self._counts[1]}
+        return state if self._guard is None else {**state, "health": self._guard.state()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on counting where the checkpoint was."""
@@ -406,6 +445,8 @@ class TraindeckCallback(pl.Callback):
             int(state_dict.get("steps_with_norm", 0)),
             int(state_dict.get("steps_clipped", 0)),
         )
+        if self._guard is not None:
+            self._guard.load(state_dict.get("health", {}))
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
@@ -440,11 +481,27 @@ class TraindeckCallback(pl.Callback):
             self._memory.close()
         if not self._started and trainer is not None:
             say_started(trainer, session, self._threshold or 1.0)
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            if end.state is State.OUT_OF_MEMORY:
+                guard.out_of_memory(end.reason)
+            guard.close()
         if self._launched:
             return  # `fit` alone knows the exit code
-        script.close_session(session, end.state, end.reason, end.exit_code)
+        word = guard.word() if guard is not None else ""
+        told = end.state in (State.COMPLETED, State.STOPPED, State.TIMEOUT) and word
+        reason = "; ".join(part for part in (end.reason, word) if part) if told else end.reason
+        script.close_session(session, end.state, reason, end.exit_code)
         atexit.unregister(self._at_exit)
 
     def _save(self, trainer: pl.Trainer, reason: str) -> None:
         session = self._session
+        self._write(wait=True)
+        why = self._guard.unsound(trainer.lightning_module) if self._guard is not None else ""
+        if trainer.world_size > 1:
+            why = trainer.strategy.broadcast(why, src=0)
+        if why:
+            if session is not None:
+                session.events.log("warning", f"no checkpoint at step {trainer.global_step}: {why}")
+            return
         save_in(trainer, reason, self.run, session.events if session is not None else None)

@@ -30,6 +30,7 @@ FIRST_GROUPS = (
     "scheduler",
     "dataloader",
     "limits",
+    "health",
     "logger",
     "callbacks",
 )

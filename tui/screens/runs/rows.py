@@ -58,13 +58,17 @@ _REASONED = frozenset(
     }
 )
 
+#: Ends that read as good ones unless the reason says what was wrong.
+ENDED_WELL = ("completed", "stopped", "timeout")
+
 
 def reason_of(run: RunSummary) -> str:
     """Say why a run waits or how it ended, where that matters more than its progress."""
     if run.problem and run.state == "unreadable":
         return run.problem
     if run.state not in _REASONED:
-        return ""
+        # What was wrong at its end comes after the usual reason, and matters more than its bar.
+        return run.reason.partition("; ")[2] if run.state in ENDED_WELL else ""
     text = run.reason or run.problem
     if run.state in ("queued", "requeued") and text:
         return text if text.startswith("wait") else f"waiting: {text}"
