@@ -19,6 +19,7 @@ from trainer.engine.callbacks.memory import MemorySampler, rss_bytes
 from trainer.engine.callbacks.norm import total_norm
 from trainer.engine.callbacks.readback import Readback
 from trainer.engine.callbacks.recorder import StepRecorder, batch_counts
+from trainer.engine.callbacks.values import weight_decay
 from trainer.engine.requests import Requests
 from trainer.runs import control
 from trainer.runs.layout import RunFolder
@@ -225,3 +226,23 @@ def test_a_stop_that_was_asked_for_shows_in_the_status(tmp_path):
     assert len(log) == 2
     assert requests.stop_asked is not None
     assert control.pending(run) == []
+
+
+def test_weight_decay_is_that_of_the_group_that_is_not_spared():
+    assert weight_decay([{"lr": 1.0, "weight_decay": 0.1}]) == 0.1
+    assert weight_decay([{"weight_decay": 0.0}, {"weight_decay": 0.1}]) == 0.1
+    assert weight_decay([{"lr": 1.0}]) is None
+    assert weight_decay([{"lr": 1.0}, {"lr": 2.0}]) is None
+
+
+def test_tokens_per_batch():
+    recorder = StepRecorder()
+    for _ in range(2):
+        recorder.batch(torch.tensor(1.0), 4, 40, 0.1, 0.0)
+    recorder.step(
+        step=1, epoch=0, end=1.0, period=0.5, lr=0.1, norm=None, accumulated=2, decay=0.01
+    )
+    ((_, _, _, metrics),) = recorder.rows(wait=True)
+    assert metrics["perf/tokens_per_batch"] == 40
+    assert metrics["perf/tokens_per_sec"] == 160
+    assert metrics["weight_decay"] == 0.01

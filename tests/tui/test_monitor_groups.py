@@ -65,6 +65,19 @@ def test_our_own_metrics() -> None:
     assert {series.metric for found in groups for series in found.series} == set(OURS)
 
 
+def test_memory_in_bytes_and_in_gigabytes_has_a_panel_each() -> None:
+    names = ("memory/rss_bytes", "gpu/allocated_bytes", "gpu/peak_bytes", "gpu/memory_allocated_gb",
+             "gpu/max_memory_allocated_gb", "gpu/memory_reserved_gb", "gpu/utilization", "train/loss",
+             "weight_decay", "perf/tokens_per_batch")  # fmt: skip
+    groups = group(names)
+    assert [found.title for found in groups] == [
+        "loss", "memory", "gpu memory", "gpu/utilization", "perf/tokens_per_batch", "weight_decay",
+    ]  # fmt: skip
+    assert [found.kind for found in groups[1:3]] == ["memory", "memory"]
+    assert [series.label for series in groups[1].series] == ["rss", "allocated", "peak"]
+    assert [s.label for s in groups[2].series] == ["allocated", "max_allocated", "reserved"]
+
+
 def test_a_stream_of_other_names() -> None:
     groups = group(["acc", "loss", "eval_loss", "learning_rate", "epoch_time"])
     assert groups[0].kind == "loss"

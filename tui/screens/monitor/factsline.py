@@ -39,7 +39,7 @@ def facts_of(view: View) -> list[tuple[str, str, str]]:
         series = panel.series[0]
         value = latest(picture, series.metric)
         if value is not None:
-            name = "mem" if panel.kind == "memory" else "lr"
+            name = {"lr": "lr", "memory": "mem"}.get(panel.key, "gpu mem")
             unit = picture.units.get(series.metric, "")
             text = size(value) if name == "mem" else written(value, unit)
             facts.append((name, text, ""))

@@ -24,6 +24,8 @@ _AGGREGATE = re.compile(r"^(.+)_(epoch|step)$")
 _LR = re.compile(r"^(lr|learning[_ -]?rate)(?![a-z])", re.I)
 _NORM = re.compile(r"^(total[_ -])?grad(ient)?s?[_ /-](total[_ -])?(global[_ -])?norm$", re.I)
 _MEMORY = re.compile(r"(^|[/_.])(mem|memory|rss|vram)([/_.]|$)|bytes$", re.I)
+_GPU_MEMORY = "gpu memory"
+_APART = ("lr", "memory", _GPU_MEMORY, "weight_decay", "epoch")
 #: Measures of speed, the ones that people read first at the front.
 _SPEEDS = (
     "samples_per_sec",
@@ -147,6 +149,9 @@ def _family(split: str, stem: str) -> str:
             return "lr"
         if _MEMORY.search(stem) and stem.endswith("bytes"):
             return "memory"
+        # Another unit, and so another scale.
+        if _MEMORY.search(stem) and stem.endswith("_gb"):
+            return _GPU_MEMORY
     return stem
 
 
@@ -167,7 +172,7 @@ def _main(families: Mapping[str, list[_Name]], goals: Mapping[str, str]) -> str 
 
 
 def _plain(key: str) -> bool:
-    return key.split("/", maxsplit=1)[0] not in _MACHINE and key not in ("lr", "memory", "epoch")
+    return key.split("/", maxsplit=1)[0] not in _MACHINE and key not in _APART
 
 
 def _speed(families: Mapping[str, list[_Name]]) -> str:
@@ -185,10 +190,14 @@ def _kind(key: str, main: str | None, speed: str) -> str:
         return "speed"
     if _NORM.match(key):
         return "norm"
+    if key == _GPU_MEMORY:
+        return "memory"
     return key if key in ("lr", "memory") else ""
 
 
 def _title(key: str, kind: str) -> str:
+    if key == _GPU_MEMORY:
+        return key
     named = {"norm": "grad norm", "speed": "throughput", "lr": "lr", "memory": "memory"}
     return named.get(kind) or clean(key) or '""'
 
@@ -198,7 +207,10 @@ def _label(name: _Name, members: list[_Name]) -> str:
     if len(members) == 1:
         return name.split
     if len({member.stem for member in members}) > 1:
-        return clean(name.metric.rsplit("/", 1)[-1].removesuffix("_bytes")) or clean(name.metric)
+        last = name.metric.rsplit("/", 1)[-1].removesuffix("_bytes")
+        if last.endswith("_gb"):
+            last = last.removesuffix("_gb").replace("memory_", "")
+        return clean(last) or clean(name.metric)
     labelled = " ".join(part for part in (name.split, name.aggregate) if part)
     return labelled or ("train" if any(m.split == "val" for m in members) else "")
 
@@ -214,6 +226,8 @@ def _importance(found: Group) -> int:
     kinds = ["loss", "norm", "speed", "lr", "memory"]
     if found.kind in kinds:
         return kinds.index(found.kind)
+    if found.key == "weight_decay":
+        return 9  # mostly one value from beginning to end
     if found.section in ("", " "):
         return 5 if found.section == "" else 6
     return 8 if found.section.lower() in _MACHINE else 7

@@ -39,6 +39,8 @@ def written(value: float, unit: str = "", metric: str = "") -> str:
         return f"{number(round(value * 1000, 1))} ms" if abs(value) < 1 else f"{number(value)} s"
     if unit == "%":
         return f"{number(value)} %"
+    if unit == "GiB":
+        return f"{number(round(value, 2))} GiB"
     if unit == "1/s":
         return f"{brief(value)}/s"
     return number(value)
