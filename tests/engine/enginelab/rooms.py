@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 import pytorch_lightning as pl
 import torch
 from enginelab.tiny import Net, Points
@@ -38,3 +40,40 @@ class Sized(pl.LightningDataModule):
 
     def val_dataloader(self):
         return DataLoader(Points(12), batch_size=self.batch_size)
+
+
+class Breaks(Net):
+    """Cannot be compiled in one piece."""
+
+    def forward(self, x):
+        torch._dynamo.graph_break()
+        return super().forward(x)
+
+
+class Slow(Net):
+    """Has much to do on a GPU, which is soon told to do it."""
+
+    def forward(self, x):
+        work = torch.ones(2048, 2048, device=x.device)
+        for _ in range(100):
+            work = work @ work / 2048
+        return super().forward(x) + 0 * work[0, 0]
+
+
+class Line(torch.nn.Linear):
+    """As little as can be compiled."""
+
+    def __init__(self) -> None:
+        super().__init__(4, 1)
+
+    def forward(self, x):
+        return super().forward(x).tanh()
+
+
+class Grows(Net):
+    """Notes how its context is to grow."""
+
+    called: ClassVar[list[dict[str, Any]]] = []
+
+    def resize_context(self, **keys) -> None:
+        self.called.append(keys)
