@@ -14,9 +14,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from trainer.config.schema_ablation import Ablation
 from trainer.config.schema_base import Key, Section, key, section, walk
-from trainer.config.schema_logger import Logger
 from trainer.config.schema_health import Health
+from trainer.config.schema_logger import Logger
 from trainer.config.schema_parts import (
     Callbacks,
     Data,
@@ -71,6 +72,9 @@ class Config(Section):
     callbacks: Callbacks = section(Callbacks, "The recipe's own callbacks, by name.")
     symbolic: Symbolic = section(
         Symbolic, "Rules that outputs should follow.", source="001", acted_on=False
+    )
+    ablation: Ablation = section(
+        Ablation, "What a systematic sweep varies.", source="001", acted_on=False
     )
     logger: Logger = section(Logger, "Where metrics go besides the events.", source="000 002 003")
     hardware: Hardware = section(Hardware, "What the machine has.", source="004")

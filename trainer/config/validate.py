@@ -30,6 +30,7 @@ from trainer.config.torch_rules import (
     text_of,
 )
 from trainer.config.torch_together import contradictions
+from trainer.config.trainer_rules import trainer_problems
 from trainer.errors import Problem, nearest
 from trainer.secrets import has_password, is_empty, is_secret_key, mask
 
@@ -59,6 +60,7 @@ def validate(
     problems += optimizer_problems(config, where)
     problems += scheduler_problems(config, where)
     problems += contradictions(config, where)
+    problems += trainer_problems(config, where)
     problems += loader_problems(config, where)
     problems += health_problems(config, where)
     problems += loss_problems(config, where)

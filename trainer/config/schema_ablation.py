@@ -1,0 +1,24 @@
+"""The `ablation` section: what a systematic sweep varies, and how."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from trainer.config.schema_base import Section, key
+
+
+class Ablation(Section):
+    """The `ablation` section. A single run trains as if it were not there."""
+
+    sweep: list[str] = key(
+        [],
+        "What varies, each an override with several values as after `-m`.",
+        source="001",
+        acted_on=False,
+    )
+    parallel_runs: int = key(
+        1, "Runs that train at the same time.", source="001", unit="runs", ge=1, acted_on=False
+    )
+    leaderboard: list[Literal["md", "html"]] = key(
+        ["md", "html"], "How the leaderboard is written.", source="001", acted_on=False
+    )
