@@ -233,27 +233,31 @@ class EngineData(pl.LightningDataModule):
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int
     ) -> Any:
-        """Move a batch as the recipe's data module would."""
-        if isinstance(self.source, pl.LightningDataModule):
-            return self.source.transfer_batch_to_device(batch, device, dataloader_idx)
-        return super().transfer_batch_to_device(batch, device, dataloader_idx)
+        """Move a batch as the recipe's data module would, or else the model."""
+        owner = self._batch_hooks_of("transfer_batch_to_device")
+        return owner.transfer_batch_to_device(batch, device, dataloader_idx)
 
     def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Change a batch on the host as the recipe's data module would.
+        """Change a batch on the host as the recipe's data module would, or else the model.
 
         Raises:
             ConfigError: A loader's worker could not make the batch.
         """
         Refused.check(batch)
-        if isinstance(self.source, pl.LightningDataModule):
-            return self.source.on_before_batch_transfer(batch, dataloader_idx)
-        return batch
+        owner = self._batch_hooks_of("on_before_batch_transfer")
+        return owner.on_before_batch_transfer(batch, dataloader_idx)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Change a batch on the device as the recipe's data module would."""
-        if isinstance(self.source, pl.LightningDataModule):
-            return self.source.on_after_batch_transfer(batch, dataloader_idx)
-        return batch
+        """Change a batch on the device as the recipe's data module would, or else the model."""
+        owner = self._batch_hooks_of("on_after_batch_transfer")
+        return owner.on_after_batch_transfer(batch, dataloader_idx)
+
+    def _batch_hooks_of(self, name: str) -> Any:
+        """Give the one whose hook it is, as Lightning would without this class in between."""
+        source = self.source
+        if isinstance(source, pl.LightningDataModule) and _overrides(source, name):
+            return source
+        return super() if self.trainer is None else self.trainer.lightning_module
 
     def state_dict(self) -> dict[str, Any]:
         """Give the state of a data module of one's own, and what goes with the checkpoints."""
