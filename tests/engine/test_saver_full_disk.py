@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainer.engine import files, saver
+from trainer.engine import archive, files
 from trainer.engine.files import CheckpointWriter, Job
 from trainer.engine.fit import fit
 
@@ -18,7 +18,7 @@ FULL = "No space left on device"
 
 @pytest.fixture(autouse=True)
 def no_patience(monkeypatch):
-    monkeypatch.setattr(saver, "LAST_PATIENCE", (0.0, 0.0))
+    monkeypatch.setattr(archive, "LAST_PATIENCE", (0.0, 0.0))
 
 
 @pytest.fixture

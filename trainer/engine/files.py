@@ -2,21 +2,26 @@
 
 A file is written under a temporary name, synced and renamed; the link moves to it next, and only
 then does the file that it replaces go. A crash between any two of these leaves a whole checkpoint
-behind the link.
+behind the link. What a save is about to rename and to remove is noted in a small file as long as it
+is under way, so that the next start can finish it or take it back, and touches nothing else.
 """
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import torch
+
+#: Notes what the save under way renames and removes.
+NOTE = ".save-under-way.json"
 
 
 @dataclass(frozen=True)
@@ -28,12 +33,18 @@ class Job:
         links: Link name to file name, e.g. `last.ckpt` to `last-epoch00003.ckpt`.
         obsolete: File names that may go once all that is written.
         facts: What the report of the finished job tells.
+        keep: File names that belong to the run once all that is written.
     """
 
     names: tuple[str, ...]
     links: Mapping[str, str]
     obsolete: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    keep: Collection[str] = ()
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 class CheckpointWriter:
@@ -50,32 +61,53 @@ class CheckpointWriter:
         self,
         folder: Path,
         report: Callable[[Job, int, Exception | None], None],
-        settle: Callable[[], object] = lambda: None,
+        settle: Callable[[], object] = _nothing,
     ) -> None:
         self.folder = folder
         self._report = report
         self._settle = settle
         self._thread: threading.Thread | None = None
-        self._failed: tuple[Mapping[str, Any], Job] | None = None
+        self._failed: _Work | None = None
 
-    def write(self, snapshot: Mapping[str, Any], job: Job, *, background: bool = True) -> None:
+    def write(
+        self,
+        snapshot: Mapping[str, Any],
+        job: Job,
+        *,
+        ready: Callable[[], object] = _nothing,
+        background: bool = True,
+    ) -> None:
         """Write a snapshot, after any that is still being written.
 
         Args:
             snapshot: Host data that nobody changes any more.
             job: Under which names.
+            ready: Waits until the snapshot is whole; called in the writing thread.
             background: Return at once; `join` waits for it.
         """
-        self.join()
-        self._failed = None
+        self.forget()
+        work = _Work(snapshot, job, ready)
         if not background:
-            self._run(snapshot, job)
+            self._run(work)
             return
         # No daemon: the interpreter waits for it, so that the last checkpoint is never torn off.
-        self._thread = threading.Thread(
-            target=self._run, args=(snapshot, job), name="traindeck-checkpoint"
-        )
+        self._thread = threading.Thread(target=self._run, args=(work,), name="traindeck-checkpoint")
         self._thread.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being written."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def failed(self) -> bool:
+        """Whether the last snapshot could not be written, and may be tried again."""
+        return self._failed is not None
+
+    def forget(self) -> None:
+        """Wait until nothing is being written, and let go of what could not be."""
+        self.join()
+        self._failed = None
 
     def join(self) -> None:
         """Wait, as long as it takes, until nothing is being written."""
@@ -85,12 +117,13 @@ class CheckpointWriter:
             self._thread = None
 
     def retry(self) -> bool:
-        """Write again, in this thread, what could not be written last; tell whether all is well."""
+        """Write again, in this thread, what could not be written last; tell whether it was."""
         self.join()
         failed = self._failed
-        if failed is not None:
-            self.clean()
-            self._run(*failed)
+        if failed is None:
+            return False
+        self.clean()
+        self._run(failed)
         return self._failed is None
 
     def clean(self) -> None:
@@ -100,25 +133,53 @@ class CheckpointWriter:
                 with contextlib.suppress(OSError):
                     stray.unlink()
 
-    def _run(self, snapshot: Mapping[str, Any], job: Job) -> None:
+    def tidy(self, keep: Collection[str]) -> None:
+        """Finish or take back saves that were cut off after their first rename.
+
+        Once one of its links has moved a save counts: the other links follow, and what it was to
+        replace goes. Before that, what it had already renamed goes.
+
+        Args:
+            keep: Names of files that stay whatever was noted. Those behind links stay too.
+        """
+        for names, obsolete, wanted in self._noted():
+            done = all((self.folder / name).exists() for name in names) and any(
+                self._points_to(link) in (name, None) for link, name in wanted.items()
+            )
+            if done:
+                for link, name in wanted.items():
+                    if self._points_to(link) != name:
+                        self._link(link, name)
+            stay = {*keep, *map(self._points_to, (path.name for path in self._found()))}
+            for name in obsolete if done else names:
+                if name not in stay and Path(name).name == name:
+                    with contextlib.suppress(OSError):
+                        (self.folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (self.folder / NOTE).unlink(missing_ok=True)
+
+    def _run(self, work: _Work) -> None:
         try:
-            size = self._put(snapshot, job)
+            size = self._put(work)
         except Exception as error:  # whatever it is, training goes on with the old checkpoints
-            self._failed = (snapshot, job)
-            self._report(job, 0, error)
+            self._failed = work
+            self._report(work.job, 0, error)
         else:
             self._failed = None
-            self._report(job, size, None)
+            self._report(work.job, size, None)
 
-    def _put(self, snapshot: Mapping[str, Any], job: Job) -> int:
+    def _put(self, work: _Work) -> int:
+        job = work.job
+        work.ready()
         self.folder.mkdir(parents=True, exist_ok=True)
         first, *others = job.names
         temporaries = {name: self._temporary(name) for name in job.names}
         try:
-            size = _save(snapshot, temporaries[first])
+            size = _save(work.snapshot, temporaries[first])
             for name in others:
                 _duplicate(temporaries[first], temporaries[name])
             self._settle()
+            self._note(job)
             for name, temporary in temporaries.items():
                 temporary.replace(self.folder / name)
         finally:
@@ -129,11 +190,37 @@ class CheckpointWriter:
         for link, name in job.links.items():
             self._link(link, name)
         _sync_folder(self.folder)
-        for name in job.obsolete:
-            if name not in job.names:
-                with contextlib.suppress(OSError):
-                    (self.folder / name).unlink(missing_ok=True)
+        self.tidy({*job.names, *job.keep})
         return size
+
+    def _note(self, job: Job) -> None:
+        # Beside the notes of saves that failed half-way in this process. It is not synced: after
+        # a power cut there may be a file too many, never one too few.
+        notes = [*self._noted(), (job.names, job.obsolete, dict(job.links))]
+        with contextlib.suppress(OSError):
+            (self.folder / NOTE).write_text(json.dumps(notes), encoding="utf-8")
+
+    def _noted(self) -> list[tuple[list[str], list[str], dict[str, str]]]:
+        try:
+            text = (self.folder / NOTE).read_text(encoding="utf-8")
+            return [
+                (list(map(str, names)), list(map(str, obsolete)), dict(links))
+                for names, obsolete, links in json.loads(text)
+            ]
+        except (OSError, ValueError, TypeError):
+            return []  # cut off while it was written, before anything was renamed
+
+    def _found(self) -> list[Path]:
+        return list(self.folder.glob("*.ckpt"))
+
+    def _points_to(self, link: str) -> str | None:
+        """Give what a link points to; itself if it is not there; None if it is a copy."""
+        try:
+            return str((self.folder / link).readlink())
+        except FileNotFoundError:
+            return link
+        except OSError:  # where links do not exist it may be a copy of anything
+            return None
 
     def _link(self, link: str, name: str) -> None:
         temporary = self._temporary(link)
@@ -146,6 +233,15 @@ class CheckpointWriter:
 
     def _temporary(self, name: str) -> Path:
         return self.folder / f".{name}.{os.getpid()}.tmp"
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a job writes, and how to know that it is there."""
+
+    snapshot: Mapping[str, Any]
+    job: Job
+    ready: Callable[[], object]
 
 
 class _Noting:

@@ -33,11 +33,16 @@ class SavePlan:
     mode: str = "min"
     at_end: bool = True
 
+    @property
+    def saves(self) -> bool:
+        """Whether checkpoints are made unasked."""
+        return bool(self.every_n_epochs or self.every_n_steps or self.top_k or self.at_end)
+
     @staticmethod
     def of(section: Mapping[str, Any], run: RunFolder) -> SavePlan:
         """Read the plan from the config's `trainer` section."""
         place = checkpoints_of(section, run)
-        if section.get("enable_checkpointing") is False:
+        if section.get("enable_checkpointing") is False or section.get("barebones"):
             return SavePlan(place, every_n_epochs=None, top_k=0, at_end=False)
         return SavePlan(
             folder=place,
@@ -118,7 +123,11 @@ class Kept:
             obsolete += [entry["name"] for entry in kept[count:]]
             self.best = kept[:count]
             links["best.ckpt"] = self.best[0]["name"]
-        return Job(tuple(names), links, tuple(obsolete), facts)
+        return Job(tuple(names), links, tuple(obsolete), facts, self.names())
+
+    def names(self) -> set[str]:
+        """Give the names of the run's checkpoint files."""
+        return {entry["name"] for entry in self.best} | ({self.last} if self.last else set())
 
     def revert(self) -> None:
         """Forget the last job: it could not be written, and the files before it are still there.

@@ -193,15 +193,14 @@ class Saver(Checkpoint):
         if trainer.is_global_zero:
             self._archive.clean()
 
-    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Change learning rate and weight decay if that is asked for on resuming.
-
-        What a killed process left half-done is finished or taken back only now, when it is known
-        which checkpoints belong to this run.
-        """
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Finish or take back what a killed process left, now that this run's files are known."""
         if trainer.is_global_zero:
             begun_from = trainer.ckpt_path
             self._archive.tidy(Path(begun_from) if begun_from else None)
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Change learning rate and weight decay if that is asked for on resuming."""
         if trainer.ckpt_path is not None:
             override(
                 trainer,
@@ -374,8 +373,16 @@ class Saver(Checkpoint):
             own["validation"] = True
         checkpoint[KEY] = own
         self._archive.saved_at = trainer.global_step
-        if trainer.is_global_zero:
-            self._archive.write(checkpoint, job, began)
+        if not trainer.is_global_zero:
+            return
+        health = self._session.health
+        if why := health.unsound(trainer.lightning_module) if health is not None else "":
+            # The good one before it is what can be gone on from.
+            self._archive.kept.revert()
+            told = f"no checkpoint at step {trainer.global_step}: {why}; older ones stay"
+            self._session.events.log("warning", told)
+            return
+        self._archive.write(checkpoint, job, began)
 
 
 def _versions(module: torch.nn.Module) -> list[tuple[int, int]]:
