@@ -19,12 +19,13 @@ from textual.widgets import Static
 
 from trainer.display import plural
 from trainer.errors import Problem, nearest
-from tui.screens.base import DeckScreen, TitleBar
+from tui.screens.base import TitleBar
 from tui.screens.launch.choices import ChoiceRows
 from tui.screens.launch.composer import Outcome, told, work_out
 from tui.screens.launch.draft import Draft, is_whole, on_line, words_on
 from tui.screens.launch.foot import CommandPanel, LaunchBar, PaneBar
 from tui.screens.launch.line import OverrideLine, OverrideRows
+from tui.screens.launch.rated import RatedScreen
 from tui.screens.launch.result import ResultRows
 from tui.screens.launch.values import form_rows
 from tui.text import clean, fit
@@ -37,7 +38,7 @@ CHOICES, VALUES, OVERRIDES, RESULT, LAUNCH = range(5)
 _PARTS = ("choices", "values", "overrides")
 
 
-class LaunchPanes(DeckScreen):
+class LaunchPanes(RatedScreen):
     """Holds a draft and shows what comes of it; what is done with it is the subclass's.
 
     Args:
@@ -242,6 +243,7 @@ class LaunchPanes(DeckScreen):
         self.query_one(OverrideRows).show(problems)
         self.query_one(OverrideLine).refresh_suggestions()
         self._tell_choice()
+        self.ask_rate(self.outcome, self._shown)
         self.show_result()
         self._tell_line()
         self._tell_parts()
@@ -385,7 +387,7 @@ class LaunchPanes(DeckScreen):
 
     def show_result(self) -> None:
         """Show the diff or the whole config."""
-        self.query_one(ResultRows).show(self.outcome, self.whole)
+        self.query_one(ResultRows).show(self.outcome, self.whole, self.rate)
 
     def _tell_line(self) -> None:
         outcome, said, wrong = self.outcome, "", False

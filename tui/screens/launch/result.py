@@ -15,8 +15,12 @@ from tui.glyphs import Glyphs
 from tui.screens.launch.composer import Outcome, told
 from tui.screens.launch.draft import target
 from tui.screens.launch.preview import broken
+from tui.screens.launch.rate import Rate, facts_of, pieces_of
 from tui.text import cell_len, fit, fit_place, left
 from tui.widgets.linelist import LineList, Pieces
+
+#: Cells and rows of the learning rate, two of the rows for its axis.
+_PLOT = 100, 9
 
 
 @dataclass(frozen=True)
@@ -55,18 +59,20 @@ class ResultRows(LineList):
         super().__init__(id=id)
         self._glyphs = glyphs
         self._outcome: Outcome | None = None
+        self._rate: Rate | None = None
         self._whole = False
         self._lines: Sequence[Line] = ()
 
-    def show(self, outcome: Outcome, whole: bool) -> None:
+    def show(self, outcome: Outcome, whole: bool, rate: Rate | None = None) -> None:
         """Show an outcome.
 
         Args:
             outcome: What was composed.
             whole: Show the whole config in place of the diff.
+            rate: What is known of its learning rate; None leaves that out.
         """
-        if outcome is not self._outcome or whole != self._whole:
-            self._outcome, self._whole = outcome, whole
+        if outcome is not self._outcome or (whole, rate) != (self._whole, self._rate):
+            self._outcome, self._whole, self._rate = outcome, whole, rate
             self._lay_out()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -77,7 +83,7 @@ class ResultRows(LineList):
         width = self.scrollable_content_region.width
         if self._outcome is None or width < 1:
             return
-        lines = list(result_lines(self._outcome, width, self._whole, self._glyphs))
+        lines = list(result_lines(self._outcome, width, self._whole, self._glyphs, self._rate))
         if lines != self._lines:
             self._lines = lines
             self.show_rows(len(lines))
@@ -97,7 +103,9 @@ class ResultRows(LineList):
         return [(text, self.part(f"result--{name}")) for text, name in self._lines[index].pieces]
 
 
-def result_lines(outcome: Outcome, width: int, whole: bool, glyphs: Glyphs) -> Iterator[Line]:
+def result_lines(
+    outcome: Outcome, width: int, whole: bool, glyphs: Glyphs, rate: Rate | None = None
+) -> Iterator[Line]:
     """Write an outcome in lines of at most `width` cells.
 
     Args:
@@ -105,6 +113,7 @@ def result_lines(outcome: Outcome, width: int, whole: bool, glyphs: Glyphs) -> I
         width: Cells of a line.
         whole: Write the whole config in place of the diff.
         glyphs: The signs to write with.
+        rate: What is known of the learning rate; None leaves it out.
     """
     yield from _problems(outcome, width)
     if outcome.composed is None:
@@ -116,6 +125,8 @@ def result_lines(outcome: Outcome, width: int, whole: bool, glyphs: Glyphs) -> I
     yield _heading("hardware")
     for facts in hardware_facts(outcome.config, glyphs.dash):
         yield from _wrapped(f" {glyphs.separator} ".join(facts), width, "plain")
+    if rate is not None:
+        yield from _rate(rate, width, glyphs)
     yield from _config(outcome, width, glyphs) if whole else _diff(outcome, width, glyphs)
 
 
@@ -180,6 +191,31 @@ def _diff(outcome: Outcome, width: int, glyphs: Glyphs) -> Iterator[Line]:
                 yield Line(
                     (("     " + fit_place(origin, width - 5, glyphs.ellipsis), "dim"),), change.key
                 )
+
+
+def _rate(rate: Rate, width: int, glyphs: Glyphs) -> Iterator[Line]:
+    from tui.widgets.chart.lr import lr_rows, lr_summary
+
+    curve = rate.curve
+    more = lr_summary(curve) if curve is not None else ""
+    if not rate.wrong:
+        more = f"{more}  {rate.said}".strip()
+    yield _heading("learning rate", fit(more, max(1, width - 17), glyphs.ellipsis))
+    if rate.wrong:
+        yield from _wrapped(rate.said, width, "wrong")
+    if curve is None:
+        return
+    if len(curve.distinct) > 1:
+        names = [curve.name(number) for number in curve.distinct]
+        yield from _wrapped(f" {glyphs.separator} ".join(names), width, "plain")
+    for row in lr_rows(curve, max(8, min(width - 2, _PLOT[0])), _PLOT[1], glyphs):
+        yield Line(((" ", "plain"), *((text, pieces_of(style)) for style, text in row)))
+    yield from _wrapped(f" {glyphs.separator} ".join(facts_of(curve)), width, "plain")
+    for note in curve.notes:
+        yield from _wrapped(clean(note), width, "note")
+    if rate.wanting:
+        text = "How many batches an epoch has is unknown; B builds the data and counts them."
+        yield from _wrapped(text, width, "note")
 
 
 def _short(key: str, width: int, ellipsis: str) -> str:

@@ -48,6 +48,9 @@ class LaunchScreen(LaunchPanes):
         binding("t", "tags", "tags", tip="Words to find the run by"),
         binding("Q", "queue", "queue", tip="Wait until the device is free, or not"),
         binding("b", "begin_like", "like a run", tip="Begin with a past run's words"),
+        binding(
+            "B", "batches", "batches", show=False, tip="Build the data, count an epoch's batches"
+        ),
         binding("p", "profile", "profile", show=False, tip="Open the chosen profile"),
         binding("x,delete", "take_back", "remove", show=False, tip="Take the override out"),
         binding("q", "back", "back", show=False, tip="Back; asks if something would be lost"),
@@ -195,6 +198,10 @@ class LaunchScreen(LaunchPanes):
         self.whole = not self.whole
         self.show_result()
         self.action_part(3)
+
+    def action_batches(self) -> None:
+        """Count the batches of an epoch, which the learning rate may depend on."""
+        self.count_batches()
 
     def action_dry_run(self) -> None:
         """Show what `traindeck train --dry-run` prints."""
