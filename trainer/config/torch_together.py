@@ -25,9 +25,9 @@ def contradictions(config: Mapping[str, Any], where: Mapping[str, Any]) -> Itera
         for name in ("optimizer", "scheduler", "trainer")
     )
     kind = optimizer.get("type", "AdamW")
-    if kind not in OPTIMIZERS:
+    if not isinstance(kind, str) or kind not in OPTIMIZERS:
         return
-    yield from _of_optimizer(str(kind), _section(optimizer, "config"), where)
+    yield from _of_optimizer(kind, _section(optimizer, "config"), where)
     if trainer.get("resume_weight_decay") is not None and not _takes(kind, "weight_decay"):
         yield Problem(
             f"{kind} has no weight decay that could be changed on resuming.",
@@ -36,11 +36,11 @@ def contradictions(config: Mapping[str, Any], where: Mapping[str, Any]) -> Itera
             "trainer.resume_weight_decay",
         )
     name = scheduler.get("type")
-    if scheduler.get("enabled") is False or name not in SCHEDULERS:
+    if not isinstance(name, str) or name not in SCHEDULERS or scheduler.get("enabled") is False:
         return
     keywords = _section(scheduler, "config")
     if name in ("OneCycleLR", "CyclicLR"):
-        yield from _momentum(str(kind), str(name), keywords, where)
+        yield from _momentum(kind, name, keywords, where)
     if name == "OneCycleLR":
         yield from _one_cycle(keywords, scheduler, trainer, where)
     if name == "ReduceLROnPlateau":
