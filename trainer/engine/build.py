@@ -5,13 +5,15 @@ from __future__ import annotations
 import inspect
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.profilers import SimpleProfiler
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from trainer.engine import loops, targets
@@ -158,20 +160,36 @@ def trainer_of(
         "use_distributed_sampler": False,
         "enable_checkpointing": True,
     }
-    try:
-        trainer = pl.Trainer(**arguments)
-    except (TypeError, ValueError) as error:  # Lightning's MisconfigurationException is neither
-        raise _refused(error) from error
-    except Exception as error:
-        if type(error).__name__ == "MisconfigurationException":
+    if section.get("barebones"):
+        # Lightning takes no logger here, and nobody that writes checkpoints: the saver, which still
+        # has to answer requests to stop, comes in behind its back.
+        arguments |= {"enable_checkpointing": False, "logger": False, "callbacks": callbacks[:-1]}
+    with refusals_told():
+        try:
+            trainer = pl.Trainer(**arguments)
+        except (TypeError, ValueError) as error:
             raise _refused(error) from error
-        raise
+    if section.get("barebones"):
+        trainer.callbacks.append(saver)  # type: ignore[attr-defined]  # Lightning sets it at run time
     trainer.traindeck = session  # type: ignore[attr-defined]  # where Session.of looks
     trainer.traindeck_requests = session.requests  # type: ignore[attr-defined]
     # Its handlers would talk to other ranks from inside a signal handler; ours only take a note.
     trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     loops.install(trainer, saver)
     return trainer, saver
+
+
+@contextmanager
+def refusals_told() -> Iterator[None]:
+    """Tell in a sentence what Lightning finds wrong with a config.
+
+    Raises:
+        ConfigError: Lightning refuses a setting, or a callback of Lightning's its surroundings.
+    """
+    try:
+        yield
+    except MisconfigurationException as error:
+        raise _refused(error) from error
 
 
 def quiet() -> None:
@@ -192,6 +210,7 @@ def quiet() -> None:
         ".*Please call `lr_scheduler.step\\(\\)` before.*",
         ".*lr_scheduler.step\\(\\)` before `optimizer.step\\(\\).*",
         ".*GPU available but not used.*",
+        ".*but `Trainer\\(barebones=True\\)` is configured.*",
         ".*Total length of `list` across ranks is zero.*",
         # An epoch without a validation; a metric that never comes is an error of ours.
         ".*ReduceLROnPlateau conditioned on metric .* but strict is set to.*",

@@ -134,7 +134,7 @@ def train(session: Session, run: RunFolder, chosen_checkpoint: str) -> End:
     compile_module(module, config["trainer"].get("compile"), trainer.strategy.root_device)
 
     # 6. Train. Callbacks write events; the saver writes checkpoints and answers requests to stop.
-    with compiler_told(config["trainer"].get("compile")):
+    with build.refusals_told(), compiler_told(config["trainer"].get("compile")):
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     return end_of(trainer, saver)
 
