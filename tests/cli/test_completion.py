@@ -47,6 +47,8 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         ("traindeck profiles list tr", "trainer"),
         ("traindeck profiles new tr", "trainer/"),
         ("traindeck runs --state run", "running"),
+        ("traindeck check repro quick", "quickstart"),
+        ("traindeck check repro la", "last"),
     ],
 )
 def test_bash_offers(line: str, offers: str, tmp_path: Path) -> None:

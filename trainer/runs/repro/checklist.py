@@ -323,7 +323,7 @@ def _several(section: Mapping[str, Any], saw: Mapping[str, Any]) -> bool:
     nodes, devices = section.get("num_nodes"), section.get("devices")
     if isinstance(devices, str) and devices.isdecimal():
         devices = int(devices)
-    many = len(devices) > 1 if isinstance(devices, list) else devices
+    many = len(devices) if isinstance(devices, list) else devices
     return (isinstance(nodes, int) and nodes > 1) or (isinstance(many, int) and many > 1)
 
 
