@@ -69,6 +69,11 @@ class Limits(Section):
         unit="s",
         ge=0.0,
     )
+    epoch_must_fit: bool = key(
+        False,
+        "Stop with a checkpoint, as `timeout`, in front of an epoch that would take longer than "
+        "what is left of `wall_clock` without `grace`.",
+    )
     memory_gb: float | None = key(
         None,
         "Main memory that the run and its processes may use.",
@@ -78,8 +83,7 @@ class Limits(Section):
     )
     gpu_memory_gb: float | None = key(
         None,
-        "Memory of each GPU that the run may use.",
-        acted_on=False,
+        "Memory that torch may take of the GPU of each process; more is `out_of_memory`.",
         source="000 001",
         unit="GiB",
         gt=0.0,

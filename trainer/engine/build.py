@@ -18,6 +18,7 @@ from torch import nn
 
 from trainer.engine import loops, targets
 from trainer.engine.callbacks import TraindeckCallback
+from trainer.engine.callbacks.limits import limits_of
 from trainer.engine.callbacks.plateau import PlateauMonitor
 from trainer.engine.callbacks.step_time import StepTimer
 from trainer.engine.corruption import Progress
@@ -135,6 +136,7 @@ def trainer_of(
         PlateauMonitor(),
         *Progress.of(module),
         *callbacks_of(config),
+        *limits_of(session),
         saver,
     ]
     names = inspect.signature(pl.Trainer).parameters
@@ -200,6 +202,8 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         ".*does not have many workers.*",
+        # It means our wrapper around the data, which asks the right one.
+        ".*in both `LightningModule` and `LightningDataModule`.*",
         ".*smaller than the logging interval.*",
         ".*exists and is not empty.*",
         ".*in eval mode at the start of training.*",

@@ -18,7 +18,7 @@ from trainer.engine.compiling import compile_module, compiler_told
 from trainer.engine.health.guard import out_of_memory
 from trainer.engine.journal import Journal
 from trainer.engine.keep import checkpoints_of
-from trainer.engine.requests import Requests, Stop, StopNow, signals_ask
+from trainer.engine.requests import MEMORY, Requests, Stop, StopNow, signals_ask
 from trainer.engine.seen import Around, keep_config_beside
 from trainer.engine.session import NoEvents, Session
 from trainer.engine.workers import shielded_workers, stop_that_took_workers
@@ -173,8 +173,10 @@ def end_of(trainer: pl.Trainer, saver: Saver) -> End:
     lost = f" (the last checkpoint failed: {saver.failure})" if saver.failure else ""
     stop = saver.stopped
     if stop is not None:
-        if stop.reason == "timeout":
-            return End(State.TIMEOUT, f"time limit reached{lost}", EXIT_TIMEOUT)
+        if stop.for_time:
+            return End(State.TIMEOUT, f"{stop.for_time}{lost}", EXIT_TIMEOUT)
+        if stop.reason == MEMORY:
+            return End(State.OUT_OF_MEMORY, f"memory limit reached{lost}", EXIT_OUT_OF_MEMORY)
         if stop.failed:
             return End(State.FAILED, f"{stop.reason}{lost}", EXIT_FAILED)
         code = EXIT_INTERRUPTED if stop.reason == "SIGINT" else EXIT_OK
@@ -218,7 +220,7 @@ def end_of_error(error: BaseException, requests: Requests) -> End:
 def _end_at_once(stop: Stop, why: str = "") -> End:
     """Tell of a stop that left no time for a checkpoint; older ones are whole."""
     without = f"at once and without a last checkpoint{why}"
-    if stop.reason == "timeout":
-        return End(State.TIMEOUT, f"time limit reached, {without}", EXIT_TIMEOUT)
+    if stop.for_time:
+        return End(State.TIMEOUT, f"{stop.for_time}, {without}", EXIT_TIMEOUT)
     code = EXIT_INTERRUPTED if stop.reason in ("SIGINT", "interrupted") else EXIT_OK
     return End(State.STOPPED, f"{stop.reason}, {without}", code)

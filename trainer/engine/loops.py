@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, cast
 from pytorch_lightning.loops.fit_loop import _FitLoop
 from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 
+from trainer.engine.callbacks.limits import EpochMustFit
+
 if TYPE_CHECKING:
     import pytorch_lightning as pl
     from pytorch_lightning.loops.fetchers import _DataFetcher
@@ -62,6 +64,9 @@ class FitLoop(_FitLoop):
         """End an epoch, schedulers included; only then save."""
         whole = self.epoch_loop._num_ready_batches_reached()
         super().on_advance_end()
+        for callback in self.trainer.callbacks:  # type: ignore[attr-defined]
+            if whole and isinstance(callback, EpochMustFit):
+                callback.between_epochs(self.trainer, over=self.done)
         if self.saver.between_epochs(whole):
             self.epoch_loop.stopping = True
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # From the mildest to the most urgent; a later, more urgent request replaces an earlier one.
 STOP_AFTER = ("epoch", "step", "now")
+# How the reason of a stop begins that the wall clock wants, and what the memory limit gives as one.
+TIMEOUT, MEMORY = "timeout", "memory"
 
 
 class StopNow(BaseException):
@@ -30,13 +32,20 @@ class Stop:
 
     Attributes:
         after: `epoch`, `step` (the optimiser step now under way) or `now`.
-        reason: One line for status and events, e.g. `SIGTERM` or `timeout`.
+        reason: One line for status and events, e.g. `SIGTERM` or `timeout`, which
+            may be followed by a colon and why.
         failed: Whether training is stopped because it is ill: the run counts as failed.
     """
 
     after: str
     reason: str
     failed: bool = False
+
+    @property
+    def for_time(self) -> str:
+        """What the wall clock has to do with it, in words; empty for nothing."""
+        kind, _, why = self.reason.partition(": ")
+        return (why or "time limit reached") if kind == TIMEOUT else ""
 
 
 class Requests:

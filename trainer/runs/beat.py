@@ -50,6 +50,7 @@ class TrainerBeat:
         attempt: 1 for the first start, one more for each resume.
         resume: Path of the checkpoint to start from, as the launcher chose it; empty for none.
         supervised: Whether a supervisor started this process.
+        began: When the process began, on the monotonic clock.
     """
 
     def __init__(
@@ -77,7 +78,8 @@ class TrainerBeat:
         self.resume = resume if isinstance(resume, str) else ""
         self._last_word = orders.pipe_of(told) if self._supervisor is not None else None
         self._pid = os.getpid()
-        self._began = time.monotonic()
+        # The supervisor's clock began with the process, before what it imported.
+        self.began = time.monotonic() - proc.own_age()
         self._fields: dict[str, Any] = {
             "v": 1,
             "state": State.RUNNING,
@@ -325,7 +327,7 @@ class TrainerBeat:
         if not self.supervised:
             return
         limits = Limits.of(self.run.identity().get("limits"))
-        ran = time.monotonic() - self._began
+        ran = time.monotonic() - self.began
         if limits.wall_clock_s is None or ran < limits.ask_after_s:
             return
         if not self._asked_timeout:

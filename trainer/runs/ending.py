@@ -105,7 +105,9 @@ def conclude(
 
     if recorded is not None and recorded.state is not State.KILLED:
         state, reason = recorded.state, recorded.reason
-        if state is State.STOPPED and cause in (TIMEOUT, MEMORY):
+        if cause == MEMORY and state in (State.STOPPED, State.OUT_OF_MEMORY):
+            return End(_state_for(cause), code, number, why)  # which has the figure
+        if state is State.STOPPED and cause == TIMEOUT:
             return End(_state_for(cause), code, number, why)
         if returncode != 0 and state in (State.COMPLETED, State.STOPPED) and code != 130:
             how = _signal_name(number) if number else f"exit code {code}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from functools import lru_cache
 from pathlib import Path
 
@@ -33,6 +34,14 @@ def process_start_time(pid: int) -> str | None:
     if fields is None or fields[0] in "ZX":
         return None
     return fields[19]
+
+
+def own_age() -> float:
+    """Give the seconds since this process began; 0 where the system does not tell (not Linux)."""
+    fields = _stat_fields(os.getpid()) if _LINUX else None
+    if fields is None:
+        return 0.0
+    return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / _TICKS)
 
 
 def is_alive(pid: int | None, start: str | None) -> bool:
@@ -119,8 +128,9 @@ def memory_bytes(pid: int, *, above: float = 0.0) -> int:
     total = sum(_rss(member) for member in pids)
     if total <= above or len(pids) == 1:
         return total
-    shares = [_pss(member) for member in pids]
-    return total if None in shares else sum(share or 0 for share in shares)
+    # One that has just ended counts nothing, and one that may not be looked into all it has.
+    shares = ((_pss(member), member) for member in pids)
+    return sum(_rss(member) if share is None else share for share, member in shares)
 
 
 def _stat_fields(pid: int) -> list[str] | None:

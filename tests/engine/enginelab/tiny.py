@@ -156,7 +156,8 @@ class Diary(pl.Callback):
     Args:
         path: The file; one line a batch: global step, batch number, loss bits.
         stop_after: Ask for a stop after this many batches of the whole run; 0 never.
-        how: `request`, `validation` (ask in the next validation), a signal's name, `raise`, or
+        how: `request`, `timeout`, `memory limit`, `validation` (ask in the next validation), a
+            signal's name, `raise`, or
             `say ...` (an error with that text).
     """
 
@@ -185,8 +186,8 @@ class Diary(pl.Callback):
             Requests.of(trainer).stop("step", "told to")
         elif self.how == "epoch":
             Requests.of(trainer).stop("epoch", "told to")
-        elif self.how == "timeout":
-            Requests.of(trainer).stop("step", "timeout")
+        elif self.how in ("timeout", "memory limit"):
+            Requests.of(trainer).stop("step", self.how.partition(" ")[0])
         elif self.how == "checkpoint":
             Requests.of(trainer).checkpoint("told to")
         elif self.how == "validate":

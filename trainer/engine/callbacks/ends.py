@@ -40,7 +40,7 @@ def end_of(trainer: pl.Trainer, stop: Stop | None) -> End:
         stop: The request to stop that was answered, if one was.
     """
     if stop is not None:
-        if stop.reason == "timeout":
+        if stop.for_time:
             return End(State.TIMEOUT, stop.reason, EXIT_TIMEOUT)
         if stop.failed:
             return End(State.FAILED, stop.reason, EXIT_FAILED)
