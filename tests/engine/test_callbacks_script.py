@@ -106,6 +106,11 @@ def test_the_folder_tells_what_is_known(tmp_path):
     assert config["optimizer"]["config"]["lr"] == 0.1
     assert "hunter2" not in watcher.run.config.read_text()
     assert os.access(watcher.run.command, os.X_OK)
+    locked = json.loads(watcher.run.environment.read_text())
+    assert "pytest" in locked["packages"]
+    assert "pytest==" in watcher.run.requirements.read_text()
+    (seen,) = json.loads(watcher.run.environment_seen.read_text())["seen"]
+    assert (seen["device"], seen["attempts"]) == ("cpu", [1])
 
 
 def test_a_scripts_secrets_stay_out_of_its_folder(tmp_path, monkeypatch):

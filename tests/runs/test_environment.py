@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from trainer.runs import environment, installed
+from trainer.runs import environment, installed, launch, manage
 
 RECORD = """\
 ../../../bin/tool,sha256=abc,200
@@ -188,3 +188,15 @@ def test_differences_read_damaged_files() -> None:
     for odd in ({}, {"packages": []}, {"packages": {"a": 3}}, {"variables": "x", "gpus": 3}):
         environment.differences(whole, odd)
         environment.differences(odd, whole)
+
+
+def test_texts_hash_alike_in_every_training_process(
+    tmp_path: Path, composed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    program = [sys.executable, "-c", "import os; print(os.environ.get('PYTHONHASHSEED'))"]
+    for env, told in ({}, "0"), ({"PYTHONHASHSEED": "5"}, "5"):
+        run = launch.create(composed(), runs_dir=tmp_path, argv=program, env=env)
+        launch.start(run)
+        manage.wait(run, timeout=60)
+        assert run.output.read_text().split() == [told]
