@@ -39,11 +39,27 @@ print("attempt", beat.attempt, "resume", beat.resume)
 grown = bytearray(200 << 20) if "big" in how else None
 deadline = time.monotonic() + seconds
 step = 0
-if "hang" in how:
+if how in ("blocked", "worker"):
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+if how == "worker":
+    # A loader's worker in a deadlock, deaf as they are, for which the step waits.
+    worker = os.fork()
+    if worker:
+        Path(run, "worker").write_text(str(worker))
+        os.waitpid(worker, 0)
+    while True:
+        signal.pause()
+if how == "hang":
     # A step that never returns, while the heartbeat's thread lives on.
     beat.progress(step=1)
     while True:
         time.sleep(1000)
+if how in ("loop", "blocked"):
+    while True:
+        pass
+if how == "native":
+    # A step that never gives Python back, so that no thread beats and no handler runs.
+    sum(range(10**15))
 while time.monotonic() < deadline:
     step += 1
     beat.progress(step=step, total_steps=1000, metrics={"train/loss": 1 / step})

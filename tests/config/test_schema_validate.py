@@ -351,6 +351,12 @@ def test_the_grace_leaves_something_of_the_wall_clock() -> None:
     assert validate(config_with(limits__wall_clock=61.0)) == []
 
 
+def test_an_epoch_can_only_fit_into_a_wall_clock() -> None:
+    problem("limits.epoch_must_fit", limits__epoch_must_fit=True)
+    config = config_with(limits__epoch_must_fit=True, limits__wall_clock=3600.0)
+    assert validate(config) == []
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", "", ".", "..", "a\x1b[31mb", "x" * 300, "a\\b"])
 def test_file_names_stay_in_their_folder(name: str) -> None:
     problem("run.hash_file", run__hash_file=name)

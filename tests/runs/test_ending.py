@@ -31,6 +31,7 @@ def _own(state: str, reason: str = "own words") -> Status:
         (0, _own("stopped"), {"cause": "memory", "why": "limit"}, "out_of_memory", "limit"),
         (3, _own("timeout"), {}, "timeout", "own words"),
         (4, _own("out_of_memory"), {}, "out_of_memory", "own words"),
+        (4, _own("out_of_memory"), {"cause": "memory", "why": "limit"}, "out_of_memory", "limit"),
         (1, _own("failed"), {}, "failed", "own words"),
         (SEGV, _own("completed"), {}, "completed", "own words; the process ended with SIGSEGV"),
         (0, _own("completed"), {"cause": "timeout", "why": "limit"}, "completed", "own words"),

@@ -140,12 +140,61 @@ def test_wall_clock_ends_a_step_that_hangs(make_run: MakeRun, how: str) -> None:
     assert not proc.is_alive(status.pid, status.pid_start)
 
 
+def test_the_wall_clock_ends_every_way_to_hang(make_run: MakeRun) -> None:
+    ways = ("loop", "native", "blocked", "worker")
+    runs = {how: make_run(how, wall_clock=1.5, grace=0.5, kill_s=0.5) for how in ways}
+    for run in runs.values():
+        launch.start(run)
+    for how, run in runs.items():
+        status = manage.wait(run, timeout=60)
+        assert (status.state, status.signal) == ("timeout", signal.SIGKILL), how
+        assert "wall clock limit of 1.5 s" in status.reason
+        assert status.ended is not None
+        assert not proc.is_alive(status.pid, status.pid_start)
+    worker = int((runs["worker"].path / "worker").read_text())
+    assert proc.process_start_time(worker) is None, "nothing of the run stays behind"
+
+
 def test_memory_limit_is_out_of_memory(make_run: MakeRun) -> None:
     run = make_run("big", memory_gb=0.1)
     launch.start(run)
     status = manage.wait(run, timeout=20)
     assert status.state == "out_of_memory"
     assert "more than 0.10 GiB" in status.reason
+
+
+SHARES = """
+import os, signal, sys
+held = bytearray(100 << 20)
+for _ in range(3):
+    if os.fork() == 0:
+        print("forked", flush=True)
+        signal.pause()
+print("forked", flush=True)
+signal.pause()
+"""
+
+
+def test_pages_that_forked_workers_share_count_once() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", SHARES], stdout=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        assert process.stdout is not None
+        assert [process.stdout.readline() for _ in range(4)] == [b"forked\n"] * 4
+        assert proc.memory_bytes(process.pid, above=1e12) > 350 << 20, "the plain sum"
+        assert 100 << 20 < proc.memory_bytes(process.pid, above=200 << 20) < 180 << 20
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_what_cannot_be_looked_into_counts_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    # 7 is whole, 8 has just ended, 9 is somebody else's program.
+    monkeypatch.setattr(proc, "tree", lambda _: [7, 8, 9])
+    monkeypatch.setattr(proc, "_rss", {7: 1000, 8: 0, 9: 300}.__getitem__)
+    monkeypatch.setattr(proc, "_pss", {7: 400, 8: None, 9: None}.__getitem__)
+    assert proc.memory_bytes(7) == 700
 
 
 def test_kill_now_ends_even_the_deaf(make_run: MakeRun, until: Until) -> None:

@@ -297,6 +297,13 @@ def _together(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[P
             "Make the grace shorter than the wall clock.",
             "limits.grace",
         )
+    if limits.get("epoch_must_fit") is True and wall is None:
+        yield Problem(
+            "'limits.epoch_must_fit' has no 'limits.wall_clock' that an epoch could exceed.",
+            origin("limits.epoch_must_fit", where),
+            "Set a wall clock, or leave the key out.",
+            "limits.epoch_must_fit",
+        )
     if trainer.get("devices") in (0, "0", []) and trainer.get("devices") is not False:
         yield Problem(
             f"'trainer.devices' is {text_of(trainer['devices'])}: nothing would train.",
