@@ -6,6 +6,7 @@ import fcntl
 import logging
 import os
 import re
+import warnings
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -109,6 +110,7 @@ def tracking(config: Mapping[str, Any], run: RunFolder) -> Tracking:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module=r"mlflow\.store\.")
     section = config["logger"]["mlflow"]
     identity = run.identity()
     uri, artifacts = _place(tracking_uri(config), identity, run)

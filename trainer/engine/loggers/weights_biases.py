@@ -48,9 +48,8 @@ def weights_biases(section: Mapping[str, Any], run: RunFolder) -> WeightsBiases:
     identity = run.identity()
     offline = bool(section.get("offline"))
     if offline:
-        # Neither its reports of errors nor its look for a newer version may want a network.
+        # Its own reports of errors want a network.
         os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
-        os.environ["WANDB_MODE"] = "offline"
     tags = section.get("tags")
     parent = identity.get("parent") or {}
     keywords: dict[str, Any] = {
@@ -82,5 +81,5 @@ def run_id(run: RunFolder) -> str:
 def place_of(logger: WeightsBiases) -> str:
     """Say where W&B shows the run, or where it lies."""
     experiment = logger.experiment
-    url = getattr(experiment, "url", None)
+    url = None if logger._offline else getattr(experiment, "url", None)
     return clean(mask(str(url))) if url else str(Path(experiment.dir).parent)
