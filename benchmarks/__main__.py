@@ -21,6 +21,8 @@ BENCHMARKS = {
     "edit": "Editing profiles",
     "runs": "Runs and supervisor",
     "callback": "Cost of the events callback",
+    "health": "Health: alarms, true and false",
+    "loggers": "Cost of a logger, beside the same in plain Lightning",
     "cli": "Command line",
     "app": "The app, in a terminal of 120x40",
     "chart": "Charts",
