@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,15 +16,15 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+sys.path.insert(0, str(Path(__file__).parent))
+from enginelab.schedules import ADAMW, MUON, NEEDED
+
 from trainer.config.torch_args import SCHEDULERS
 from trainer.engine import lr_curve
 from trainer.engine.lr_curve import Clock, Length, curve
 from trainer.engine.optim import make_optimizer
 from trainer.engine.schedule import make_scheduler
 from trainer.errors import ConfigError
-
-ADAMW = {"type": "AdamW", "config": {"lr": 0.1, "weight_decay": 0.1}, "no_decay": True}
-MUON = {"type": "Muon", "config": {"lr": 0.02, "adamw": {"lr": 0.001}}, "no_decay": True}
 
 
 class Watched(pl.LightningModule):
@@ -127,21 +128,6 @@ def test_the_curve_is_what_lightning_trains_with(scene: str) -> None:
     assert [lrs[0] for lrs in expanded(found)] == [lrs[0] for lrs in used]
     assert sorted({*expanded(found)[0]}) == sorted({*used[0]})
     assert (found["known"], found["stepped"], found["exact"]) == (True, True, True)
-
-
-NEEDED: dict[str, dict[str, Any]] = {
-    "ConstantLR": {"factor": 0.5, "total_iters": 700},
-    "CosineAnnealingLR": {"T_max": 700},
-    "CosineAnnealingWarmRestarts": {"T_0": 100, "T_mult": 2},
-    "CyclicLR": {"base_lr": 0.01, "max_lr": 1.0, "step_size_up": 130, "step_size_down": 40},
-    "ExponentialLR": {"gamma": 0.999},
-    "InverseLR": {"inv_gamma": 50.0, "warmup": 0.99, "final_lr": 0.02},
-    "LinearLR": {"total_iters": 900},
-    "MultiStepLR": {"milestones": [300, 1500]},
-    "OneCycleLR": {"max_lr": 1.0, "total_steps": 5000},
-    "PolynomialLR": {"total_iters": 3000, "power": 2.0},
-    "StepLR": {"step_size": 400, "gamma": 0.5},
-}
 
 
 def test_every_scheduler_that_moves_by_itself_is_tried() -> None:

@@ -15,6 +15,7 @@ from trainer.config.loader_rules import loader_notes
 from trainer.config.loss_rules import waiting_notes
 from trainer.config.schema import defaults, fields
 from trainer.config.schema_base import Key
+from trainer.config.torch_together import plateau_notes
 from trainer.config.trainer_rules import trainer_notes
 
 __all__ = ["finalize", "parse_duration"]
@@ -52,6 +53,7 @@ def finalize(
     notes += _two_ends(final, provenance or {})
     notes += trainer_notes(final)
     notes += loader_notes(final)
+    notes += plateau_notes(final)
     notes += health_notes(final)
     notes += _not_acted_on(final)
     notes += waiting_notes(final)

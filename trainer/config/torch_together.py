@@ -47,6 +47,25 @@ def contradictions(config: Mapping[str, Any], where: Mapping[str, Any]) -> Itera
         yield from _plateau(scheduler, trainer, where)
 
 
+def plateau_notes(config: Mapping[str, Any]) -> Iterator[str]:
+    """Say so where a scheduler would look at the same value of its metric again and again."""
+    scheduler, trainer = (
+        value if isinstance(value := config.get(name), Mapping) else {}
+        for name in ("scheduler", "trainer")
+    )
+    on = scheduler.get("type") == "ReduceLROnPlateau" and scheduler.get("enabled") is not False
+    monitor = str(scheduler.get("monitor") or "val/loss")
+    every, validated = scheduler.get("frequency", 1), trainer.get("check_val_every_n_epoch")
+    if not on or scheduler.get("interval") == "step" or not monitor.startswith("val"):
+        return
+    if _is_count(every) and _is_count(validated) and every < validated:
+        yield (
+            f"ReduceLROnPlateau looks every {'epoch' if every == 1 else f'{every} epochs'}, but "
+            f"{text_of(monitor)} is new only every {validated}: what is not new counts as no "
+            f"improvement; scheduler.frequency={validated} looks only then"
+        )
+
+
 def _section(section: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     value = section.get(name)
     return value if isinstance(value, Mapping) else {}
