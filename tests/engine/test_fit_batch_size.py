@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from trainer.engine import batch_size, rng
@@ -197,3 +198,16 @@ def test_a_stop_during_the_search_ends_it(lab, events):
     (end,) = events(folder, "run_finished")
     assert (end["status"], events(folder, "run_started")) == ("stopped", [])
     assert end["reason"].startswith("changed my mind")
+
+
+def test_a_cap_on_the_gpus_memory_holds_in_the_trials_too(lab, monkeypatch):
+    caps = []
+
+    class Cap(pl.Callback):
+        def __init__(self, gib):
+            caps.append(gib)
+
+    monkeypatch.setattr(batch_size, "GpuMemoryCap", Cap)
+    more = {"limits.gpu_memory_gb": 3.0, "hardware.max_batch_size": 4}
+    assert fit(lab(**TUNED | more | {"trainer.max_epochs": 1})) == 0
+    assert caps == [3.0, 3.0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -9,9 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from trainer.engine.context import Growth, grow_state
+from trainer.engine.context import Growth, grow_state, resize
 from trainer.engine.fit import fit
 from trainer.engine.optim import make_optimizer
+from trainer.engine.protocols import ResizesContext
+from trainer.errors import ConfigError
 
 sys.path.insert(0, str(Path(__file__).parent))
 from enginelab.proofs import proof
@@ -258,6 +261,23 @@ def test_an_optimisers_state_follows_a_table_that_grows(kind):
                     torch.testing.assert_close(value, wanted[name])
     step(large, new, slice(0, 9))
     assert bool(torch.isfinite(large.weight).all())
+
+
+def test_the_model_on_the_page_is_one_that_can_grow():
+    page = (Path(__file__).parents[2] / "docs" / "own-model.md").read_text()
+    (source,) = re.findall(r"<!-- file: mylab/grows.py -->\n```python\n(.*?)```", page, re.DOTALL)
+    names = {}
+    exec(source, names)
+    model = names["Tagger"]()
+    before = model.positions.weight.detach().clone()
+    assert isinstance(model, ResizesContext)
+    resize(model, {"max_position_embeddings": 32})
+    assert torch.equal(model.positions.weight[:16], before)
+    assert model(torch.zeros(2, 32, dtype=torch.long)).shape == (2, 32, 32)
+    with pytest.raises(ConfigError, match="takes no 'rope_theta'"):
+        resize(model, {"rope_theta": 2.0})
+    with pytest.raises(ConfigError, match="can only grow"):
+        resize(model, {"max_position_embeddings": 8})
 
 
 CORRUPTION = {"enabled": True, "p_start": 0.5, "p_end": 0.1}

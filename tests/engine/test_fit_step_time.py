@@ -31,6 +31,8 @@ def test_every_step_has_its_time_and_the_device_is_waited_for(lab, events, monke
     assert list(found) == [1, 2, 3, 4, 5, 6]
     assert all(value > 0 for value in found.values())
     assert len(waits) == 2 * 11
+    (started,) = events(folder, "run_started")
+    assert started["metrics"][NAME] == {"unit": "ms", "goal": "min"}
 
     waits.clear()
     assert fit(lab("off", **scene)) == 0

@@ -20,6 +20,7 @@ from pytorch_lightning.utilities.memory import garbage_collection_cuda, is_oom_e
 
 from trainer.engine import build, rng
 from trainer.engine.callbacks.control import ControlReader
+from trainer.engine.callbacks.limits import GpuMemoryCap
 from trainer.engine.requests import StopNow
 from trainer.engine.session import Session
 from trainer.errors import ConfigError, Problem
@@ -163,7 +164,7 @@ class Search:
             limit_train_batches=STEPS,
             limit_val_batches=1,
             num_sanity_val_steps=0,
-            callbacks=[_Watch(self._session)],
+            callbacks=[*self._cap_of_gpu(), _Watch(self._session)],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,
@@ -185,6 +186,10 @@ class Search:
         trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
         self._on_cpu = trainer.strategy.root_device.type == "cpu"
         return trainer
+
+    def _cap_of_gpu(self) -> list[pl.Callback]:
+        gib = self._config["limits"].get("gpu_memory_gb")
+        return [GpuMemoryCap(gib)] if gib is not None else []
 
     def _budget(self, before: int) -> float:
         """Give the bytes that this process may come to hold."""

@@ -57,7 +57,12 @@ def resize(module: nn.Module, keys: Mapping[str, Any]) -> None:
                 for name in unknown
             )
         )
-    model.resize_context(**keys)
+    try:
+        model.resize_context(**keys)
+    except ValueError as error:
+        raise ConfigError(
+            Problem(f"{type(model).__name__} refuses to be resized: {error}.", "", "", KEY)
+        ) from error
 
 
 def resize_data(source: Any, keys: Mapping[str, Any]) -> None:

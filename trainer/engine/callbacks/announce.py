@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def say_started(trainer: pl.Trainer, session: Session, clip_threshold: float) -> None:
     """Emit `run_started`: a new segment of the stream, with units and goals of its metrics.
 
-    A module, or its `loss`, may declare more in `metric_info`: a mapping of metric names to
+    A module, its `loss`, or a callback may declare more in `metric_info`: a mapping of metric names to
     `{"unit": ..., "goal": "min" | "max"}`.
 
     Args:
@@ -72,7 +72,7 @@ def _total_steps(trainer: pl.Trainer) -> int | None:
 def _declared(trainer: pl.Trainer) -> dict[str, dict[str, Any]]:
     module = trainer.lightning_module
     found: dict[str, dict[str, Any]] = {}
-    for owner in (getattr(module, "loss", None), module):
+    for owner in (*trainer.callbacks, getattr(module, "loss", None), module):  # type: ignore[attr-defined]  # set at run time
         info = getattr(owner, "metric_info", None)
         if isinstance(info, Mapping):
             found.update({str(name): dict(value) for name, value in info.items()})

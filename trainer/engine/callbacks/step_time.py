@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -28,6 +28,8 @@ class StepTimer(pl.Callback):
     Args:
         deck: Who writes the events.
     """
+
+    metric_info: ClassVar[dict[str, dict[str, str]]] = {NAME: {"unit": "ms", "goal": "min"}}
 
     def __init__(self, deck: TraindeckCallback) -> None:
         self._deck = deck
