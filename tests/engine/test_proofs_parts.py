@@ -14,6 +14,7 @@ from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from trainer.config.schema import load_resolved
 from trainer.engine import build
+from trainer.engine.callbacks.limits import GpuMemoryCap
 from trainer.engine.fit import fit
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -203,3 +204,21 @@ def test_a_logger_is_given_to_lightning(trained, key, kind):
     assert trained("without").loggers == []
     (given,) = trained("with", **{key: True}).loggers
     assert isinstance(given, kind)
+
+
+@pytest.mark.proves("limits.gpu_memory_gb")
+def test_the_cap_of_a_gpus_memory_comes_from_the_config(trained, monkeypatch):
+    def caps(name, **changes):
+        return [c for c in trained(name, **changes).callbacks if isinstance(c, GpuMemoryCap)]
+
+    assert caps("without") == []
+    (cap,) = caps("with", **{"limits.gpu_memory_gb": 2.0})
+    told = []
+    gpu = SimpleNamespace(total_memory=8 * 2**30)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: gpu)
+    monkeypatch.setattr(
+        torch.cuda, "set_per_process_memory_fraction", lambda share, device: told.append(share)
+    )
+    root = SimpleNamespace(root_device=torch.device("cuda:0"))
+    cap.setup(SimpleNamespace(strategy=root), None, "fit")
+    assert told == [0.25]
