@@ -21,6 +21,7 @@ BENCHMARKS = {
     "edit": "Editing profiles",
     "runs": "Runs and supervisor",
     "callback": "Cost of the events callback",
+    "checkpoint": "Checkpoints",
     "health": "Health: alarms, true and false",
     "loggers": "Cost of a logger, beside the same in plain Lightning",
     "cli": "Command line",
