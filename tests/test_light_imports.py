@@ -32,9 +32,11 @@ LIGHT = [
     "trainer.runs",
     "trainer.runs.index",
     "trainer.runs.launch",
+    "trainer.runs.lr",
     "trainer.runs.supervisor",
     "trainer.commands.config",
     "trainer.commands.follow",
+    "trainer.commands.lr",
     "trainer.commands.runs",
     "trainer.commands.train",
 ]
