@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 
-import pytest
 import torch
 
 from trainer.engine.fit import fit

@@ -123,6 +123,10 @@ def show(run: str, runs_dir: Path, as_json: bool) -> int:
     rows: list[tuple[str, str]] = [("state", str(status.state))]
     if status.reason:
         rows.append(("reason", status.reason))
+    if status.state is State.OUT_OF_MEMORY:
+        from trainer.health import ADVICE
+
+        rows.append(("advice", ADVICE["out_of_memory"]))
     if status.started:
         end = status.ended or time.time()
         rows.append(("started", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.started))))

@@ -51,7 +51,10 @@ class Health(Section):
         60.0, "Time after which the command is killed.", unit="s", gt=0.0, le=3600.0
     )
     repeat_after: float = key(
-        1800.0, "Time after which an alert that still holds is raised again.", unit="s", gt=0.0
+        1800.0,
+        "Time after which an alert that still holds is raised again; then after twice that.",
+        unit="s",
+        gt=0.0,
     )
 
     non_finite_steps: int = key(
@@ -74,8 +77,8 @@ class Health(Section):
         6.0, "And how many times the usual spread of the loss from step to step.", ge=0.0
     )
     divergence_jump: float = key(
-        10.0,
-        "A loss that is this many times above the first one for 20 steps diverges as well.",
+        3.0,
+        "A loss that is this many times the first one in most of 20 steps diverges as well.",
         gt=1.0,
     )
     gradient_jump: float = key(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from trainer.health.finding import Finding
+from trainer.health.loss import HARDLY
 from trainer.health.window import finite, median, number, numbers, spread
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ _USUAL, _LEAST = 20, 3
 _GETS_USED = 50
 # Values of the ratio that must agree.
 _RATIOS = 8
-# Below this share of its scale the loss has hardly moved.
-_HARDLY = 0.05
 _TINY = 1e-45
 
 
@@ -132,7 +131,7 @@ class Gradients:
         )
         self._weak_blocks = self._weak_blocks + 1 if weak else 0
         steps = self._weak_blocks * BLOCK
-        if steps >= self._set.vanishing_steps and progress < _HARDLY:
+        if steps >= self._set.vanishing_steps and progress < HARDLY:
             yield Finding(
                 "vanishing_gradients",
                 True,
@@ -157,7 +156,7 @@ class Gradients:
         if len(self._ratios) < _RATIOS:
             return
         most, share = max(self._ratios), self._set.vanishing_share
-        if most < share and progress < _HARDLY:
+        if most < share and progress < HARDLY:
             yield Finding(
                 "vanishing_gradients",
                 True,

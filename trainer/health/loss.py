@@ -24,6 +24,10 @@ _MARKS = 64
 # A loss that has come down to this share of the first has learned what there is.
 _LEARNED = 0.1
 _ZERO_RATE_STEPS = 100
+# Below this share of its scale the loss has hardly moved.
+HARDLY = 0.05
+# The first loss is one value, and may lie this many spreads off.
+_CHANCE = 3.0
 
 
 class NonFinite:
@@ -115,10 +119,10 @@ class LossLevel:
 
     @property
     def progress(self) -> float:
-        """How far the loss has come down, as a share of its scale."""
+        """How far the loss has come down beyond chance, as a share of its scale."""
         if self.first is None or self.best is None:
             return 0.0
-        return (self.first - self.best) / self.scale
+        return (self.first - self.best - _CHANCE * self._best_spread) / self.scale
 
     def look(self, step: int, metrics: Mapping[str, float]) -> Iterator[Finding]:
         """Look at one row."""
@@ -137,7 +141,7 @@ class LossLevel:
             return
         ordered = sorted(self.recent)
         middle = median(ordered)
-        yield from self._divergence(middle, ordered[0])
+        yield from self._divergence(ordered, middle)
         if self.best is None or middle < self.best:
             self.best = middle
             self._best_spread = spread(ordered, middle)
@@ -145,11 +149,12 @@ class LossLevel:
         self._mark()
         yield from self._plateau()
 
-    def _divergence(self, middle: float, least: float) -> Iterator[Finding]:
+    def _divergence(self, ordered: list[float], middle: float) -> Iterator[Finding]:
         first, scale = self.first, self.scale
         assert first is not None
-        jump = first + (self._set.divergence_jump - 1.0) * abs(first)
-        if least > jump and first != 0.0:
+        jump = self._set.divergence_jump * first
+        # The first loss is one value: where losses scatter by as much as they are, it says nothing.
+        if 0.0 < jump < ordered[RECENT // 4] and spread(ordered, middle) < middle:
             yield Finding(
                 "divergence",
                 True,
@@ -217,7 +222,7 @@ class LossLevel:
         if gained >= wanted:
             yield Finding("plateau", False)
         elif not (first > 0.0 and best < _LEARNED * first):
-            never = self.progress < 0.05
+            never = self.progress < HARDLY
             how = "has hardly moved since the start" if never else "has not improved"
             yield Finding(
                 "plateau",

@@ -71,7 +71,8 @@ class StallClock:
         self._looked = now
         if sign != self._sign or self._step is None:
             if self._sign is not None and self._step is not None:
-                self._went_on(sign - self._sign, step - self._step)
+                # Time in which the process did not run is in the one and not in the other.
+                self._went_on(min(sign - self._sign, self._still + passed), step - self._step)
             self._sign, self._step, self._still = sign, step, 0.0
             if self._stalled:
                 self._stalled = False
@@ -99,9 +100,10 @@ class StallClock:
     def _went_on(self, passed: float, steps: int) -> None:
         """Learn from what passed between two looks with a new sign of life in the second."""
         passed = max(passed, 0.0)
+        first = self._steps < _FIRST
         if steps > 0:
             self._gaps.append(passed / steps)
             self._steps += steps
         # A stall does not make the next one usual, and steps between looks are no pause.
-        if not self._stalled and steps <= 1:
+        if not self._stalled and not first and steps <= 1:
             self._longest = max(self._longest, passed)

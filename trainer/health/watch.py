@@ -20,19 +20,24 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Episode:
-    """An illness under way: since which step, when it was last told, in which words."""
+    """An illness under way: since which step, when it was last told, in which words.
+
+    Attributes:
+        wait: Seconds until it is told again; twice as long each time.
+    """
 
     since: int | None
     told: float
     message: str
     level: str
+    wait: float
 
 
 class HealthWatch:
     """Looks at rows of metrics and says what is wrong, once.
 
-    An alert is raised when something begins; again if it still holds `repeat_after` later; and once
-    more, as `info`, when it is over. Each row costs a few comparisons; medians are taken of a few
+    An alert is raised when something begins; again if it still holds `repeat_after` later, and then
+    after twice that, four times and so on; and once more, as `info`, when it is over. Each row costs a few comparisons; medians are taken of a few
     values once in five or ten steps.
 
     Args:
@@ -87,14 +92,16 @@ class HealthWatch:
                 return
             again = episode is not None
             if episode is None:
-                self._episodes[name] = _Episode(step, ts, finding.message, finding.level)
+                wait = self._set.repeat_after
+                self._episodes[name] = _Episode(step, ts, finding.message, finding.level, wait)
             else:
                 episode.message, episode.level = finding.message, finding.level
                 if math.isinf(episode.told):
                     episode.told = ts  # its clock was another process's
-                if not ts - episode.told >= self._set.repeat_after:
+                if not ts - episode.told >= episode.wait:
                     return
                 episode.told = ts
+                episode.wait *= 2.0
             since = episode.since if episode is not None else step
             state = "goes on" if again else "begins"
             evidence = {"state": state, "since_step": since, **finding.evidence}
@@ -144,7 +151,9 @@ class HealthWatch:
         self._gradients.load(state.get("gradients", {}))
         self._validation.load(state.get("validation", {}))
         self._episodes = {
-            (str(kind), str(about)): _Episode(since, math.inf, str(message), str(level))
+            (str(kind), str(about)): _Episode(
+                since, math.inf, str(message), str(level), self._set.repeat_after
+            )
             for kind, about, since, message, level in state.get("episodes", ())
         }
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
-
 import torch
-from enginelab.tiny import Data, Loss
+from enginelab.tiny import Loss
 from torch import nn
 
 

@@ -286,9 +286,13 @@ def _how(picture: Picture, word: str) -> str:
 
 def _why(picture: Picture) -> str:
     """Give the last alert, or the last error that it logged."""
-    if picture.alerts:
-        alert = picture.alerts[-1]
-        return _joined(alert, "message", "advice")
+    for alert in reversed(picture.alerts):
+        if alert.get("level") != "info":
+            return _joined(alert, "message", "advice")
+    if picture.status is not None and picture.status.state is State.OUT_OF_MEMORY:
+        from trainer.health import ADVICE
+
+        return ADVICE["out_of_memory"]  # the kernel left it no time to say so itself
     for log in reversed(picture.logs):
         if log.get("level") in ("error", "critical"):
             return _joined(log, "message")
