@@ -42,7 +42,7 @@ NAMES = (
     "train/loss", "lr", "weight_decay", "grad_norm", "grad_clip_pct", "perf/batch_time_sec",
     "perf/data_wait_sec", "perf/batches_per_sec", "perf/samples_per_sec",
 )  # fmt: skip
-STEPS, EVERY, REPETITIONS = 400, 10, 5
+STEPS, EVERY, REPETITIONS = 300, 10, 3
 
 
 class Module(pl.LightningModule):

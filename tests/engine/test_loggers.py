@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -47,7 +48,9 @@ def environment(tmp_path, monkeypatch):
 
 def session_of(folder, rank=0, attempt=1, events=None):
     config = load_resolved(folder / "config.yaml").model_dump()
-    return Session(folder, config, NoEvents() if events is None else events, rank=rank, attempt=attempt)
+    return Session(
+        folder, config, NoEvents() if events is None else events, rank=rank, attempt=attempt
+    )
 
 
 def named(lab, **changes):
@@ -347,3 +350,43 @@ def test_the_courier_keeps_the_newest_when_nobody_answers(monkeypatch):
     free.set()
     one.close(30)
     assert got == [0, 4, 5, 6]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+@pytest.mark.parametrize("how", ["to its end", "killed"])
+def test_wandb_leaves_no_process_behind(lab, how):
+    changes = {"logger.wandb.enabled": True, "logger.wandb.offline": True}
+    run = named(lab, **changes, **{"trainer.max_epochs": 1 if how == "to its end" else 100000})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "trainer.engine", str(run)],
+        env=os.environ | {"TRAINDECK_RUN": ""},
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    if how == "killed":
+        wait_until(lambda: list((run / "logs" / "wandb").glob("offline-run-*/run-*.wandb")))
+        process.kill()
+    process.wait(timeout=300)
+    wait_until(lambda: not of_session(process.pid))
+
+
+def wait_until(what):
+    deadline = time.monotonic() + 300
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def of_session(number):
+    """Give the processes of a session that are alive."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == number and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
