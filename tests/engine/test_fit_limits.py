@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from types import SimpleNamespace
 
@@ -202,3 +204,29 @@ def test_a_stop_for_memory_has_a_checkpoint_and_says_what_it_was(lab, events):
     finished = events(run, "run_finished")[-1]
     assert (finished["status"], finished["reason"]) == ("out_of_memory", "memory limit reached")
     assert torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 5
+
+
+@pytest.mark.slow
+def test_all_ranks_stop_in_front_of_the_same_epoch(lab, events, tmp_path):
+    run = lab(
+        **{
+            "trainer.devices": 2,
+            "trainer.strategy": "ddp",
+            "trainer.max_epochs": 50,
+            # The imports alone take longer.
+            "limits": {"wall_clock": 0.2, "grace": 0.1, "epoch_must_fit": True},
+        }
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "trainer.engine", str(run)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 3, done.stderr
+    assert events(run, "run_finished")[-1]["status"] == "timeout"
+    state = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert state["epoch"] == 1
+    assert len(state["traindeck"]["ranks"]) == 2
