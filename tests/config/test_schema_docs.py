@@ -58,6 +58,9 @@ def test_the_yaml_blocks_are_valid(block: str, tmp_path: Path) -> None:
                 "bottleneck/kl",
             ]
             return
+        if "compile:" in block:
+            assert made["trainer"]["compile"]["mode"] == "max-autotune"
+            return
         assert made["optimizer"]["type"] == "SGD"
         assert "betas" not in made["optimizer"]["config"]
 

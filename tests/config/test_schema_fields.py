@@ -28,6 +28,7 @@ CANONICAL = [
     "eval_loss",
     "callbacks",
     "symbolic",
+    "ablation",
     "logger",
     "hardware",
     "lora",

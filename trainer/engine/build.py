@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.profilers import SimpleProfiler
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from trainer.engine import loops, targets
