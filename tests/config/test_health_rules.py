@@ -6,7 +6,6 @@ import pytest
 
 from trainer.config.health_rules import health_notes, health_problems
 from trainer.config.schema import fields
-from trainer.config.schema_health import KINDS
 
 WRONG = [
     ({"per_kind": {"divergance": "stop"}}, "Did you mean 'divergence'?"),
@@ -38,7 +37,6 @@ def test_a_command_that_nothing_runs_is_told():
     assert not list(health_notes({"health": {"on_alert": "stop", "command": ["x"]}}))
 
 
-def test_every_threshold_has_bounds_and_forms_offer_the_kinds():
+def test_every_threshold_has_bounds():
     found = {name: known for name, known in fields().items() if name.startswith("health.")}
     assert all(k.bounds for k in found.values() if k.type in ("int", "float"))
-    assert found["health.per_kind"].choices == KINDS

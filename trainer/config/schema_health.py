@@ -38,7 +38,6 @@ class Health(Section):
         {},
         "What alerts of a kind do instead, whatever their level; `off` does not look for them: "
         "`{plateau: off, stall: stop}`.",
-        choices=KINDS,
     )
     stop_from: Level = key("error", "The least level of alert that `on_alert: stop` stops at.")
     command_from: Level = key("warning", "The least level of alert that `health.command` runs for.")
