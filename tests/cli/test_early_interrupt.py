@@ -47,8 +47,8 @@ else:
 @pytest.mark.parametrize(
     ("where", "how", "words"),
     [
-        ("click", "module", ["train"]),
-        ("click", "script", ["train"]),
+        ("click", "module", ["train", "--dry-run"]),
+        ("click", "script", ["train", "--dry-run"]),
         ("trainer.commands.config_cli", "script", ["runs"]),
         ("trainer.config.compose", "script", ["train", "--dry-run"]),
         ("pydantic", "script", ["train", "--dry-run"]),
