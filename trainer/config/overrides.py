@@ -170,30 +170,65 @@ def _refused(override: Override) -> Override | None:
     return None if override.key.split(".", 1)[0] == "hydra" else override
 
 
-def _by_hydra(text: str, where: str) -> Override | Problem:
+def parse_sweep(text: str) -> Any:
+    """Read an override that may have several values, as a sweep does.
+
+    Returns:
+        Hydra's own override if it has several values; a problem if it has and may not be swept;
+        None for everything that `parse` reads or refuses.
+    """
+    where = f"override {clean(text)}"
+    if "=" not in text or _SIMPLE.match(text) or _SURROGATES.search(text):
+        return None
+    found = _read(_line(text), where)
+    if isinstance(found, Problem) or not found.is_sweep_override():
+        return None
+    return _hydras(found.key_or_group, where) or found
+
+
+def _line(text: str) -> str:
+    key, equals, value = text.partition("=")
+    return _INDEX.sub(r".\1", key) + equals + value
+
+
+def _read(line: str, where: str) -> Any:
+    """Let Hydra read an override; a problem if it cannot."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.core.override_parser.types import OverrideType, QuotedString
     from hydra.errors import HydraException
 
-    key, equals, value = text.partition("=")
-    line = _INDEX.sub(r".\1", key) + equals + value
     try:
         with _parser_lock:
-            found = OverridesParser.create().parse_rule(line, "override")
+            return OverridesParser.create().parse_rule(line, "override")
     except HydraException as error:
         return _grammar_problem(line, error, where)
     except (RecursionError, ValueError, ArithmeticError) as error:
         return Problem(f"The override cannot be read: {clean(str(error))}.", where)
+
+
+def _hydras(name: str, where: str) -> Problem | None:
+    """Refuse what belongs to Hydra's own application."""
+    if name != "hydra" and not name.startswith(("hydra.", "hydra/")):
+        return None
+    return Problem(
+        f"'{name}' belongs to Hydra's own application, which traindeck does not run.",
+        where,
+        "Folders, logging and sweeps have keys of their own: see docs/configuration.md.",
+        name,
+    )
+
+
+def _by_hydra(text: str, where: str) -> Override | Problem:
+    from hydra.core.override_parser.types import OverrideType, QuotedString
+
+    found = _read(_line(text), where)
+    if isinstance(found, Problem):
+        return found
     if found.is_sweep_override():
-        return _sweep_problem(found.key_or_group, value.strip(), where)
+        return _sweep_problem(found.key_or_group, text.partition("=")[2].strip(), where)
     name = found.key_or_group
-    if name == "hydra" or name.startswith(("hydra.", "hydra/")):
-        return Problem(
-            f"'{name}' belongs to Hydra's own application, which traindeck does not run.",
-            where,
-            "Folders, logging and sweeps have keys of their own: see docs/configuration.md.",
-            name,
-        )
+    refused = _hydras(name, where)
+    if refused is not None:
+        return refused
     if not name:
         return Problem("An override needs a key.", where, "Write key=value.")
     kinds: dict[Any, Kind] = {
@@ -262,13 +297,14 @@ def _sweep_problem(key: str, value: str, where: str) -> Problem:
         return Problem(
             f"'{function[1]}(…)' sweeps over several runs; this command starts one.",
             where,
-            f"Give one value: {key}=VALUE.",
+            f"Give one value: {key}=VALUE, or sweep with `traindeck ablate -m`.",
             key,
         )
     return Problem(
         f"'{clean(value)}' lists several values, which is a sweep over several runs; "
         "this command starts one.",
         where,
-        f"For a list write '{key}=[{clean(value)}]', for a text '{key}=\"{clean(value)}\"'.",
+        f"For a list write '{key}=[{clean(value)}]', for a text '{key}=\"{clean(value)}\"'; "
+        "a sweep is `traindeck ablate -m`.",
         key,
     )

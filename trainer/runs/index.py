@@ -215,8 +215,9 @@ def scan(runs_dir: Path, known: Iterable[str] = ()) -> Iterator[tuple[str, int]]
     """Find run folders.
 
     A run lies directly in the runs folder or, as ours do, one level below in a folder named by
-    its date; hidden folders count for nothing. In a dated folder everything counts as a run,
-    so that a broken one is seen; elsewhere only what holds `run.json` or `status.json`.
+    its date; hidden folders count for nothing. In a dated folder everything but the folder of a
+    sweep counts as a run, so that a broken one is seen; elsewhere only what holds `run.json` or
+    `status.json`.
 
     Args:
         runs_dir: The folder of runs.
@@ -233,7 +234,11 @@ def scan(runs_dir: Path, known: Iterable[str] = ()) -> Iterator[tuple[str, int]]
         dated = _DATE.fullmatch(name) is not None
         for inner, inner_path, inner_stamp in _folders(path):
             relative = f"{name}/{inner}"
-            if dated or relative in remembered or _holds_run(inner_path):
+            if (
+                relative in remembered
+                or (dated and not _is_sweep(inner_path))
+                or (not dated and _holds_run(inner_path))
+            ):
                 yield relative, inner_stamp
 
 
@@ -251,6 +256,10 @@ def _folders(folder: str) -> Iterator[tuple[str, str, int]]:
                     continue
     except OSError:
         return
+
+
+def _is_sweep(path: str) -> bool:
+    return os.path.lexists(f"{path}/sweep.json") and not os.path.lexists(f"{path}/run.json")
 
 
 def _holds_run(path: str) -> bool:

@@ -1,0 +1,377 @@
+"""The trials of a sweep: from what varies to a list of configs that are all known to be right."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import Any, Literal
+
+from trainer.config.compose import Composed, compose
+from trainer.config.text import clean
+from trainer.errors import ConfigError, Problem
+from trainer.sweeps.axes import MOST_VALUES, SEED, Axis, Parsed, Value, element, parse_axes
+
+Mode = Literal["product", "one_at_a_time", "paired"]
+MODES: tuple[Mode, ...] = ("product", "one_at_a_time", "paired")
+Goal = Literal["min", "max"]
+PROFILE = "ablation"
+"""The profile of `trainer` that a sweep takes where nobody chose another."""
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of a sweep, as planned.
+
+    Attributes:
+        number: Counted from 1.
+        name: The run's name.
+        overrides: All that its config is composed from.
+        factors: What varies, by key, with its value here. With one at a time only what differs from
+            the baseline, which has none.
+        seed: Its seed, if the sweep repeats with seeds.
+        config_hash: Hash of its config once it has been composed.
+    """
+
+    number: int
+    name: str
+    overrides: tuple[str, ...]
+    factors: dict[str, Any] = field(default_factory=dict)
+    seed: int | None = None
+    config_hash: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a sweep will run.
+
+    Attributes:
+        mode: How axes are combined.
+        axes: What varies.
+        base: The overrides of the baseline.
+        seeds: Seeds that every trial is repeated with; empty for the config's own.
+        trials: The trials in order.
+        metric: What they are compared by.
+        goal: Whether less or more of it is better.
+        parallel: How many train at the same time.
+        notes: What a person should know.
+        where: `config_file`, `profiles_dir` and `cwd` to compose with.
+    """
+
+    mode: Mode
+    axes: tuple[Axis, ...]
+    base: tuple[str, ...]
+    seeds: tuple[int, ...]
+    trials: tuple[Trial, ...]
+    metric: str = "val/loss"
+    goal: Goal = "min"
+    parallel: int = 1
+    notes: tuple[str, ...] = ()
+    where: Mapping[str, Any] = field(default_factory=dict)
+
+
+def make(
+    base_overrides: Sequence[str],
+    sweep_overrides: Sequence[str] = (),
+    mode: Mode = "product",
+    seeds: Sequence[int] = (),
+    *,
+    name: str = "",
+    metric: str | None = None,
+    goal: Goal | None = None,
+    parallel: int | None = None,
+    config_file: Path | None = None,
+    profiles_dir: Path | None = None,
+    cwd: Path | None = None,
+    default_profile: bool = True,
+) -> Plan:
+    """Plan a sweep; its trials are not composed yet, see `check`.
+
+    Args:
+        base_overrides: What every trial has. Those with several values are axes as well.
+        sweep_overrides: What varies. Where nothing does, `ablation.sweep` of the config.
+        mode: All combinations, each value against the baseline, or all axes in step.
+        seeds: Seeds to repeat each trial with.
+        name: The sweep's name, with which the names of its runs begin; its preset's or profile's
+            if empty.
+        metric: What to compare by; `trainer.monitor` of the baseline if None.
+        goal: Whether less or more is better; `trainer.monitor_mode` if None.
+        parallel: Trials at the same time; `ablation.parallel_runs` if None.
+        config_file: As for `compose`.
+        profiles_dir: As for `compose`.
+        cwd: As for `compose`.
+        default_profile: Whether `trainer=ablation` is taken where nothing chooses a trainer.
+
+    Raises:
+        ConfigError: What varies is wrong; holds every problem found.
+    """
+    where: dict[str, Any] = {"config_file": config_file, "profiles_dir": profiles_dir, "cwd": cwd}
+    parsed, problems = _parts([*base_overrides, *sweep_overrides], seeds, where)
+    base, notes = parsed.base, []
+    if default_profile and not _chosen(base, parsed.axes, where):
+        base = (f"trainer={PROFILE}", *base)
+        notes.append(f"trainer={PROFILE}, as no trainer is chosen")
+    baseline = compose(base, check=False, **where)
+    section = baseline.config.get("ablation") or {}
+    if not parsed.axes and not parsed.seeds and not problems:
+        listed = [str(text) for text in section.get("sweep") or [] if isinstance(text, str)]
+        more, problems = _parts([*base, *listed], seeds, where)
+        parsed = replace(more, base=base) if more.base == base else more
+    if not problems:
+        problems = _wrong(parsed, mode)
+    if problems:
+        raise ConfigError(*problems)
+    title = name or default_name(baseline)
+    sets = _sets(parsed.axes, mode, lambda values: _plain(base, parsed, values, where))
+    trials = _trials(title, base, parsed, sets, mode)
+    monitor = baseline.config.get("trainer") or {}
+    return Plan(
+        mode=mode,
+        axes=parsed.axes,
+        base=base,
+        seeds=parsed.seeds,
+        trials=tuple(trials),
+        metric=metric or str(monitor.get("monitor") or "val/loss"),
+        goal=goal or ("max" if monitor.get("monitor_mode") == "max" else "min"),
+        parallel=parallel or _whole(section.get("parallel_runs")),
+        notes=tuple(notes),
+        where=where,
+    )
+
+
+def check(
+    plan: Plan, told: Callable[[int], None] | None = None
+) -> tuple[Plan, tuple[Composed, ...]]:
+    """Compose every trial, before any of them starts.
+
+    Args:
+        plan: From `make`.
+        told: Called with the number of trials composed so far.
+
+    Returns:
+        The plan with the hashes of its configs, and the first trial's config for notes.
+
+    Raises:
+        ConfigError: Some config is wrong. Holds all problems of all trials; each names its trials.
+    """
+    trials: list[Trial] = []
+    first: list[Composed] = []
+    problems: dict[tuple[str, str, str], tuple[Problem, list[Trial]]] = {}
+    for done, trial in enumerate(plan.trials, 1):
+        composed = compose(trial.overrides, check=False, **plan.where)
+        for problem in composed.problems:
+            same = (problem.what, problem.where, problem.remedy)
+            of = problems.setdefault(same, (problem, []))[1]
+            if trial not in of[-1:]:
+                of.append(trial)
+        trials.append(replace(trial, config_hash="" if composed.problems else composed.hash))
+        first = first or [composed]
+        if told is not None:
+            told(done)
+    if problems:
+        total = len(plan.trials)
+        raise ConfigError(*(_named(problem, of, total) for problem, of in problems.values()))
+    return replace(plan, trials=tuple(trials)), tuple(first)
+
+
+def default_name(composed: Composed) -> str:
+    """Name a sweep after its preset, or the trainer profile where there is none."""
+    from trainer.runs.plan import default_name as name_of
+
+    return name_of(composed)
+
+
+def labels(keys: Iterable[str]) -> dict[str, str]:
+    """Shorten keys to as many of their last words as tell them apart: `smoothness.weight`."""
+    parts = {key: key.split(".") for key in keys}
+    short = dict.fromkeys(parts, 1)
+    while True:
+        names = {key: ".".join(words[-short[key] :]) for key, words in parts.items()}
+        counts = Counter(names.values())
+        longer = [key for key in parts if counts[names[key]] > 1 and short[key] < len(parts[key])]
+        if not longer:
+            # A last word such as `weight` says nothing alone.
+            bare = {"weight", "enabled", "value", "type"}
+            return {
+                key: ".".join(words[-max(short[key], 2) :]) if words[-1] in bare else names[key]
+                for key, words in parts.items()
+            }
+        for key in longer:
+            short[key] += 1
+
+
+def shown(value: Any) -> str:
+    """Write a factor's value for people."""
+    if isinstance(value, str):
+        return clean(value)
+    return clean(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def _parts(
+    overrides: Sequence[str], seeds: Sequence[int], where: Mapping[str, Any]
+) -> tuple[Parsed, list[Problem]]:
+    parsed, problems = parse_axes(overrides, profiles_dir=where["profiles_dir"], cwd=where["cwd"])
+    if seeds and parsed.seeds:
+        twice = Problem("The seeds are given twice.", "--seeds", "Leave out one of them.", SEED)
+        problems.append(twice)
+    elif seeds:
+        parsed = replace(parsed, seeds=tuple(dict.fromkeys(seeds)))
+    return parsed, problems
+
+
+def _chosen(base: Sequence[str], axes: Sequence[Axis], where: Mapping[str, Any]) -> bool:
+    """Tell whether the person chose a trainer, or a preset or file that may."""
+    from trainer.config.primary import primary
+    from trainer.config.sources import search_path
+
+    keys = {axis.key for axis in axes} | {element(text) for text in base}
+    if where["config_file"] is not None or keys & {"trainer", "preset"}:
+        return True
+    if any("=" not in text and not text.startswith("~") for text in base):
+        return True
+    cwd = where["cwd"] or Path.cwd()
+    return bool(primary(search_path(where["profiles_dir"], cwd), None, cwd).shown)
+
+
+def _wrong(parsed: Parsed, mode: Mode) -> list[Problem]:
+    """Find what is wrong with the axes together."""
+    axes = parsed.axes
+    if not axes and not parsed.seeds:
+        return [
+            Problem(
+                "Nothing varies.",
+                "ablate",
+                "Give a key with several values (-m loss.composite.smoothness.weight=0.0,0.05,0.1),"
+                " --seeds 0,1,2, or a profile that lists them (trainer=ablation).",
+            )
+        ]
+    lengths = {axis.key: len(axis.values) for axis in axes}
+    if mode == "paired" and len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{clean(key)} has {length}" for key, length in lengths.items())
+        return [
+            Problem(
+                f"Paired axes need as many values each: {listed}.",
+                "--paired",
+                "Give all of them the same number of values.",
+            )
+        ]
+    sizes = lengths.values()
+    combined = (
+        prod(sizes)
+        if mode == "product"
+        else 1 + sum(sizes)
+        if mode == "one_at_a_time"
+        else max(sizes, default=1)
+    )
+    count = combined * max(1, len(parsed.seeds))
+    if count > MOST_VALUES:
+        factors = " x ".join(
+            str(size) for size in [*sizes, *([len(parsed.seeds)] * bool(parsed.seeds))]
+        )
+        return [
+            Problem(
+                f"That makes {count} trials ({factors}); one sweep holds at most {MOST_VALUES}.",
+                "ablate",
+                "Give fewer values, or try each against the baseline with --one-at-a-time.",
+            )
+        ]
+    return []
+
+
+_Setting = tuple[tuple[Axis, Value], ...]
+
+
+def _sets(
+    axes: Sequence[Axis], mode: Mode, plain: Callable[[_Setting], str]
+) -> list[tuple[_Setting, dict[str, Any]]]:
+    """Combine the axes: what each trial sets, and how its factors are told."""
+    if mode == "one_at_a_time":
+        # The baseline comes first, and what a value leaves as it is there is the baseline.
+        settings: list[_Setting] = [
+            (),
+            *(((axis, value),) for axis in axes for value in axis.values),
+        ]
+        seen: dict[str, _Setting] = {}
+        for setting in settings:
+            seen.setdefault(plain(setting), setting)
+        settings = list(seen.values())
+    elif mode == "paired":
+        length = len(axes[0].values) if axes else 1
+        settings = [tuple((axis, axis.values[at]) for axis in axes) for at in range(length)]
+    else:
+        rows = product(*(axis.values for axis in axes))
+        settings = [tuple(zip(axes, row, strict=True)) for row in rows]
+    return [(each, {axis.key: value.plain for axis, value in each}) for each in settings]
+
+
+def _plain(base: Sequence[str], parsed: Parsed, values: _Setting, where: Mapping[str, Any]) -> str:
+    """Give the whole config of a setting as one text, to compare it by."""
+    composed = compose(_overrides(base, values, None), check=False, **where)
+    if composed.problems:
+        # Told by `check`; until then it is like no other.
+        return repr([(axis.key, value.text) for axis, value in values])
+    return json.dumps(composed.config, sort_keys=True, default=str)
+
+
+def _overrides(base: Sequence[str], setting: _Setting, seed: int | None) -> tuple[str, ...]:
+    """Write a trial's overrides: what varies stands in place of what the baseline says of it."""
+    varied = {axis.canonical for axis, _ in setting}
+    if seed is not None:
+        varied.add(SEED)
+    kept = [text for text in base if element(text) not in varied]
+    kept += [axis.override(value) for axis, value in setting]
+    if seed is not None:
+        kept.append(f"{SEED}={seed}")
+    return tuple(kept)
+
+
+def _trials(
+    title: str,
+    base: Sequence[str],
+    parsed: Parsed,
+    sets: Sequence[tuple[_Setting, dict[str, Any]]],
+    mode: Mode,
+) -> list[Trial]:
+    seeds: Sequence[int | None] = parsed.seeds or (None,)
+    width = len(str(len(sets) * len(seeds)))
+    short = labels(axis.key for axis in parsed.axes)
+    trials: list[Trial] = []
+    for setting, factors in sets:
+        for seed in seeds:
+            number = len(trials) + 1
+            words = [f"{short[key]}={shown(value)}" for key, value in factors.items()]
+            if mode == "one_at_a_time" and not factors:
+                words = ["baseline"]
+            words += [f"seed={seed}"] if seed is not None else []
+            trials.append(
+                Trial(
+                    number=number,
+                    name=" ".join([f"{title}-{number:0{width}}", *words])[:120],
+                    overrides=_overrides(base, setting, seed),
+                    factors=factors,
+                    seed=seed,
+                )
+            )
+    return trials
+
+
+def _named(problem: Problem, trials: Sequence[Trial], total: int) -> Problem:
+    """Say which trials have a problem; what all of them have is said as for one run."""
+    if len(trials) == total:
+        return problem
+    if len(trials) == 1:
+        place = f"trial {clean(trials[0].name)}"
+    else:
+        numbers = ", ".join(str(trial.number) for trial in trials[:_MOST_NAMED])
+        more = len(trials) - _MOST_NAMED
+        place = f"trials {numbers}{f' and {more} more' if more > 0 else ''}"
+    return replace(problem, where=f"{place}: {problem.where}" if problem.where else place)
+
+
+def _whole(value: object) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 1
