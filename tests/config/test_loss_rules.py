@@ -122,9 +122,9 @@ def test_what_is_wrong_is_named_with_its_key(text: str, key: str, said: str) -> 
 
 
 def test_a_loss_without_any_term_is_refused() -> None:
-    (problem,) = terms("composite: {mse: {weight: 0}, gll: {}}", target=False).problems
+    (problem,) = terms("composite: {mse: {weight: 0}, sisdr: {}}", target=False).problems
     assert "nothing would be minimised" in problem.what
-    assert "gll" in problem.what
+    assert "sisdr" in problem.what
     assert terms("composite: {mse: {weight: 0}}").problems == []
     assert read_terms({"loss": {}}).problems == []
 
@@ -148,6 +148,9 @@ def test_measures_of_validation() -> None:
         ("mine", {"reduction": "mean"}),
     ]
     assert [s.name for s in read.waiting] == ["sisdr"]
+    assert read_terms({"eval_loss": {"score": None}}).evaluation[0].name == "score"
+    (problem,) = terms("composite: {score: {}}").problems
+    assert "eval_loss.score" in problem.remedy
     (problem,) = read_terms({"eval_loss": {"l1": {"weight": 1.0}}}).problems
     assert "takes no 'weight'" in problem.what
     (problem,) = read_terms({"eval_loss": {"loss": {"_target_": "torch.nn.L1Loss"}}}).problems

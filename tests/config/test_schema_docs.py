@@ -11,6 +11,7 @@ import pytest
 from trainer.config import docs
 from trainer.config.compose import compose
 from trainer.config.loss_rules import read_terms
+from trainer.config.symbolic_rules import read_rules
 from trainer.config.validate import validate
 
 PAGE = docs.PAGE.read_text(encoding="utf-8")
@@ -57,6 +58,10 @@ def test_the_yaml_blocks_are_valid(block: str, tmp_path: Path) -> None:
                 "spectral/l1",
                 "bottleneck/kl",
             ]
+            return
+        if block.startswith("symbolic:"):
+            (rule,) = read_rules(made)[0]
+            assert dict(rule.keywords) == {"match_weight": 2.0}
             return
         if "compile:" in block:
             assert made["trainer"]["compile"]["mode"] == "max-autotune"

@@ -106,13 +106,12 @@ def test_keys_that_are_not_acted_on_are_told_once_each() -> None:
     config["ablation"]["parallel_runs"] = 2
     config["lora"] = {"r": 8, "own": 1}
     config["eval_loss"] = {"mel": {"n_mels": 128}}
-    config["symbolic"]["enabled"] = True
     config["data"] = {"splitter": {"val": 0.1}}
     config["hardware"]["max_batch_size"] = 4
     _, notes, _ = finalize(config, {})
     told = [note.partition(":")[0] for note in notes]
     assert sorted(told) == sorted(
-        ["ablation.parallel_runs", "lora", "eval_loss.mel", "data.splitter", "symbolic.enabled"]
+        ["ablation.parallel_runs", "lora", "eval_loss.mel", "data.splitter"]
     )
     assert all("not acted on by this version" in note for note in notes)
 

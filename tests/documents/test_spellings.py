@@ -96,10 +96,7 @@ def test_001_terms_are_switched_and_weighted_by_overrides() -> None:
     assert composite["smoothness"] == {"weight": 0.05, "overrides": {"order": 2}}
     assert composite["fft"]["enabled"] is True
     assert made.config["loss"]["max_component_penalty"] == 10
-    assert [note for note in made.notes if "not acted on" in note] == [
-        "loss.composite.asymmetry: recognised, not acted on by this version (it comes with a "
-        "recipe of its own)"
-    ]
+    assert [note for note in made.notes if "not acted on" in note] == []
 
 
 def test_002_losses_below_the_trainer_as_its_text_says(tmp_path: Path) -> None:

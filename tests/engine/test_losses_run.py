@@ -217,11 +217,11 @@ def test_document_002_a_bottlenecks_kl_is_trained_on(lab, events):
 
 
 def test_terms_that_this_version_lacks_are_told_and_left_out(lab, events):
-    run = lab("run", **with_terms(gll={"weight": 1.0}), **{"trainer.max_epochs": 1})
+    run = lab("run", **with_terms(sisdr={"weight": 1.0}), **{"trainer.max_epochs": 1})
     assert fit(run) == 0
-    (told,) = [e for e in events(run, "log") if "loss.composite.gll" in e["message"]]
+    (told,) = [e for e in events(run, "log") if "loss.composite.sisdr" in e["message"]]
     assert told["level"] == "warning"
-    assert rows(events, run, "train/loss/gll") == []
+    assert rows(events, run, "train/loss/sisdr") == []
 
 
 def test_wrong_terms_end_with_the_code_of_wrong_input(lab, capsys):

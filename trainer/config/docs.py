@@ -9,18 +9,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import profiles
 from trainer.config.aliases import table as alias_rows
 from trainer.config.documents import DOCUMENTS, OWN, named
-from trainer.config.loss_terms import TERMS
+from trainer.config.loss_terms import TERMS, TermKind
 from trainer.config.schema import LightningArgs, fields
 from trainer.config.schema_base import Key
 from trainer.config.schema_trainer import HANDLED_ELSEWHERE
 from trainer.config.sources import doc_comment
+from trainer.config.symbolic_rules import RULES
 from trainer.config.torch_args import OPTIMIZERS, SCHEDULERS
 
 REPOSITORY = profiles.FOLDER.parent
@@ -132,6 +133,15 @@ def class_table() -> str:
 
 def term_table() -> str:
     """Give the table of the terms that a loss may be summed of as Markdown."""
+    return _kinds("term", TERMS)
+
+
+def rule_table() -> str:
+    """Give the table of the symbolic rules as Markdown."""
+    return _kinds("rule", RULES)
+
+
+def _kinds(called: str, table: Mapping[str, TermKind]) -> str:
     rows = [
         (
             f"`{name}`",
@@ -142,9 +152,9 @@ def term_table() -> str:
             "yes" if row.target else "not yet",
             row.doc,
         )
-        for name, row in TERMS.items()
+        for name, row in table.items()
     ]
-    header = ("term", "keywords (bold: required)", "asked for by", "in this version", "what it is")
+    header = (called, "keywords (bold: required)", "asked for by", "in this version", "what it is")
     return markdown_table(header, rows)
 
 
@@ -198,6 +208,7 @@ def pages() -> Iterator[tuple[Path, str]]:
         ("elsewhere", elsewhere_table()),
         ("classes", class_table()),
         ("terms", term_table()),
+        ("rules", rule_table()),
         ("aliases", alias_table()),
     ):
         text = with_block(text, name, content)

@@ -259,6 +259,13 @@ class _Reading:
                     f"any other is named by its {TARGET}.",
                 )
                 return
+            if row.measure and summed:
+                self.problem(
+                    key,
+                    f"'{kind}' is a measure and cannot be minimised.",
+                    f"Write it as eval_loss.{kind}.",
+                )
+                return
             target = row.target
             if target and not self._keywords(kind, row, keywords, key, place):
                 return

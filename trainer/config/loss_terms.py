@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _GENERIC = "trainer.engine.losses.generic."
+_SPECTRA = "trainer.recipes.spectra."
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class TermKind:
         doc: What it measures, for the documentation.
         keywords: The keywords that its class takes.
         required: Those of them that must be given.
+        measure: Whether it only measures, in `eval_loss`, and cannot be minimised.
         source: The documents that name it, by the first digits of their names.
     """
 
@@ -28,6 +30,7 @@ class TermKind:
     keywords: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     source: str = ""
+    measure: bool = False
 
 
 TERMS: dict[str, TermKind] = {
@@ -53,13 +56,13 @@ TERMS: dict[str, TermKind] = {
     "smoothness": TermKind(
         f"{_GENERIC}Smoothness",
         "Mean squared first or second difference of the prediction along its last dimension.",
-        ("order",),
+        ("order", "skip"),
         source="001",
     ),
     "fft": TermKind(
         f"{_GENERIC}HighFrequency",
         "Power of the mean-removed prediction above `cutoff_freq` (cycles per sample, 0 to 0.5).",
-        ("cutoff_freq",),
+        ("cutoff_freq", "skip"),
         source="001",
     ),
     "nonnegativity": TermKind(
@@ -76,9 +79,26 @@ TERMS: dict[str, TermKind] = {
         ("key",),
         source="002",
     ),
+    "gll": TermKind(
+        f"{_SPECTRA}terms.GLL",
+        "Gaussian log-likelihood of the target under a model's own mean and sigma, negated.",
+        ("sigma_floor",),
+        source="001",
+    ),
+    "asymmetry": TermKind(
+        f"{_SPECTRA}terms.Asymmetry",
+        "How little a spectrum equals its mirror image within the windows of molecular bands.",
+        ("p", "molecules"),
+        source="001",
+    ),
+    "score": TermKind(
+        f"{_SPECTRA}score.ChallengeScore",
+        "For `eval_loss`: likelihood between a naive model (0) and an ideal one (1), the challenge's score.",
+        ("sigma_true", "naive_mean", "naive_sigma"),
+        source="000 001",
+        measure=True,
+    ),
     # Named by the documents; each comes with its recipe.
-    "gll": TermKind("", "Gaussian log-likelihood.", source="001"),
-    "asymmetry": TermKind("", "Asymmetry within band windows.", source="001"),
     "stft_mse": TermKind("", "Squared error of spectrograms.", source="002"),
     "multi_resolution_stft": TermKind("", "STFT loss at several resolutions.", source="002"),
     "adversarial": TermKind("", "A discriminator's verdict.", source="002"),

@@ -70,9 +70,7 @@ class Config(Section):
     )
     eval_loss: EvalLoss = section(EvalLoss, "What else is measured in validation.", source="002")
     callbacks: Callbacks = section(Callbacks, "The recipe's own callbacks, by name.")
-    symbolic: Symbolic = section(
-        Symbolic, "Rules that outputs should follow.", source="001", acted_on=False
-    )
+    symbolic: Symbolic = section(Symbolic, "Rules that outputs should follow.", source="001")
     ablation: Ablation = section(
         Ablation, "What a systematic sweep varies.", source="001", acted_on=False
     )

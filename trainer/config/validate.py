@@ -20,6 +20,7 @@ from trainer.config.loss_rules import loss_problems
 from trainer.config.schema import Config, fields, sections
 from trainer.config.schema_base import Key
 from trainer.config.schema_trainer import HANDLED_ELSEWHERE
+from trainer.config.symbolic_rules import symbolic_problems
 from trainer.config.targets_allowed import TARGET, problem_with_target
 from trainer.config.text import clean
 from trainer.config.torch_rules import (
@@ -64,6 +65,7 @@ def validate(
     problems += loader_problems(config, where)
     problems += health_problems(config, where)
     problems += loss_problems(config, where)
+    problems += symbolic_problems(config, where)
     problems += logger_problems(config, where)
     problems += _together(config, where)
     secret = {problem.key: problem for problem in _secret_problems(config, where)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytorch_lightning as pl
@@ -27,7 +27,11 @@ class TrainModule(pl.LightningModule):
     step returns `{"loss": tensor, "metrics": {"train/<name>": detached tensor, ...}}`, which
     callbacks receive as `outputs` of `on_train_batch_end`. What Lightning's own callbacks may
     monitor is logged once an epoch: `val/loss`, `val/<name>`, `train/loss_epoch`,
-    `train/<name>_epoch`, each the mean over samples of all ranks.
+    `train/<name>_epoch`, each the mean over samples of all ranks. A loss whose `finishers` map a
+    metric's name to a function gets that function's value of the mean in validation.
+
+    Whatever part of model or loss has a method `see_data(data)` is shown the recipe's data before
+    training begins (`trainer.engine.protocols.SeesData`).
 
     Args:
         model: The network.
@@ -51,6 +55,14 @@ class TrainModule(pl.LightningModule):
         self._scheduler = dict(scheduler)
         self._train_means = Means("train/", "_epoch")
         self._val_means = Means("val/", "")
+
+    def setup(self, stage: str) -> None:
+        """Show the recipe's data, which is prepared by now, to whoever asks to see it."""
+        source = getattr(getattr(self.trainer, "datamodule", None), "source", None)
+        for part in self.modules():
+            # Asked of the class: a compiled module answers for the one inside it as well.
+            if source is not None and hasattr(type(part), "see_data"):
+                part.see_data(source)  # type: ignore[operator]
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Compute the loss of one batch; see the class for what it returns."""
@@ -77,7 +89,8 @@ class TrainModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log `val/...`, once per validation, for everything that may monitor it."""
-        self._log_means(self._val_means)
+        finishers = getattr(self.loss, "finishers", {})
+        self._log_means(self._val_means, {f"val/{name}": f for name, f in finishers.items()})
 
     def configure_optimizers(self) -> Any:
         """Make the optimiser and, if there is one, the scheduler that the config describes."""
@@ -95,13 +108,17 @@ class TrainModule(pl.LightningModule):
         """Take the running means up again."""
         self._train_means.load(checkpoint.get("train_means", {}))
 
-    def _log_means(self, means: Means) -> None:
+    def _log_means(
+        self, means: Means, finishers: Mapping[str, Callable[[Tensor], Tensor]] | None = None
+    ) -> None:
         strategy = self.trainer.strategy
         for name, (total, count) in means.sums(self.device).items():
-            pair = torch.stack((total, count))
+            pair = torch.stack((total, count.expand_as(total)))
             if self.trainer.world_size > 1:
                 pair = strategy.reduce(pair, reduce_op="sum")
-            self.log(name, (pair[0] / pair[1]).float(), batch_size=1)
+            mean = pair[0] / pair[1]
+            finish = (finishers or {}).get(name)
+            self.log(name, (finish(mean) if finish else mean).float(), batch_size=1)
         means.clear()
 
 

@@ -60,6 +60,21 @@ class FollowsProgress(Protocol):
         """
 
 
+@runtime_checkable
+class SeesData(Protocol):
+    """A model, a loss, or any module inside either, that depends on the data it will meet."""
+
+    def see_data(self, data: Any) -> None:
+        """Take what is needed from the recipe's data: a mean, a grid of wavelengths, a vocabulary.
+
+        Called by every rank before each training, when the data is prepared and no optimiser
+        exists; a checkpoint's weights are loaded afterwards. No parameter may change its shape.
+
+        Args:
+            data: The object that the config's `data` names.
+        """
+
+
 def network(module: nn.Module) -> nn.Module:
     """Give the model that the config names: what the engine's own module trains, or a module itself."""
     return module.model if isinstance(module, TrainModule) else module

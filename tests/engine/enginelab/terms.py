@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from trainer.engine.losses.outputs import ForwardPass, Outputs
-from trainer.engine.losses.terms import Term
+from trainer.engine.losses.terms import Measure, Term
 
 
 class Counted(Term):
@@ -53,3 +53,19 @@ class Halves(ForwardPass):
         x, y = batch
         mean = model(x)
         return Outputs(mean, y, extra={"sigma": torch.ones_like(mean)})
+
+
+class RootMeanSquare(Measure):
+    """Root of the mean squared error, times how many samples the data was seen to have."""
+
+    samples = 0
+
+    def see_data(self, data):
+        self.samples = len(data.train_dataset())
+
+    def forward(self, outputs):
+        square = (outputs.prediction - outputs.target).square().mean()
+        return torch.stack((square, torch.tensor(float(self.samples))))
+
+    def finish(self, means):
+        return means[0].sqrt() * means[1]

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from trainer.config.loss_rules import TermSpec, read_terms
+from trainer.config.symbolic_rules import read_rules
 from trainer.engine import targets
 from trainer.engine.losses.outputs import ForwardPass
 from trainer.engine.losses.weighted import Weighted, WeightedSum
@@ -20,7 +21,7 @@ SECTION_KEYS = ("name", "composite", "groups", "max_component_penalty")
 def loss_of(config: Mapping[str, Any]) -> nn.Module:
     """Make the loss, called as `loss(model, batch) -> (loss, metrics)`.
 
-    A term that is not enabled, or whose weight is 0, is not built. A loss of a recipe's own, alone,
+    Symbolic rules are terms like any other, called `symbolic/<rule>`. A term that is not enabled, or whose weight is 0, is not built. A loss of a recipe's own, alone,
     is a sum of one term: it is given as it is.
 
     Raises:
@@ -31,12 +32,13 @@ def loss_of(config: Mapping[str, Any]) -> nn.Module:
     name, cap = section.get("name"), section.get("max_component_penalty")
     keywords = {key: value for key, value in section.items() if key not in SECTION_KEYS}
     read = read_terms(config)
-    if read.problems:
-        raise ConfigError(*read.problems)
+    rules, wrong = read_rules(config)
+    if problems := [*read.problems, *wrong]:
+        raise ConfigError(*problems)
     base: nn.Module | None = None
     if keywords or not read.loss:
         base = targets.build(keywords, nn.Module, key="loss")
-    terms, evaluation = _built(read.loss), _built(read.evaluation)
+    terms, evaluation = _built([*read.loss, *rules]), _built(read.evaluation)
     alone = not terms and not evaluation and cap is None
     if base is not None and alone and not isinstance(base, ForwardPass):
         return base
@@ -54,7 +56,7 @@ def own_module_problems(config: Mapping[str, Any]) -> list[Problem]:
             "Give it as a plain nn.Module with a `loss`, or leave the term out.",
             spec.key,
         )
-        for spec in (*read.loss, *read.evaluation)
+        for spec in (*read.loss, *read_rules(config)[0], *read.evaluation)
     ]
 
 

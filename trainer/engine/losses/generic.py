@@ -115,15 +115,18 @@ class Smoothness(Term):
 
     Args:
         order: 1 or 2.
+        skip: Leading values left out, such as another instrument's, which are no neighbours.
     """
 
-    def __init__(self, order: int = 2) -> None:
+    def __init__(self, order: int = 2, skip: int = 0) -> None:
         super().__init__()
         self.order = _one_of("order", order, (1, 2))
+        self.skip = _not_negative("skip", skip)
 
     def forward(self, outputs: Outputs) -> Tensor:
         """Give the mean over all differences."""
-        return torch.diff(_long_enough(self, outputs, self.order + 1), n=self.order).square().mean()
+        x = _long_enough(self, outputs, self.order + 1, self.skip)
+        return torch.diff(x, n=self.order).square().mean()
 
 
 class HighFrequency(Term):
@@ -134,10 +137,12 @@ class HighFrequency(Term):
 
     Args:
         cutoff_freq: In cycles per sample, 0 up to but not including 0.5, the highest there is.
+        skip: Leading values left out, such as another instrument's.
     """
 
-    def __init__(self, cutoff_freq: float = 0.25) -> None:
+    def __init__(self, cutoff_freq: float = 0.25, skip: int = 0) -> None:
         super().__init__()
+        self.skip = _not_negative("skip", skip)
         if not 0 <= cutoff_freq < 0.5:
             raise ConfigError(
                 Problem(
@@ -150,7 +155,7 @@ class HighFrequency(Term):
 
     def forward(self, outputs: Outputs) -> Tensor | None:
         """Give the mean power above the cutoff; None if a prediction so short has none."""
-        x = _long_enough(self, outputs, 2)
+        x = _long_enough(self, outputs, 2, self.skip)
         spectrum = torch.fft.rfft(x - x.mean(dim=-1, keepdim=True), norm="ortho")
         # Frequencies are bin / N: the first bin above the cutoff, known without looking at a tensor.
         first = math.floor(self.cutoff_freq * x.shape[-1] + 1e-9) + 1
@@ -195,17 +200,24 @@ def _target(term: nn.Module, outputs: Outputs) -> Tensor:
     return outputs.target
 
 
-def _long_enough(term: nn.Module, outputs: Outputs, length: int) -> Tensor:
+def _long_enough(term: nn.Module, outputs: Outputs, length: int, skip: int) -> Tensor:
+    """Give the prediction without its first `skip` values, of which `length` must be left."""
     x = outputs.prediction
-    if x.ndim == 0 or x.shape[-1] < length:
+    if x.ndim == 0 or x.shape[-1] < length + skip:
         raise ConfigError(
             Problem(
-                f"{type(term).__name__} needs predictions of {length} or more values along their "
-                f"last dimension, and theirs is {x.shape[-1] if x.ndim else 0}.",
+                f"{type(term).__name__} needs predictions of {length + skip} or more values along "
+                f"their last dimension, and theirs is {x.shape[-1] if x.ndim else 0}.",
                 key="loss",
             )
         )
-    return x
+    return x[..., skip:]
+
+
+def _not_negative(name: str, value: int) -> int:
+    if value < 0:
+        raise ConfigError(Problem(f"{name} is {value}, and must be 0 or more.", key="loss"))
+    return value
 
 
 def _one_of(name: str, value: Value, known: tuple[Value, ...]) -> Value:

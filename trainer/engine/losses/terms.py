@@ -31,6 +31,18 @@ class Term(nn.Module):
         raise NotImplementedError
 
 
+class Measure(Term):
+    """Base of what is measured in validation and is no mean of its batches' values.
+
+    `forward` gives numbers, a vector, whose means over all samples of the validation, and of all
+    ranks, `finish` makes one number of: a ratio of sums, a root of a mean, a value that is clipped.
+    """
+
+    def finish(self, means: Tensor) -> Tensor:
+        """Give the measure, a scalar, from the means of what `forward` gave."""
+        raise NotImplementedError
+
+
 class ValueLoss(Term):
     """A number that the model gives by itself, such as `loss_info["kl"]` of a VAE's bottleneck.
 
@@ -71,6 +83,8 @@ def call(term: nn.Module, outputs: Outputs, key: str) -> Tensor | None:
         raise ConfigError(needs_target(term, key))
     else:
         value = term(outputs.prediction, outputs.target)
+    if isinstance(term, Measure) and isinstance(value, Tensor):
+        return value
     if not isinstance(value, Tensor) or value.numel() != 1:
         shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
         raise ConfigError(

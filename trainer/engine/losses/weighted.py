@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from trainer.engine.losses.outputs import ForwardPass, Outputs, Supervised, outputs_of, parts_of
-from trainer.engine.losses.terms import call
+from trainer.engine.losses.terms import Measure, call
 from trainer.errors import ConfigError, Problem
 
 NON_FINITE = "non_finite_terms"
@@ -105,6 +105,7 @@ class WeightedSum(nn.Module):
             for parameter in weighted.term.parameters():
                 if parameter.requires_grad:
                     parameter.register_hook(gate.close)  # type: ignore[no-untyped-call]  # torch has no types here
+        self.finishers = {w.name: w.term.finish for w in evaluation if isinstance(w.term, Measure)}
         self.metric_info = self._metric_info()
 
     @property
