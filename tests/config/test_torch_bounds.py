@@ -97,7 +97,7 @@ STRICTER = {"T_max", "step_size", "total_iters", "history_size", "max_iter", "ma
             "last_epoch", "base_momentum", "max_momentum", "div_factor", "final_div_factor",
             "pct_start", "tolerance_grad", "tolerance_change", "lr", "weight_decay", "momentum",
             "step_size_up", "step_size_down", "alpha", "ns_steps", "eps", "epochs",
-            "steps_per_epoch", "start_factor"}  # fmt: skip
+            "steps_per_epoch", "start_factor", "gamma"}  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", classes())
@@ -131,3 +131,18 @@ def test_pairs_name_the_part_that_is_wrong(kind: str, word: str) -> None:
     bounds = bounds_of(kind, word, 1)
     assert bounds is not None
     assert str(bounds) in found.what
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan"), 10**400])
+def test_a_number_that_no_float_holds_is_refused(value: float) -> None:
+    # Bounded, unbounded, one of several, and one in a list.
+    assert we_refuse("AdamW", {"lr": value})
+    assert we_refuse("InverseLR", {"power": value})
+    assert we_refuse("AdamW", {"betas": [0.9, value]})
+    assert we_refuse("CyclicLR", {"base_lr": [0.1, value], "max_lr": 1.0})
+
+
+@pytest.mark.parametrize("stones", [["a"], [1.5], [-1], [True], [None]])
+def test_milestones_are_whole_numbers(stones: list[Any]) -> None:
+    assert we_refuse("MultiStepLR", {"milestones": stones})
+    assert not we_refuse("MultiStepLR", {"milestones": [3, 3, 0]})

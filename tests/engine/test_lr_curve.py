@@ -21,7 +21,8 @@ from enginelab.schedules import ADAMW, MUON, NEEDED
 
 from trainer.config.torch_args import SCHEDULERS
 from trainer.engine import lr_curve
-from trainer.engine.lr_curve import Clock, Length, curve
+from trainer.engine.lr_curve import curve
+from trainer.engine.lr_length import Clock, Length
 from trainer.engine.optim import make_optimizer
 from trainer.engine.schedule import make_scheduler
 from trainer.errors import ConfigError
@@ -155,7 +156,7 @@ def test_a_thinned_curve_has_the_same_values_and_loses_no_turn(
         assert lr == pytest.approx(values[at], rel=1e-9, abs=1e-15)
     for marks in ("first", "low", "high", "last"):
         assert thin[marks][0] == pytest.approx(whole[marks][0], rel=1e-9, abs=1e-12)
-    assert len(thin["rows"]) < (4900 if name == "InverseLR" else 200)
+    assert len(thin["rows"]) < 200
     assert [p[:2] for p in thin["points"]] == [p[:2] for p in whole["points"]]
 
 
@@ -179,6 +180,48 @@ def test_ten_million_steps_are_quick_and_say_that_they_are_thinned() -> None:
     assert found["points"][1][:2] == ["warmup ends", 1999]
     assert found["points"][1][2] == pytest.approx(0.1)
     assert found["high"][0][0] == pytest.approx(0.1)
+
+
+SLOW = {"inv_gamma": 50.0, "power": 0.9, "warmup": 0.998}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"inv_gamma": 900.0},  # rises from the first step on
+        {"inv_gamma": 0.01, "warmup": 0.9995, "power": 1.5},  # falls first, then rises, then falls
+        {"final_lr": 0.02},  # and rises again from where the decay ends
+        {"power": -0.5},
+        {"warmup": 0.0, "final_lr": 0.01},
+    ],
+)
+def test_the_turns_of_inverse_lr_are_found(
+    changes: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    section = {"type": "InverseLR", "config": SLOW | changes}
+    monkeypatch.setattr(lr_curve, "BINS", 7)
+    whole = curve(ADAMW, section, Length(steps=6000))
+    monkeypatch.setattr(lr_curve, "STEPPED", 100)
+    thin = curve(ADAMW, section, Length(steps=6000))
+    for marks in ("low", "high"):
+        assert thin[marks][0] == pytest.approx(whole[marks][0], rel=1e-12)
+    assert thin["exact"]
+    assert len(thin["rows"]) < 60
+
+
+def test_a_slow_rise_over_a_long_run_is_quick() -> None:
+    section = {"type": "InverseLR", "config": {**SLOW, "inv_gamma": 1e6, "warmup": 0.9999999}}
+    found = curve(ADAMW, section, Length(steps=50_000_000))
+    assert len(found["rows"]) < 3000
+    assert [name for name, *_ in found["points"]] == ["start", "peak", "end"]
+
+
+def test_a_learning_rate_that_no_float_holds_is_refused() -> None:
+    section = {"type": "ExponentialLR", "config": {"gamma": 2.0}, "interval": "step"}
+    for steps in (1200, 500_000):
+        with pytest.raises(ConfigError, match="too large"):
+            curve(ADAMW, section, Length(steps=steps))
 
 
 def test_a_cycle_without_a_formula_for_its_turns_is_not_called_exact(

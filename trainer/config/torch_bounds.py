@@ -18,8 +18,8 @@ class Bounds(NamedTuple):
     open_high: bool = False
 
     def holds(self, value: float) -> bool:
-        """Say whether a number lies inside."""
-        if math.isnan(value):
+        """Say whether a number lies inside; what is not finite never does."""
+        if not is_finite(value):
             return False
         above = value > self.low if self.open_low else value >= self.low
         below = value < self.high if self.open_high else value <= self.high
@@ -31,7 +31,7 @@ class Bounds(NamedTuple):
             parts.append(f"{'>' if self.open_low else '≥'} {self.low:g}")
         if self.high < math.inf:
             parts.append(f"{'<' if self.open_high else '≤'} {self.high:g}")
-        return ", ".join(parts)
+        return ", ".join(parts) or "finite"
 
 
 _NOT_NEGATIVE = Bounds(0)
@@ -63,6 +63,8 @@ _EVERYWHERE: dict[str, Bounds] = {
             "cooldown",
             "threshold",
             "power",
+            # Below 0 the lr would change its sign at every step.
+            "gamma",
         ],
         _NOT_NEGATIVE,
     ),
@@ -148,6 +150,14 @@ def bounds_of(cls: str, keyword: str, part: int | None = None) -> Bounds | None:
 def choices_of(cls: str, keyword: str) -> tuple[str, ...]:
     """Give the texts that a keyword takes; empty if any will do."""
     return _CHOICES.get((cls, keyword), ())
+
+
+def is_finite(value: float) -> bool:
+    """Say whether a number is one that a float can hold, whole ones of any length included."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def is_count(keyword: str) -> bool:

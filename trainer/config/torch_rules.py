@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeGuard
 
 from trainer.config.torch_args import NEED_CODE, OPTIMIZERS, SCHEDULERS, Keyword
-from trainer.config.torch_bounds import bounds_of, choices_of, is_count
+from trainer.config.torch_bounds import Bounds, bounds_of, choices_of, is_count
 from trainer.errors import Problem, nearest
 
 NOT_AFTER_WARMUP = {
@@ -147,6 +147,14 @@ def _special(name: str, written: Mapping[str, Any], where: Mapping[str, Any]) ->
             "Set scheduler.config.total_steps.",
             f"{key}.total_steps",
         )
+    stones = written.get("milestones")
+    if isinstance(stones, list) and any(type(s) is not int or s < 0 for s in stones):
+        yield Problem(
+            f"'{key}.milestones' cannot be {text_of(stones)}: {name} takes whole numbers, ≥ 0.",
+            origin(f"{key}.milestones", where),
+            "",
+            f"{key}.milestones",
+        )
 
 
 def _no_class(
@@ -235,9 +243,9 @@ def _wants(name: str, word: Keyword, value: Any) -> str:
     choices = choices_of(name, word.name)
     if choices and value not in choices:
         return " or ".join(f"'{choice}'" for choice in choices) + null
-    bounds = bounds_of(name, word.name)
+    bounds = bounds_of(name, word.name) or Bounds()
     numbers = [value] if is_number(value) else value if isinstance(value, list | tuple) else []
-    if bounds is not None and not all(bounds.holds(number) for number in numbers):
+    if not all(bounds.holds(number) for number in numbers if is_number(number)):
         same = bounds.low == bounds.high
         return (f"{bounds.low:g}" if same else f"{_KINDS[kind]}, {bounds}") + null
     return ""
@@ -250,7 +258,7 @@ def _wants_numbers(name: str, word: Keyword, value: Any, count: int) -> str:
     if not fits:
         return f"{count} numbers{' or null' if word.nullable else ''}"
     for at, number in enumerate(value):
-        bounds = bounds_of(name, word.name, at)
-        if bounds is not None and number is not None and not bounds.holds(number):
+        bounds = bounds_of(name, word.name, at) or Bounds()
+        if number is not None and not bounds.holds(number):
             return f"{count} numbers, the {('first', 'second', 'third')[at]} {bounds}"
     return ""

@@ -45,6 +45,15 @@ def batches_of_epoch(config: Mapping[str, Any]) -> int:
             )
         )
     count = len(loader)
+    if not count:
+        raise ConfigError(
+            Problem(
+                "The data have no whole batch to train on.",
+                "",
+                "Set a smaller dataloader.batch_size, or dataloader.drop_last=false.",
+                "data",
+            )
+        )
     limit = section.get("overfit_batches") or section.get("limit_train_batches")
     if limit is None:
         return count

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import warnings
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import gcd
+from math import isfinite
 from typing import Any
 
 import torch.optim.lr_scheduler as schedulers
 from torch import nn
 from torch.optim import Optimizer
 
+from trainer.engine.lr_length import Clock, Length
 from trainer.engine.lr_turns import is_exact, jump, turns
 from trainer.engine.optim import NO_DECAY, MuonWithAdamW, make_optimizer
 from trainer.engine.schedule import make_scheduler
@@ -40,87 +41,6 @@ class _Tiny(nn.Module):
         super().__init__()
         self.linear = nn.Linear(1, 1)
         self.table = nn.Embedding(1, 1)
-
-
-@dataclass(frozen=True)
-class Length:
-    """How long a run is.
-
-    Attributes:
-        steps: Optimiser steps at most; None without such a limit.
-        epochs: Epochs at most; None without such a limit.
-        batches: Batches of an epoch, for each device; None if unknown.
-        accumulate: Batches for each optimiser step.
-    """
-
-    steps: int | None = None
-    epochs: int | None = None
-    batches: int | None = None
-    accumulate: int = 1
-
-    @property
-    def steps_of_epoch(self) -> int | None:
-        """Optimiser steps in an epoch; the last batch always steps. None if unknown."""
-        return None if self.batches is None else -(-self.batches // self.accumulate)
-
-
-class Clock:
-    """Tells how many steps a scheduler has taken by any time of the run, as Lightning counts them.
-
-    Args:
-        interval: What the scheduler counts, `step` or `epoch`.
-        frequency: It moves every so many of them. Steps are counted in batches, and anew in each
-            epoch; only those count that end in an optimiser step.
-        length: How long the run is.
-        assumed: Units to show where nothing says how long the run is.
-    """
-
-    def __init__(
-        self, interval: str, frequency: int, length: Length, assumed: Callable[[str], int]
-    ) -> None:
-        self.interval, self.frequency, self.length = interval, frequency, length
-        each = length.steps_of_epoch
-        ends = [] if length.steps is None else [length.steps]
-        if each is not None and length.epochs is not None:
-            ends.append(length.epochs * each)
-        #: `epoch` where it is unknown how many steps an epoch has.
-        self.unit = "epoch" if interval == "epoch" and each is None else "step"
-        if self.unit == "epoch":
-            ends = [] if length.epochs is None else [length.epochs]
-        #: Whether something says how long the run is.
-        self.known = bool(ends)
-        self.total = min(ends) if ends else assumed(self.unit)
-
-    def taken(self, done: int) -> int:
-        """Give the scheduler's steps after so many optimiser steps (or epochs, see `unit`)."""
-        each, every = self.length.steps_of_epoch, self.frequency
-        if self.unit == "epoch":
-            return done // every
-        if self.interval == "epoch":
-            assert each is not None
-            return done // each // every
-        if every == 1:
-            return done
-        pitch = every // gcd(self.length.accumulate, every)
-        if each is None:
-            return done // pitch
-        epochs, more = divmod(done, each)
-        assert self.length.batches is not None
-        last = self.length.batches % every == 0
-        return epochs * ((each - 1) // pitch + last) + more // pitch
-
-    def begin(self, taken: int) -> int:
-        """Give the first unit at which the scheduler has taken so many steps."""
-        if self.unit == "epoch" or (self.interval == "step" and self.frequency == 1):
-            return taken * self.frequency
-        low, high = 0, self.total
-        while low < high:
-            middle = (low + high) // 2
-            if self.taken(middle) >= taken:
-                high = middle
-            else:
-                low = middle + 1
-        return low
 
 
 def curve(
@@ -204,7 +124,10 @@ def _values(made: Optimizer, moves: Any, clock: Clock) -> _Values:
 
     def note() -> None:
         for lrs, group in zip(groups, made.param_groups, strict=True):
-            lrs.append(float(group["lr"]))
+            lr = float(group["lr"])
+            if not isfinite(lr):
+                raise OverflowError
+            lrs.append(lr)
 
     if moves is None:
         note()
@@ -235,12 +158,18 @@ def _values(made: Optimizer, moves: Any, clock: Clock) -> _Values:
         name = type(moves).__name__
         raise ConfigError(
             Problem(
-                f"{name} fails at its step {step} of {after} that the run would take: {error}.",
+                f"{name} fails at its step {step} of {after} that the run would take: "
+                f"{_why(error)}.",
                 "",
-                "Give it as many steps as the run has.",
+                "Choose values that hold for as many steps as the run has.",
                 "scheduler.config",
             )
         ) from error
+
+
+def _why(error: Exception) -> str:
+    # Python words an overflow as an errno and a text about it.
+    return "the learning rate is too large" if isinstance(error, OverflowError) else str(error)
 
 
 def _edges(clock: Clock) -> list[tuple[int, int]]:

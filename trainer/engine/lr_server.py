@@ -1,7 +1,8 @@
 """`python -m trainer.engine.lr_server`: answers how the learning rate will move.
 
 Reads a request a line, as JSON, and writes an answer a line: torch is imported once, and only torch
-unless data have to be counted. It ends with its input. Requests hold an `id`, and either
+unless data have to be counted. It ends with its input, and with the process that started it even
+while it builds data. Requests hold an `id`, and either
 `optimizer`, `scheduler` and `length` (see `lr_curve`) or `config`, whose data are then built to
 count the batches of an epoch. An answer holds the `id` and what was asked for, or `problems`.
 """
@@ -11,6 +12,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,7 +28,8 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
 
             found: dict[str, Any] = {"batches": batches_of_epoch(request["config"])}
         else:
-            from trainer.engine.lr_curve import Length, curve
+            from trainer.engine.lr_curve import curve
+            from trainer.engine.lr_length import Length
 
             length = Length(**request["length"])
             found = {"curve": curve(request["optimizer"], request["scheduler"], length)}
@@ -40,6 +44,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def serve() -> int:
     """Answer until the input ends."""
+    threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
     # What data print belongs to the person's output, not between our answers.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -53,6 +58,13 @@ def serve() -> int:
         out.write(json.dumps(answer(request)) + "\n")
         out.flush()
     return 0
+
+
+def _follow(parent: int) -> None:
+    """End with the process that asks: building data may take long, or never end."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
 
 
 def _row(problem: Problem) -> dict[str, str]:

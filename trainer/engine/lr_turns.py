@@ -8,8 +8,8 @@ steps of a stretch, its ends and the turns in it, give the stretch's least and g
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
-from math import ceil, floor, log
+from collections.abc import Callable, Iterable, Iterator
+from math import ceil, exp, expm1, floor, log
 from typing import Any
 
 import torch.optim.lr_scheduler as schedulers
@@ -18,8 +18,8 @@ from trainer.engine.schedule import InverseLR
 
 # Of the cycles in one stretch, as many at either end are looked at; those between lie within them.
 _CYCLES = 2
-#: Steps that are looked at one by one where the turn has no formula.
-_SEARCHED = 200_000
+# Above this, e^x is no float any more, or nearly none.
+_HUGE = 700.0
 
 
 def jump(scheduler: Any, step: int) -> None:
@@ -64,8 +64,6 @@ def is_exact(scheduler: Any) -> bool:
     """Say whether `turns` finds every turn."""
     if isinstance(scheduler, schedulers.SequentialLR):
         return all(is_exact(part) for part in scheduler._schedulers)
-    if isinstance(scheduler, InverseLR):
-        return _warm(scheduler) <= _SEARCHED
     return not (isinstance(scheduler, schedulers.CyclicLR) and scheduler.mode == "exp_range")
 
 
@@ -81,8 +79,8 @@ def _places(scheduler: Any, low: int, high: int) -> Iterable[float]:
         return [*_multiples(size, 0.0, low, high), *_multiples(size, rise, low, high)]
     if isinstance(scheduler, schedulers.OneCycleLR):
         return [float(phase["end_step"]) for phase in scheduler._schedule_phases]
-    if isinstance(scheduler, InverseLR) and scheduler.warmup:
-        return range(low, min(high, _warm(scheduler), low + _SEARCHED) + 1)
+    if isinstance(scheduler, InverseLR):
+        return _inverse(scheduler, low, high)
     # The others only rise or only fall; where they come to rest is worth knowing all the same.
     if isinstance(scheduler, schedulers.MultiStepLR):
         return [float(step) for step in scheduler.milestones if low <= step <= high]
@@ -105,6 +103,43 @@ def _restarts(first: int, factor: int, high: int) -> list[float]:
     return found
 
 
-def _warm(scheduler: InverseLR) -> int:
-    """Give the step from which on the warmup's factor is 1 to the last bit."""
-    return ceil(log(1e-17) / log(scheduler.warmup)) if scheduler.warmup else 0
+def _inverse(scheduler: InverseLR, low: int, high: int) -> list[float]:
+    """Find where InverseLR turns from rising to falling or back.
+
+    With r = −ln(warmup) its logarithm falls where power · (e^(r·(t+1)) − 1) > r · (inv_gamma + t).
+    The difference of the two sides is convex in t: it changes its sign once at most on either side
+    of its lowest point, t = −ln(power)/r − 1. From where the decay meets `final_lr` on, it rises.
+    """
+    power, final = scheduler.power, scheduler.final_lr
+    if power <= 0:
+        return []
+    found: list[float] = []
+    for base in scheduler.base_lrs:
+        reach = log(base / final) / power if 0 < final < base else _HUGE
+        if reach < _HUGE:
+            found.append(scheduler.inv_gamma * (exp(reach) - 1))
+    if not scheduler.warmup:
+        return found
+    rate = -log(scheduler.warmup)
+
+    def falls(step: int) -> bool:
+        risen = rate * (step + 1)
+        return risen > _HUGE or power * expm1(risen) > rate * (scheduler.inv_gamma + step)
+
+    lowest = floor(min(max(low, -log(power) / rate - 1), high))
+    for begin, end in ((low, lowest), (lowest, high)):
+        if falls(begin) != falls(end):
+            found.append(_change(falls, begin, end))
+    return found
+
+
+def _change(told: Callable[[int], bool], low: int, high: int) -> float:
+    """Give a place between the two neighbouring steps at which an answer changes; it does once."""
+    first = told(low)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if told(middle) == first:
+            low = middle
+        else:
+            high = middle
+    return low + 0.5

@@ -216,5 +216,10 @@ def _construct(
         return cast("Callable[..., Optimizer]", cls)(parameters, *more, **keywords)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(
-            Problem(f"{cls.__name__} refuses its settings: {error}.", "", "", "optimizer.config")
+            Problem(
+                f"{cls.__name__} refuses its settings: {str(error).rstrip('.')}.",
+                "",
+                "",
+                "optimizer.config",
+            )
         ) from error

@@ -223,7 +223,12 @@ def _construct(
         return cast("Callable[..., LRScheduler]", cls)(optimizer, **keywords)
     except (TypeError, ValueError, KeyError, ArithmeticError) as error:
         raise ConfigError(
-            Problem(f"{cls.__name__} refuses its settings: {error}.", "", "", "scheduler.config")
+            Problem(
+                f"{cls.__name__} refuses its settings: {str(error).rstrip('.')}.",
+                "",
+                "",
+                "scheduler.config",
+            )
         ) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import threading
@@ -217,6 +218,9 @@ class CurveProcess:
         process, self._process = self._process, None
         if process is None:
             return
+        # What the data started would hold our pipe open, and go on for nobody.
+        with contextlib.suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(10)
