@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from trainer.engine.fit import end_of_error
-from trainer.engine.requests import Requests
+from trainer.engine.requests import Requests, signals_ask
 from trainer.engine.workers import shielded_workers
 
 # A worker's loop begins with torch's own signal handlers, before anything of the loader's.
@@ -192,3 +192,20 @@ def test_a_stop_that_comes_just_after_its_worker_died_counts():
     end = end_of_error(error, requests)
     assert (end.state, end.exit_code) == ("stopped", 0)
     assert "SIGTERM" in end.reason
+
+
+def test_a_stop_counts_whose_handler_the_news_of_the_worker_cut_off(monkeypatch):
+    monkeypatch.setattr("trainer.engine.workers._GROUP_PATIENCE", 0.0)
+    requests = Requests()
+
+    def struck(number):
+        raise gone("DataLoader worker (pid 77) is killed by signal: Terminated. ")
+
+    # As torch's handler of SIGCHLD does, which may interrupt ours at any instruction.
+    monkeypatch.setattr(requests, "insists", struck)
+    with signals_ask(requests), pytest.raises(RuntimeError) as caught:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert requests.stop_asked is None
+    end = end_of_error(caught.value, requests)
+    assert (end.state, end.exit_code) == ("stopped", 0)
+    assert end.reason.startswith("SIGTERM")

@@ -17,7 +17,7 @@ def listen_early(requests: Requests, folder: Path) -> None:
     """Only remember what signals ask for, and ignore HUP, until `signals_ask` takes over.
 
     For the seconds that imports take, in which nothing may be raised: libraries catch anything.
-    A second TERM or INT ends the process from within the handler.
+    A signal that insists (`Requests.insists`) ends the process from within the handler.
 
     Args:
         requests: Where to remember it; training stops at its first step boundary.
@@ -28,10 +28,9 @@ def listen_early(requests: Requests, folder: Path) -> None:
         if requests.closed:
             return
         first = requests.stop_asked
-        if first is None:
-            requests.stop("step", signal.Signals(number).name)
-        elif number != signal.SIGUSR1:
+        if requests.insists(number) and first is not None:
             _leave(folder, first.reason)
+        requests.stop("step", signal.Signals(number).name)
 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):

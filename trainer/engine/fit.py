@@ -222,5 +222,7 @@ def _end_at_once(stop: Stop, why: str = "") -> End:
     without = f"at once and without a last checkpoint{why}"
     if stop.for_time:
         return End(State.TIMEOUT, f"{stop.for_time}, {without}", EXIT_TIMEOUT)
+    if stop.failed:
+        return End(State.FAILED, f"{stop.reason}, {without}", EXIT_FAILED)
     code = EXIT_INTERRUPTED if stop.reason in ("SIGINT", "interrupted") else EXIT_OK
     return End(State.STOPPED, f"{stop.reason}, {without}", code)

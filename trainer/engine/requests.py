@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
+import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 STOP_AFTER = ("epoch", "step", "now")
 # How the reason of a stop begins that the wall clock wants, and what the memory limit gives as one.
 TIMEOUT, MEMORY = "timeout", "memory"
+# A TERM to everybody at once comes again, seconds later at most, from those who pass theirs on to
+# their children: a supervisor, torchrun.
+_ECHO = 2.0
 
 
 class StopNow(BaseException):
@@ -59,6 +64,7 @@ class Requests:
         self._checkpoints: list[str] = []
         self._validate = False
         self._deaf = False
+        self._signalled: float | None = None
 
     @staticmethod
     def of(trainer: Any) -> Requests | None:
@@ -97,6 +103,32 @@ class Requests:
             self._deaf = True  # once is enough: a second would tear the clean-up after the first
             raise StopNow(reason)
 
+    def insists(self, number: int) -> bool:
+        """Take note of a signal; tell whether it means that the stop asked for is to be now.
+
+        Args:
+            number: Of TERM, INT or USR1, which never does.
+        """
+        now = time.monotonic()
+        first, self._signalled = self._signalled, self._signalled or now
+        asked = self._stop
+        if asked is None or asked.after == "epoch" or number == signal.SIGUSR1:
+            return False
+        return number != signal.SIGTERM or first is None or now - first > _ECHO
+
+    def by_signal(self, number: int, frame: FrameType | None = None) -> None:
+        """Ask for a stop: the handler of signals."""
+        self.stop("now" if self.insists(number) else "step", signal.Signals(number).name)
+
+    def signal_lost_in(self, error: BaseException) -> None:
+        """Ask for the stop of a signal whose handler an error has cut off before it could.
+
+        Such an error comes from the handler of another signal, which may interrupt ours anywhere.
+        """
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if frame.f_code is Requests.by_signal.__code__ and self._stop is None:
+                self.stop("step", signal.Signals(frame.f_locals["number"]).name)
+
     @property
     def closed(self) -> bool:
         """Whether nothing is interrupted any more."""
@@ -131,20 +163,13 @@ class Requests:
 def signals_ask(requests: Requests) -> Iterator[None]:
     """Let TERM, USR1 and INT ask for a stop with checkpoint, and ignore HUP, while inside.
 
-    A second TERM or INT leaves at once. Handlers are put back at the end.
+    A second INT, and a TERM that is no echo of the first, leaves at once. Handlers are put back at
+    the end.
     """
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        name = signal.Signals(number).name
-        if requests.stop_asked is not None and number != signal.SIGUSR1:
-            requests.stop("now", name)
-        else:
-            requests.stop("step", name)
-
     wanted: dict[signal.Signals, Any] = {
-        signal.SIGTERM: ask,
-        signal.SIGINT: ask,
-        signal.SIGUSR1: ask,
+        signal.SIGTERM: requests.by_signal,
+        signal.SIGINT: requests.by_signal,
+        signal.SIGUSR1: requests.by_signal,
         signal.SIGHUP: signal.SIG_IGN,
     }
     before = {number: signal.signal(number, handler) for number, handler in wanted.items()}

@@ -99,6 +99,7 @@ def stop_that_took_workers(error: BaseException, requests: Requests) -> Stop | N
         chain = chain.__cause__ or chain.__context__
     if chain is None:
         return None
+    requests.signal_lost_in(chain)
     deadline = time.monotonic() + _GROUP_PATIENCE
     while requests.stop_asked is None and time.monotonic() < deadline:
         time.sleep(0.01)
