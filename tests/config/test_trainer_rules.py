@@ -42,6 +42,16 @@ def test_torch_compile_takes_a_mode_or_options():
     assert problems(compile=True) == []
 
 
+def test_an_end_before_the_least_is_told():
+    def notes(**section):
+        return list(trainer_notes({"trainer": section}))
+
+    (told,) = notes(min_steps=50, max_steps=30)
+    assert told == "training ends at trainer.max_steps=30, before trainer.min_steps=50"
+    assert notes(min_epochs=3, max_epochs=3) == notes(min_epochs=3, max_epochs=-1) == []
+    assert len(notes(min_epochs=3, max_epochs=2)) == 1
+
+
 def test_what_has_no_effect_is_told():
     def notes(**section):
         return list(trainer_notes({"trainer": section}))

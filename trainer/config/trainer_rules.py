@@ -44,6 +44,10 @@ def trainer_notes(config: Mapping[str, Any]) -> Iterator[str]:
         return
     if trainer.get("tune_batch_size") is True and trainer.get("fast_dev_run"):
         yield "trainer.tune_batch_size: nothing is searched for while trainer.fast_dev_run is set"
+    for unit in ("steps", "epochs"):
+        least, most = trainer.get(f"min_{unit}"), trainer.get(f"max_{unit}")
+        if isinstance(least, int) and isinstance(most, int) and 0 <= most < least:
+            yield f"training ends at trainer.max_{unit}={most}, before trainer.min_{unit}={least}"
     if trainer.get("barebones") is True:
         yield "trainer.barebones: no checkpoints, no loggers, and nothing that `self.log` gives"
 

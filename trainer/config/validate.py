@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from trainer.config.aliases import ALIASES, canonical_key
 from trainer.config.health_rules import health_problems
+from trainer.config.lightning_rules import lightning_problems
 from trainer.config.loader_rules import loader_problems
 from trainer.config.logger_rules import logger_problems
 from trainer.config.loss_rules import loss_problems
@@ -62,6 +63,7 @@ def validate(
     problems += scheduler_problems(config, where)
     problems += contradictions(config, where)
     problems += trainer_problems(config, where)
+    problems += lightning_problems(config, where)
     problems += loader_problems(config, where)
     problems += health_problems(config, where)
     problems += loss_problems(config, where)
