@@ -19,6 +19,7 @@ from typing import Any
 import click
 
 from trainer import __version__
+from trainer.commands.ablate_cli import ablate
 from trainer.commands.check_cli import check
 from trainer.commands.config_cli import config, profiles
 from trainer.commands.options import (
@@ -97,6 +98,7 @@ def cli(ctx: click.Context, /, **options: Any) -> int | None:
 cli.add_command(config)
 cli.add_command(profiles)
 cli.add_command(check)
+cli.add_command(ablate)
 
 
 # ── training ─────────────────────────────────────────────────────────────────────────────────
@@ -115,7 +117,7 @@ cli.add_command(check)
 @click.option("--dry-run", is_flag=True, help="Show config, diff and command; start nothing.")
 @QUEUE
 @click.option("--interval", type=click.FloatRange(min=0.1), help="Seconds between progress lines.")
-@click.option("-m", "--multirun", is_flag=True, help="Sweep (comes with sweeps).")
+@click.option("-m", "--multirun", is_flag=True, help="Sweep, as `ablate` does.")
 def train(**options: Any) -> int:
     """Compose a config, launch it in a process of its own and follow it.
 
@@ -212,6 +214,7 @@ def logs(**options: Any) -> int:
 )
 @click.option("--tag", "tags", multiple=True, help="Only runs with this tag.")
 @click.option("--name", help="Only runs whose name holds this text.")
+@click.option("--sweep", help="Only runs of this sweep.", shell_complete=complete("sweep"))
 @click.option("-n", "--limit", type=click.IntRange(min=1), help="At most this many, newest first.")
 @JSON
 @click.pass_context

@@ -81,7 +81,8 @@ def test_the_flat_view_tells_type_bounds_choices_and_default() -> None:
 
 
 def test_what_lies_in_a_section_that_is_not_acted_on_is_not_either() -> None:
-    assert not fields()["ablation.parallel_runs"].acted_on
+    assert not fields()["lora.r"].acted_on
+    assert fields()["ablation.parallel_runs"].acted_on
     assert fields()["trainer.max_epochs"].acted_on
 
 

@@ -28,7 +28,7 @@ def open_app(
         from trainer.commands.runs import list_runs
 
         return list_runs(
-            runs_dir=runs_dir, states=(), tags=(), name=None, limit=None, as_json=False
+            runs_dir=runs_dir, states=(), tags=(), name=None, sweep=None, limit=None, as_json=False
         )
     click.echo(ctx.get_help())
     return EXIT_OK

@@ -32,13 +32,15 @@ def candidates(kind: str, incomplete: str, params: Mapping[str, Any]) -> list[st
     """Give what may stand at this place of the command line.
 
     Args:
-        kind: "overrides", "run", "runs or words", "state", "group", "profile" or "key".
+        kind: "overrides", "run", "sweep", "runs or words", "state", "group", "profile" or "key".
         incomplete: What has been typed of the word.
         params: The options typed so far.
     """
     try:
         if kind == "run":
             words = _runs(params)
+        elif kind == "sweep":
+            words = _sweeps(params)
         elif kind == "runs or words":
             words = [*_runs(params), *_overrides(incomplete, params)]
         elif kind == "state":
@@ -74,6 +76,13 @@ def _runs(params: Mapping[str, Any]) -> list[str]:
 
     folder = params.get("runs_dir") or Path("runs")
     return ["last", *(summary.id for summary in RunIndex(folder).list())]
+
+
+def _sweeps(params: Mapping[str, Any]) -> list[str]:
+    from trainer.sweeps.folder import list_sweeps
+
+    folders = list_sweeps(params.get("runs_dir") or Path("runs"))
+    return ["last", *(folder.name.rpartition("-")[2] for folder in folders)]
 
 
 def _overrides(incomplete: str, params: Mapping[str, Any]) -> list[str]:

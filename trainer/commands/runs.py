@@ -29,6 +29,7 @@ def list_runs(
     states: tuple[str, ...],
     tags: tuple[str, ...],
     name: str | None,
+    sweep: str | None,
     limit: int | None,
     as_json: bool,
 ) -> int:
@@ -41,18 +42,24 @@ def list_runs(
 
             hint = nearest(state, known) or f"States: {', '.join(sorted(known))}."
             raise RunError(Problem(f"no state is called '{state}'.", "--state", hint))
+    of = None
+    if sweep:
+        from trainer.sweeps.folder import find as find_sweep
+
+        of = find_sweep(runs_dir, sweep).id
     rows = [
         row
         for row in RunIndex(runs_dir).list()
         if (not states or str(row.state) in states)
         and all(tag in row.tags for tag in tags)
         and (name is None or name in row.name)
+        and (of is None or row.parent.get("sweep") == of)
     ][:limit]
     if as_json:
         json_line([summary_row(row) for row in rows])
         return EXIT_OK
     if not rows:
-        note(f"no runs in {runs_dir}" if not (states or tags or name) else "no such runs")
+        note(f"no runs in {runs_dir}" if not (states or tags or name or sweep) else "no such runs")
         return EXIT_OK
     now = time.time()
     table(
@@ -82,6 +89,7 @@ def summary_row(row: RunSummary) -> dict[str, Any]:
         "reason": row.reason,
         "attempt": row.attempt,
         "config_hash": row.config_hash,
+        "parent": row.parent,
         "progress": asdict(row.progress),
         "problem": row.problem,
     }

@@ -36,12 +36,18 @@ def train(
 ) -> int:
     """Compose, launch and follow; see `traindeck train --help`."""
     if multirun:
-        raise TraindeckError(
-            Problem(
-                "-m asks for a sweep, and this version trains one run at a time.",
-                "-m",
-                "Give one value for each key, and launch several runs with --detach --queue.",
-            )
+        return _sweep(
+            overrides,
+            queue=queue,
+            config_file=config_file,
+            profiles_dir=profiles_dir,
+            runs_dir=runs_dir,
+            name=name,
+            tags=tags,
+            as_json=as_json,
+            detach=detach,
+            dry_run=dry_run,
+            interval=interval,
         )
     with LeavingAtOnce():
         from trainer.config.compose import compose
@@ -78,6 +84,21 @@ def train(
         profiles_dir=profiles_dir,
         config_file=config_file,
     )
+
+
+def _sweep(overrides: tuple[str, ...], *, queue: bool, **options: Any) -> int:
+    """Sweep as `traindeck ablate` does, but with the trainer that a single run would have."""
+    from trainer.commands.ablate import sweep_over
+
+    if queue:
+        raise TraindeckError(
+            Problem(
+                "--queue is for single runs; a sweep starts its trials one after the other.",
+                "-m",
+                "Leave it out, and say how many train at a time with `traindeck ablate --parallel`.",
+            )
+        )
+    return sweep_over(overrides, default_profile=False, **options)
 
 
 def resume(

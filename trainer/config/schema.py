@@ -71,9 +71,7 @@ class Config(Section):
     eval_loss: EvalLoss = section(EvalLoss, "What else is measured in validation.", source="002")
     callbacks: Callbacks = section(Callbacks, "The recipe's own callbacks, by name.")
     symbolic: Symbolic = section(Symbolic, "Rules that outputs should follow.", source="001")
-    ablation: Ablation = section(
-        Ablation, "What a systematic sweep varies.", source="001", acted_on=False
-    )
+    ablation: Ablation = section(Ablation, "What a systematic sweep varies.", source="001")
     logger: Logger = section(Logger, "Where metrics go besides the events.", source="000 002 003")
     hardware: Hardware = section(Hardware, "What the machine has.", source="004")
     lora: Lora = section(Lora, "Low-rank adapters.", source="004", acted_on=False)

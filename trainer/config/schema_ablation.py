@@ -12,12 +12,12 @@ class Ablation(Section):
 
     sweep: list[str] = key(
         [],
-        "What varies, each an override with several values as after `-m`.",
+        "What `traindeck ablate` varies if it is given nothing else, each an override with several "
+        "values as after `-m`.",
         source="001",
-        acted_on=False,
     )
     parallel_runs: int = key(
-        1, "Runs that train at the same time.", source="001", unit="runs", ge=1, acted_on=False
+        1, "Trials of a sweep that train at the same time.", source="001", unit="runs", ge=1
     )
     leaderboard: list[Literal["md", "html"]] = key(
         ["md", "html"], "How the leaderboard is written.", source="001", acted_on=False

@@ -56,6 +56,7 @@ class Plan:
         base: The overrides of the baseline.
         seeds: Seeds that every trial is repeated with; empty for the config's own.
         trials: The trials in order.
+        title: The sweep's name.
         metric: What they are compared by.
         goal: Whether less or more of it is better.
         parallel: How many train at the same time.
@@ -68,6 +69,7 @@ class Plan:
     base: tuple[str, ...]
     seeds: tuple[int, ...]
     trials: tuple[Trial, ...]
+    title: str = "sweep"
     metric: str = "val/loss"
     goal: Goal = "min"
     parallel: int = 1
@@ -118,10 +120,10 @@ def make(
         notes.append(f"trainer={PROFILE}, as no trainer is chosen")
     baseline = compose(base, check=False, **where)
     section = baseline.config.get("ablation") or {}
-    if not parsed.axes and not parsed.seeds and not problems:
+    if not parsed.axes and not problems and not notes:
+        # The list of a profile that somebody chose; nobody means hundreds of trials by one word.
         listed = [str(text) for text in section.get("sweep") or [] if isinstance(text, str)]
-        more, problems = _parts([*base, *listed], seeds, where)
-        parsed = replace(more, base=base) if more.base == base else more
+        parsed, problems = _parts([*base, *listed], parsed.seeds, where)
     if not problems:
         problems = _wrong(parsed, mode)
     if problems:
@@ -136,6 +138,7 @@ def make(
         base=base,
         seeds=parsed.seeds,
         trials=tuple(trials),
+        title=title,
         metric=metric or str(monitor.get("monitor") or "val/loss"),
         goal=goal or ("max" if monitor.get("monitor_mode") == "max" else "min"),
         parallel=parallel or _whole(section.get("parallel_runs")),

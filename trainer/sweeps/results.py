@@ -9,12 +9,24 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
-from trainer.sweeps.trials import ENDED, WAITING, TrialState, Waiting
+from trainer.sweeps.trials import ENDED, FAILED, WAITING, TrialState, Waiting
 
 if TYPE_CHECKING:
     from trainer.runs.status import State
     from trainer.sweeps.folder import Sweep
     from trainer.sweeps.plan import Goal
+
+__all__ = [
+    "FAILED",
+    "Group",
+    "Row",
+    "Table",
+    "best_of",
+    "counts",
+    "remaining",
+    "row_of",
+    "table",
+]
 
 
 @dataclass(frozen=True)
@@ -144,6 +156,33 @@ def counts(trials: Iterable[TrialState]) -> dict[str, int]:
     for trial in trials:
         found[str(trial.state)] = found.get(str(trial.state), 0) + 1
     return {state: number for state, number in found.items() if number}
+
+
+def remaining(trials: Iterable[TrialState], parallel: int) -> float | None:
+    """Estimate the seconds left, from how long the trials took that have ended.
+
+    Until one has, from the rate of those that run. None if nothing can be said, 0 if all have ended.
+    """
+    states = list(trials)
+    took = [trial.seconds for trial in states if trial.done and trial.seconds]
+    live = [trial for trial in states if trial.live]
+    waiting = sum(trial.state == WAITING for trial in states)
+    if not live and not waiting:
+        return 0.0
+    if not took:
+        took = [
+            (trial.seconds or 0.0) + trial.remaining
+            for trial in live
+            if trial.remaining is not None
+        ]
+    if not took:
+        return None
+    each = fmean(took)
+    left = [
+        each * (1.0 - trial.progress) if trial.remaining is None else trial.remaining
+        for trial in live
+    ]
+    return max([(sum(left) + waiting * each) / max(1, parallel), *left])
 
 
 def _group(rows: list[Row]) -> Group:

@@ -1,0 +1,366 @@
+"""`traindeck ablate`: plan, make the sweep's folder, drive it; list, show and stop sweeps."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainer.commands import ablate_text as text
+from trainer.commands.follow import Interrupts
+from trainer.commands.output import age, json_line, line, note, number, plural, table
+from trainer.errors import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    ConfigError,
+    Problem,
+    RunError,
+    TraindeckError,
+)
+from trainer.start import LeavingAtOnce
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from trainer.sweeps.drive import Asked, Outcome
+    from trainer.sweeps.folder import Sweep
+    from trainer.sweeps.plan import Mode, Plan
+
+_UP_WITHIN = 30.0
+_PLANNING = ("one_at_a_time", "paired", "seeds", "metric", "goal", "name", "tags", "dry_run")
+
+
+def ablate(
+    *,
+    overrides: tuple[str, ...],
+    resume: str | None,
+    status: str | None,
+    stop: str | None,
+    list_them: bool,
+    runs_dir: Path,
+    as_json: bool,
+    **options: Any,
+) -> int:
+    """Do what the options ask for; see `traindeck ablate --help`."""
+    given = {"--resume": resume, "--status": status, "--stop": stop, "--list": list_them}
+    _check_together([name for name, value in given.items() if value], overrides, options)
+    if list_them:
+        return list_sweeps(runs_dir, as_json)
+    from trainer.sweeps.folder import find
+
+    if status:
+        return show(find(runs_dir, status), as_json)
+    if stop:
+        return stop_sweep(find(runs_dir, stop))
+    driving = {name: options[name] for name in ("parallel", "interval", "retry_failed", "detach")}
+    if resume:
+        from trainer.runs.again import need_training_packages
+
+        sweep = find(runs_dir, resume)
+        need_training_packages()
+        return _go(sweep, as_json=as_json, resumed=True, **driving)
+    options.pop("retry_failed")
+    return sweep_over(overrides, runs_dir=runs_dir, as_json=as_json, **options)
+
+
+def sweep_over(
+    overrides: tuple[str, ...],
+    *,
+    runs_dir: Path,
+    as_json: bool,
+    one_at_a_time: bool = False,
+    paired: bool = False,
+    seeds: str | None = None,
+    parallel: int | None = None,
+    metric: str | None = None,
+    goal: Any = None,
+    name: str | None = None,
+    tags: tuple[str, ...] = (),
+    dry_run: bool = False,
+    detach: bool = False,
+    interval: float | None = None,
+    config_file: Path | None = None,
+    profiles_dir: Path | None = None,
+    default_profile: bool = True,
+    multirun: bool = True,
+) -> int:
+    """Plan a sweep and drive it."""
+    mode: Mode = "one_at_a_time" if one_at_a_time else "paired" if paired else "product"
+    with LeavingAtOnce():
+        from trainer.runs.again import need_training_packages
+        from trainer.sweeps import plan as planning
+        from trainer.sweeps.folder import create
+
+        plan = planning.make(
+            overrides,
+            mode=mode,
+            seeds=_seeds(seeds),
+            name=name or "",
+            metric=metric,
+            goal=goal,
+            parallel=parallel,
+            config_file=config_file,
+            profiles_dir=profiles_dir,
+            default_profile=default_profile,
+        )
+        plan, first = planning.check(plan)
+    options = {
+        "--seeds": seeds,
+        "--metric": metric,
+        "--goal": goal,
+        "--name": name,
+        "--config": config_file,
+        "--profiles-dir": profiles_dir,
+        "--runs-dir": None if runs_dir == Path("runs") else runs_dir,
+    }
+    notes = [*plan.notes, *(first[0].notes if first else ())]
+    if dry_run:
+        return _dry_run(plan, notes, as_json)
+    for each in notes:
+        note(f"note: {each}")
+    for composed in first:
+        need_training_packages(composed.config)
+    sweep = create(
+        plan,
+        runs_dir=runs_dir,
+        name=name or plan.title,
+        tags=[tag for tag in tags if tag.strip()],
+        command=_command(overrides, plan, options),
+    )
+    return _go(sweep, as_json=as_json, detach=detach, parallel=parallel, interval=interval)
+
+
+def list_sweeps(runs_dir: Path, as_json: bool) -> int:
+    """List the sweeps."""
+    from trainer.sweeps import results
+    from trainer.sweeps.folder import Sweep
+    from trainer.sweeps.folder import list_sweeps as folders
+
+    rows, found = [], []
+    for path in folders(runs_dir):
+        try:
+            sweep = Sweep.load(path)
+        except RunError as error:
+            note(f"traindeck: {error}")
+            continue
+        trials = sweep.trials()
+        if as_json:
+            found.append(text.sweep_row(sweep, trials))
+            continue
+        best = results.table(sweep, trials).best
+        rows.append(
+            [
+                text.sweep_state(sweep, trials),
+                sweep.id,
+                sweep.name[:40],
+                f"{sum(trial.done for trial in trials)}/{len(trials)}",
+                str(sum(trial.state in results.FAILED for trial in trials) or ""),
+                f"{sweep.metric} {number(best.value)}" if best and best.value is not None else "",
+                age(time.time() - sweep.created),
+            ]
+        )
+    if as_json:
+        json_line(found)
+    elif rows:
+        headers = ["STATE", "ID", "NAME", "DONE", "FAILED", "BEST", "AGE"]
+        table(headers, rows, right=(3, 4, 6), expendable=(6, 5))
+    else:
+        note(f"no sweeps in {runs_dir}")
+    return EXIT_OK
+
+
+def show(sweep: Sweep, as_json: bool) -> int:
+    """Show the trials of a sweep and its results."""
+    trials = sweep.trials()
+    if as_json:
+        json_line({**text.sweep_row(sweep, trials), **text.results_row(sweep, trials)})
+        return EXIT_OK
+    line(f"{sweep.id}  {sweep.name}")
+    for label, value in text.facts(sweep, trials):
+        line(f"  {label:<10}{value}")
+    line("")
+    text.trials_table(sweep, trials)
+    line("")
+    text.results_table(sweep, trials)
+    return EXIT_OK
+
+
+def stop_sweep(sweep: Sweep) -> int:
+    """Ask the driver of a sweep to stop it, or its trials if nobody drives it."""
+    from trainer.runs import control
+    from trainer.runs.layout import RunFolder
+    from trainer.runs.manage import request_stop
+    from trainer.sweeps.lock import driver
+
+    who = driver(sweep.path)
+    if who is not None and who.alive:
+        control.request(sweep.path, "stop")
+        line(f"asked process {who.pid} on {who.host} to stop the sweep {sweep.id}")
+        return EXIT_OK
+    live = [trial for trial in sweep.trials() if trial.live and trial.run]
+    for trial in live:
+        if trial.run is not None:
+            request_stop(RunFolder(trial.run), after="step", reason="its sweep was stopped")
+    line(f"nobody drives the sweep {sweep.id}; asked {plural(len(live), 'trial')} to stop")
+    return EXIT_OK
+
+
+def _check_together(
+    given: Sequence[str], overrides: Sequence[str], options: Mapping[str, Any]
+) -> None:
+    """Refuse options that mean different things."""
+    problem = None
+    if len(given) > 1:
+        problem = Problem(f"{' and '.join(given)} cannot be given together.", "ablate")
+    elif given and overrides:
+        problem = Problem(
+            f"{given[0]} takes no overrides: the sweep keeps those that it began with.",
+            "ablate",
+            "Start a new sweep for others.",
+        )
+    elif given and any(options.get(name) for name in _PLANNING):
+        name = next(name for name in _PLANNING if options.get(name))
+        option = {"tags": "--tag"}.get(name, f"--{name.replace('_', '-')}")
+        problem = Problem(
+            f"{option} is settled when a sweep begins, not with {given[0]}.", "ablate"
+        )
+    elif options.get("retry_failed") and given != ["--resume"]:
+        problem = Problem("--retry-failed belongs to --resume SWEEP.", "ablate")
+    elif options.get("one_at_a_time") and options.get("paired"):
+        problem = Problem("--one-at-a-time and --paired cannot be given together.", "ablate")
+    if problem is not None:
+        raise TraindeckError(problem)
+
+
+def _seeds(words: str | None) -> tuple[int, ...]:
+    from trainer.sweeps.axes import is_seed
+
+    if words is None:
+        return ()
+    found = []
+    for word in words.split(","):
+        if not re.fullmatch(r"\s*\d{1,10}\s*", word) or not is_seed(int(word)):
+            raise ConfigError(
+                Problem(
+                    f"'{word.strip()}' is no seed.",
+                    "--seeds",
+                    "Seeds are whole numbers from 0 to 4294967295, separated by commas.",
+                    "seed",
+                )
+            )
+        found.append(int(word))
+    return tuple(found)
+
+
+def _command(overrides: Sequence[str], plan: Plan, options: Mapping[str, Any]) -> list[str]:
+    """Give the command that sweeps so."""
+    words = ["traindeck", "ablate", "-m", *overrides]
+    if plan.mode != "product":
+        words.append(f"--{plan.mode.replace('_', '-')}")
+    words += ["--parallel", str(plan.parallel)] if plan.parallel > 1 else []
+    for option, value in options.items():
+        words += [option, str(value)] if value is not None else []
+    return words
+
+
+def _dry_run(plan: Plan, notes: Sequence[str], as_json: bool) -> int:
+    if as_json:
+        json_line(text.plan_row(plan, notes))
+        return EXIT_OK
+    text.plan_table(plan)
+    for each in notes:
+        line(f"note: {each}")
+    return EXIT_OK
+
+
+def _go(
+    sweep: Sweep,
+    *,
+    as_json: bool,
+    resumed: bool = False,
+    detach: bool = False,
+    parallel: int | None = None,
+    interval: float | None = None,
+    retry_failed: bool = False,
+) -> int:
+    """Drive a sweep from here, or from a process of its own."""
+    if detach:
+        return _detached(sweep, as_json, parallel=parallel, retry_failed=retry_failed)
+    from trainer.sweeps.drive import run
+
+    teller = text.Teller(sweep, parallel or sweep.parallel, as_json=as_json, interval=interval)
+    with Interrupts() as interrupts:
+        teller.begin(resumed=resumed)
+
+        def asked() -> Asked:
+            if interrupts.leave == "SIGHUP":
+                # The terminal is gone; the sweep needs none.
+                interrupts.leave = None
+                _no_terminal()
+            if interrupts.leave or interrupts.count > 1:
+                return "leave"
+            return "stop" if interrupts.count else ""
+
+        outcome = run(sweep, parallel, retry_failed=retry_failed, told=teller.tell, asked=asked)
+        teller.end(outcome)
+        return _exit_code(outcome, interrupted=bool(interrupts.count or interrupts.leave))
+
+
+def _exit_code(outcome: Outcome, *, interrupted: bool) -> int:
+    if interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_FAILED if outcome.failed else EXIT_OK
+
+
+def _no_terminal() -> None:
+    """Write into nothing from now on."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nothing, stream)
+    os.close(nothing)
+
+
+def _detached(sweep: Sweep, as_json: bool, *, parallel: int | None, retry_failed: bool) -> int:
+    """Start a driver that needs no terminal, and wait until it has the sweep."""
+    from trainer.runs.ending import last_lines
+    from trainer.sweeps.lock import driver
+
+    words = ["ablate", "--resume", str(sweep.path), "--runs-dir", str(sweep.runs_dir)]
+    words += ["--parallel", str(parallel)] if parallel else []
+    words += ["--retry-failed"] if retry_failed else []
+    sweep.driver_log.parent.mkdir(exist_ok=True)
+    with sweep.driver_log.open("ab") as log:
+        since = log.tell()
+        # -P: see `trainer.runs.launch.start`.
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "trainer.cli", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + _UP_WITHIN
+    while process.poll() is None and time.monotonic() < deadline:
+        who = driver(sweep.path)
+        if who is not None and who.pid == process.pid:
+            break
+        time.sleep(0.05)
+    if process.poll() not in (None, EXIT_OK, EXIT_FAILED):
+        said = last_lines(sweep.driver_log, since=since)
+        raise RunError(
+            Problem(
+                "the sweep's driver did not come up" + (f": {said[-1]}" if said else ""),
+                str(sweep.path),
+                f"Try `traindeck ablate --resume {sweep.id}`.",
+            )
+        )
+    if as_json:
+        json_line({"sweep_id": sweep.id, "path": str(sweep.path), "pid": process.pid})
+    else:
+        line(sweep.id)
+    return EXIT_OK

@@ -1,0 +1,384 @@
+"""How `traindeck ablate` tells a sweep: lines, tables and JSON."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from trainer.commands.output import duration, json_line, line, note, number, plural, table
+from trainer.events.text import clean
+from trainer.sweeps import results
+from trainer.sweeps.plan import labels, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from trainer.sweeps.drive import Outcome, Told
+    from trainer.sweeps.folder import Sweep
+    from trainer.sweeps.plan import Plan
+    from trainer.sweeps.trials import TrialState
+
+INTERVAL_TERMINAL = 5.0
+INTERVAL_FILE = 30.0
+_MODES = {
+    "product": "all combinations",
+    "one_at_a_time": "each value against the baseline",
+    "paired": "all keys in step",
+}
+
+
+class Teller:
+    """Tells a sweep while it is driven.
+
+    Args:
+        sweep: The sweep.
+        parallel: Trials at the same time.
+        as_json: Whether to write JSON lines.
+        interval: Seconds between progress lines; by default longer where no terminal is.
+    """
+
+    def __init__(
+        self, sweep: Sweep, parallel: int, *, as_json: bool, interval: float | None
+    ) -> None:
+        self._sweep = sweep
+        self._parallel = parallel
+        self._json = as_json
+        self._interval = interval or (INTERVAL_TERMINAL if sys.stdout.isatty() else INTERVAL_FILE)
+        self._due = time.monotonic() + self._interval
+        self._before = ""
+
+    def begin(self, *, resumed: bool) -> None:
+        """Say which sweep it is."""
+        sweep = self._sweep
+        if self._json:
+            self._event("resumed" if resumed else "started", path=str(sweep.path))
+            return
+        line(f"sweep {sweep.id}  {sweep.path}")
+        many = plural(len(sweep.planned), "trial")
+        line(f"{many}, {self._parallel} at a time, by {sweep.metric} ({sweep.goal})")
+        if sys.stdout.isatty():
+            line("Ctrl-C stops it with checkpoints; closing this terminal does not hurt it.")
+
+    def tell(self, told: Told) -> None:
+        """Tell what happens."""
+        if told.what == "look":
+            self._progress(told.trials)
+        elif self._json:
+            row = {} if told.trial is None else trial_row(told.trial)
+            what = told.what if told.trial is None else f"trial_{told.what}"
+            self._event(what, **row, **({"reason": told.reason} if told.reason else {}))
+        elif told.trial is None:
+            note("stopping the trials after this step, with a checkpoint; Ctrl-C again leaves them")
+        else:
+            self._line(told)
+
+    def _line(self, told: Told) -> None:
+        trial = told.trial
+        if trial is None:
+            return
+        width = len(str(len(self._sweep.planned)))
+        place = f"{trial.number:>{width}}/{len(self._sweep.planned)}"
+        if told.what == "refused":
+            line(f"{place}  could not be started  {trial.name}: {told.reason}")
+            return
+        if told.what != "ended":
+            verb = {"found": "runs already", "resumed": "goes on"}.get(told.what, "started")
+            line(f"{place}  {verb}  {trial.name}  {trial.run_id}")
+            return
+        took = f" after {duration(trial.seconds)}" if trial.seconds is not None else ""
+        best = _value(trial, self._sweep.metric)
+        reason = "" if trial.done or not trial.reason else f": {trial.reason}"
+        line(f"{place}  {trial.state}{took}  {trial.name}{f'  {best}' if best else ''}{reason}")
+
+    def _progress(self, trials: Sequence[TrialState]) -> None:
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._due = now + self._interval
+        said = progress(self._sweep, trials, self._parallel)
+        if said == self._before:
+            return
+        self._before = said
+        if self._json:
+            best = results.best_of(
+                [results.row_of(t, self._sweep.metric) for t in trials], self._sweep.goal
+            )
+            self._event(
+                "progress",
+                counts=results.counts(trials),
+                best=None if best is None else {"trial": best.trial, "value": best.value},
+                remaining=results.remaining(trials, self._parallel),
+            )
+        else:
+            line(said)
+
+    def end(self, outcome: Outcome) -> None:
+        """Tell how it ended: results first, then what went wrong, then what to do."""
+        sweep, trials = self._sweep, outcome.trials
+        if self._json:
+            failed = [trial_row(trial) for trial in outcome.failed]
+            self._event(
+                "ended",
+                asked=outcome.asked,
+                counts=results.counts(trials),
+                missing=outcome.missing,
+                failed=failed,
+                path=str(sweep.path),
+                **results_row(sweep, trials),
+            )
+            return
+        line("")
+        results_table(sweep, trials)
+        if outcome.failed:
+            line("")
+            line(f"{plural(len(outcome.failed), 'trial')} of {len(trials)} did not reach the end:")
+            for trial in outcome.failed:
+                run = f"  {trial.run_id}" if trial.run else ""
+                line(f"  {trial.state}  {trial.name}{run}: {trial.reason or 'no reason is known'}")
+        live = sum(trial.live for trial in trials)
+        if live:
+            line(f"{plural(live, 'trial')} still running")
+        line(f"  folder  {sweep.path}")
+        failed_only = outcome.missing and all(
+            trial.done or trial.state in results.FAILED for trial in trials
+        )
+        if failed_only:
+            line(f"  next    traindeck ablate --resume {sweep.id} --retry-failed")
+        elif outcome.missing:
+            line(f"  next    traindeck ablate --resume {sweep.id}")
+        else:
+            line(f"  next    traindeck ablate --status {sweep.id}")
+
+    def _event(self, what: str, **fields: Any) -> None:
+        json_line({"v": 1, "ts": time.time(), "event": what, "sweep_id": self._sweep.id, **fields})
+
+
+def progress(sweep: Sweep, trials: Sequence[TrialState], parallel: int) -> str:
+    """Write how far a sweep has come, on one line."""
+    counted = results.counts(trials)
+    parts = [f"{sum(trial.done for trial in trials)}/{len(trials)} done"]
+    running = [trial for trial in trials if trial.live]
+    if running:
+        shares = ", ".join(f"{trial.number}: {trial.progress:.0%}" for trial in running[:4])
+        more = ", …" if len(running) > 4 else ""
+        parts.append(f"{len(running)} running ({shares}{more})")
+    parts += [
+        f"{many} {state}"
+        for state, many in counted.items()
+        if state in ("waiting", "failed", "out_of_memory", "killed", "lost", "stopped")
+    ]
+    best = results.best_of([results.row_of(t, sweep.metric) for t in trials], sweep.goal)
+    if best is not None and best.value is not None:
+        parts.append(f"best {sweep.metric} {number(best.value)} (trial {best.trial})")
+    left = results.remaining(trials, parallel)
+    if left:
+        parts.append(f"ETA {duration(left)}")
+    return " · ".join(parts)
+
+
+def sweep_state(sweep: Sweep, trials: Sequence[TrialState]) -> str:
+    """Name the state of a sweep in one word."""
+    from trainer.sweeps.lock import driver
+
+    who = driver(sweep.path)
+    if who is not None and who.alive:
+        return "stopping" if who.stopping else "running"
+    if all(trial.done for trial in trials):
+        return "completed"
+    if any(trial.live for trial in trials):
+        return "undriven"
+    if all(trial.done or trial.state in results.FAILED for trial in trials):
+        return "failed"
+    return "unfinished"
+
+
+def facts(sweep: Sweep, trials: Sequence[TrialState]) -> list[tuple[str, str]]:
+    """List what is to be known of a sweep beside its trials."""
+    state = sweep_state(sweep, trials)
+    advice = {
+        "undriven": f"its trials run, and nobody starts the rest: ablate --resume {sweep.id}",
+        "unfinished": f"ablate --resume {sweep.id} goes on",
+        "failed": f"ablate --resume {sweep.id} --retry-failed tries again",
+    }.get(state, "")
+    rows = [
+        ("state", state + (f"  ({advice})" if advice else "")),
+        ("trials", progress(sweep, trials, sweep.parallel)),
+        ("mode", _MODES[sweep.mode]),
+    ]
+    rows += [
+        ("varies", f"{clean(axis.key)}: {', '.join(shown(value) for value in axis.values)}")
+        for axis in sweep.axes
+    ]
+    if sweep.seeds:
+        rows.append(("seeds", ", ".join(map(str, sweep.seeds))))
+    rows.append(("metric", f"{sweep.metric} ({sweep.goal})"))
+    rows.append(("folder", str(sweep.path)))
+    return rows
+
+
+def plan_table(plan: Plan) -> None:
+    """List the trials of a plan with what each of them overrides."""
+    base = set(plan.base)
+    width = len(str(len(plan.trials)))
+    if plan.base:
+        line(f"every trial: {' '.join(plan.base)}")
+    for trial in plan.trials:
+        own = [word for word in trial.overrides if word not in base]
+        line(f"{trial.number:>{width}}  {' '.join(own) or 'the baseline'}")
+    sizes = [len(axis.values) for axis in plan.axes]
+    made = " x ".join(str(size) for size in sizes) if plan.mode == "product" and sizes else ""
+    made += f"{' x ' if made else ''}{plural(len(plan.seeds), 'seed')}" if plan.seeds else ""
+    many = plural(len(plan.trials), "trial")
+    line(
+        f"{many}{f' ({made})' if made else ''}, {plan.parallel} at a time, "
+        f"by {plan.metric} ({plan.goal}); all configs are right"
+    )
+
+
+def trials_table(sweep: Sweep, trials: Sequence[TrialState]) -> None:
+    """Print the trials of a sweep."""
+    short = labels(sweep.factors)
+    headers = ["TRIAL", "STATE", *(short[key].upper() for key in sweep.factors)]
+    headers += ["SEED"] if sweep.seeds else []
+    headers += ["DONE", sweep.metric.upper(), "STEP", "TIME", "RUN", "REASON"]
+    rows = []
+    for trial in trials:
+        value = trial.metrics_best.get(sweep.metric)
+        row = [str(trial.number), str(trial.state)]
+        row += [_factor(trial.factors, key) for key in sweep.factors]
+        row += [str(trial.seed)] if sweep.seeds else []
+        row += [
+            f"{trial.progress:.0%}" if trial.run else "",
+            "" if value is None else number(value),
+            "" if trial.best_step is None else str(trial.best_step),
+            "" if trial.seconds is None else duration(trial.seconds),
+            trial.run_id,
+            "" if trial.done else trial.reason,
+        ]
+        rows.append(row)
+    last = len(headers) - 1
+    right = (0, *range(2, last - 1))
+    table(headers, rows, right=right, expendable=(last - 3, last - 5))
+
+
+def results_table(sweep: Sweep, trials: Sequence[TrialState]) -> None:
+    """Print what has been found: one line for each combination, best first."""
+    found = results.table(sweep, trials)
+    if not any(group.n for group in found.groups):
+        line(f"no trial has ended with a value of {sweep.metric} yet")
+        return
+    short = labels(found.factors)
+    repeated = any(len(group.rows) > 1 for group in found.groups)
+    headers = ["RANK", *(short[key].upper() for key in found.factors), sweep.metric.upper()]
+    headers += ["±", "N"] if repeated else ["TRIAL"]
+    headers.append("TIME")
+    rows = []
+    for rank, group in enumerate(found.groups, 1):
+        row = [str(rank) if group.n else ""]
+        row += [_factor(group.factors, key) for key in found.factors]
+        row.append("" if group.mean is None else number(group.mean))
+        if repeated:
+            row += ["" if group.spread is None else number(group.spread)]
+            row += [f"{group.n}/{len(group.rows)}"]
+        else:
+            row.append(str(group.rows[0].trial))
+        row.append("" if group.seconds is None else duration(group.seconds))
+        rows.append(row)
+    table(headers, rows, right=tuple(range(len(headers))))
+
+
+def trial_row(trial: TrialState) -> dict[str, Any]:
+    """Give a trial as a JSON row."""
+    return {
+        "trial": trial.number,
+        "name": trial.name,
+        "state": str(trial.state),
+        "reason": trial.reason,
+        "factors": trial.factors,
+        "seed": trial.seed,
+        "run_id": trial.run_id or None,
+        "run": None if trial.run is None else str(trial.run),
+        "progress": trial.progress,
+        "step": trial.step,
+        "epoch": trial.epoch,
+        "best": trial.metrics_best,
+        "best_step": trial.best_step,
+        "metrics": trial.metrics_last,
+        "seconds": trial.seconds,
+    }
+
+
+def sweep_row(sweep: Sweep, trials: Sequence[TrialState]) -> dict[str, Any]:
+    """Give a sweep as a JSON row."""
+    return {
+        "id": sweep.id,
+        "name": sweep.name,
+        "path": str(sweep.path),
+        "created": sweep.created,
+        "state": sweep_state(sweep, trials),
+        "mode": sweep.mode,
+        "axes": [{"key": axis.key, "values": list(axis.values)} for axis in sweep.axes],
+        "seeds": list(sweep.seeds),
+        "metric": sweep.metric,
+        "goal": sweep.goal,
+        "parallel": sweep.parallel,
+        "counts": results.counts(trials),
+        "trials": [trial_row(trial) for trial in trials],
+    }
+
+
+def results_row(sweep: Sweep, trials: Sequence[TrialState]) -> dict[str, Any]:
+    """Give the results of a sweep as JSON."""
+    found = results.table(sweep, trials)
+    return {
+        "results": [
+            {
+                "factors": group.factors,
+                "mean": group.mean,
+                "spread": group.spread,
+                "n": group.n,
+                "trials": [row.trial for row in group.rows],
+                "seconds": group.seconds,
+            }
+            for group in found.groups
+        ]
+    }
+
+
+def plan_row(plan: Plan, notes: Sequence[str]) -> dict[str, Any]:
+    """Give a plan as JSON."""
+    return {
+        "mode": plan.mode,
+        "axes": [
+            {"key": axis.key, "values": [value.plain for value in axis.values]}
+            for axis in plan.axes
+        ],
+        "seeds": list(plan.seeds),
+        "overrides": list(plan.base),
+        "metric": plan.metric,
+        "goal": plan.goal,
+        "parallel": plan.parallel,
+        "notes": list(notes),
+        "count": len(plan.trials),
+        "trials": [
+            {
+                "trial": trial.number,
+                "name": trial.name,
+                "overrides": list(trial.overrides),
+                "factors": trial.factors,
+                "seed": trial.seed,
+                "hash": trial.config_hash,
+            }
+            for trial in plan.trials
+        ],
+    }
+
+
+def _factor(factors: dict[str, Any], key: str) -> str:
+    return shown(factors[key]) if key in factors else "-"
+
+
+def _value(trial: TrialState, metric: str) -> str:
+    value = trial.metrics_best.get(metric)
+    return "" if value is None else f"{metric} {number(value)} at step {trial.best_step}"
