@@ -1,0 +1,434 @@
+"""Light curves of planets and the spectra behind them, read from the challenge's files or generated."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from trainer.errors import ConfigError, Problem
+from trainer.recipes.spectra import layout
+from trainer.recipes.spectra.bands import BANDS, FGS
+from trainer.recipes.spectra.cache import Curves, cache_home
+from trainer.recipes.spectra.calibrate import Settings
+from trainer.recipes.spectra.layout import STAR_COLUMNS, Observation, Tables, Unreadable
+
+#: Files with problems that one message lists.
+_LISTED = 20
+#: How star columns become features of about unit size: (typical value, spread, by logarithm).
+_STAR_SCALES = {
+    "Rs": (1.0, 0.5, True),
+    "Ms": (1.0, 0.5, True),
+    "Ts": (5500.0, 1000.0, False),
+    "Mp": (30.0, 2.0, True),
+    "e": (0.0, 0.2, False),
+    "P": (4.0, 1.0, True),
+    "sma": (12.0, 0.7, True),
+    "i": (87.5, 2.0, False),
+}
+
+
+class SpectraData:
+    """Planets as samples, split by planet into training and validation.
+
+    A planet's side depends on its id and `seed` alone. Each observation is a sample; all of one
+    planet are on the same side. Light curves are calibrated once, kept in a cache on disk and read
+    from there sample by sample, so that memory does not grow with the data.
+
+    A sample is a dict of tensors: `airs` (time_bins, 282) and `fgs` (time_bins, 1), light beside
+    that out of transit; `star` (8,), see `star_features`; `target` (283,), the depths (Rp/Rs)² in
+    the order of `wavelengths.csv`: index 0 is FGS1, 1 to 282 are AIRS-CH0; `molecules` (5,), 1 or 0
+    where a generated planet has the molecule of `bands.BANDS` or not, -1 where nobody knows;
+    `planet_id`, an int64.
+
+    Args:
+        root: A folder in the layout of the Ariel Data Challenge; None generates planets, kept in
+            the cache and made when they are first needed.
+        planets: How many are generated.
+        generator_seed: Of the generated planets.
+        frames: Frames of AIRS-CH0 of a generated observation, even.
+        fgs_frames: Frames of FGS1; None means twice as many.
+        val_fraction: Share of the planets that is kept for validation.
+        seed: Of the split.
+        max_items: Use only so many planets, of both sides, at least 2; None uses all.
+        time_bins: Points of a light curve.
+        aperture: Rows around the middle of the frames that are summed.
+        hot_sigma: A pixel is hot whose dark current lies so many standard deviations off.
+        linearity: Whether calibration corrects non-linearity.
+        dark: Whether it takes off the dark current.
+        flat: Whether it divides by the flat field.
+        skip_bad: Leave out planets whose files are missing or damaged, instead of ending.
+        jobs: Threads that calibrate; None takes as many as there are CPUs, 8 at most.
+        cache_dir: Where curves and generated planets are kept; None means the XDG cache folder.
+
+    Raises:
+        ConfigError: A value is out of bounds, or pyarrow is not installed.
+    """
+
+    def __init__(
+        self,
+        root: str | None = None,
+        *,
+        planets: int = 64,
+        generator_seed: int = 0,
+        frames: int = 96,
+        fgs_frames: int | None = None,
+        val_fraction: float = 0.2,
+        seed: int = 0,
+        max_items: int | None = None,
+        time_bins: int = 48,
+        aperture: int = 16,
+        hot_sigma: float = 5.0,
+        linearity: bool = True,
+        dark: bool = True,
+        flat: bool = True,
+        skip_bad: bool = False,
+        jobs: int | None = None,
+        cache_dir: str | None = None,
+    ) -> None:
+        least = {
+            "planets": (planets, 2),
+            "generator_seed": (generator_seed, 0),
+            "max_items": (max_items, 2),
+            "time_bins": (time_bins, 8),
+            "aperture": (aperture, 1),
+            "jobs": (jobs, 1),
+        }
+        problems = [
+            Problem(f"`{name}` must be at least {bound}, not {value}.", key=f"data.{name}")
+            for name, (value, bound) in least.items()
+            if value is not None and value < bound
+        ]
+        if not 0.0 < val_fraction < 1.0:
+            problems.append(
+                Problem("`val_fraction` must lie between 0 and 1.", key="data.val_fraction")
+            )
+        if not hot_sigma > 0.0:
+            problems.append(Problem("`hot_sigma` must be above 0.", key="data.hot_sigma"))
+        if problems:
+            raise ConfigError(*problems)
+        layout.need_parquet()
+        self.root = Path(root).expanduser() if root else None
+        self.planets, self.generator_seed = planets, generator_seed
+        self.frames, self.fgs_frames = frames, fgs_frames
+        self.val_fraction, self.seed, self.max_items = val_fraction, seed, max_items
+        self.settings = Settings(time_bins, aperture, hot_sigma, linearity, dark, flat)
+        self.skip_bad = skip_bad
+        self.jobs = jobs or min(8, os.cpu_count() or 1)
+        self.cache = Path(cache_dir).expanduser() if cache_dir else cache_home()
+
+    def prepare(self) -> None:
+        """Generate planets where none are given, and calibrate what has not been; once a machine.
+
+        Raises:
+            ConfigError: Files are missing, truncated or odd; names each.
+        """
+        _ = self._sides
+
+    def train_dataset(self) -> Transits:
+        """Give the training samples."""
+        return self._dataset(self._sides[0])
+
+    def val_dataset(self) -> Transits:
+        """Give the validation samples."""
+        return self._dataset(self._sides[1])
+
+    def planet_ids(self) -> tuple[list[int], list[int]]:
+        """Give the ids of the planets of training and of validation."""
+        train, val = self._sides
+        return _ids(train), _ids(val)
+
+    @property
+    def wavelengths(self) -> NDArray[np.float64]:
+        """The bins' wavelengths, µm, of shape (283,)."""
+        return self._tables.wavelengths
+
+    @property
+    def naive_mean(self) -> float:
+        """Mean of the training planets' depths, over planets and wavelengths."""
+        return float(self._train_targets.mean())
+
+    @property
+    def naive_sigma(self) -> float:
+        """Standard deviation of the training planets' depths, over planets and wavelengths."""
+        return float(self._train_targets.std())
+
+    @property
+    def naive_spectrum(self) -> NDArray[np.float64]:
+        """Mean spectrum of the training planets, of shape (283,): what a constant answer gives."""
+        return np.asarray(self._train_targets.mean(0))
+
+    @cached_property
+    def _train_targets(self) -> NDArray[np.float64]:
+        ids = _ids(self._sides[0])
+        return np.stack([self._tables.targets[planet] for planet in ids]).astype(np.float64)
+
+    @cached_property
+    def _place(self) -> Path:
+        if self.root is not None:
+            return self.root
+        from trainer.recipes.spectra.make import Progress, make
+
+        fgs = self.fgs_frames or 2 * self.frames
+        from trainer.recipes.spectra.generate import VERSION
+
+        name = f"planets-v{VERSION}-seed{self.generator_seed}-{self.frames}x{fgs}"
+        place = self.cache / "generated" / name
+        count = self._generated
+        progress = Progress("generated")
+        told = False
+
+        def tell(done: int, planets: int) -> None:
+            nonlocal told
+            if done < planets and not told:
+                told = True
+                _say(f"data.root is not set: generating {planets - done} planets in {place}")
+            if told:
+                progress(done, planets)
+
+        make(
+            place,
+            count,
+            seed=self.generator_seed,
+            frames=self.frames,
+            fgs_frames=fgs,
+            jobs=min(self.jobs, 4) if count >= 16 else 1,
+            told=tell,
+        )
+        return place
+
+    @property
+    def _generated(self) -> int:
+        return self.planets if self.max_items is None else min(self.planets, self.max_items)
+
+    @cached_property
+    def _tables(self) -> Tables:
+        return layout.tables(self._place)
+
+    @cached_property
+    def _curves(self) -> Curves:
+        return Curves(self.cache / "curves", self._tables, self.settings)
+
+    @cached_property
+    def _sides(self) -> tuple[list[Observation], list[Observation]]:
+        found = self._observations()
+        while True:
+            train, val = self._split(_ids(found))
+            chosen = {*train, *val}
+            problems = self._calibrate([seen for seen in found if seen.planet in chosen])
+            if not problems:
+                break
+            if not self.skip_bad:
+                raise ConfigError(*_listed([p for many in problems.values() for p in many]))
+            for planet, many in sorted(problems.items()):
+                _say(f"planet {planet} is left out: {many[0]}")
+            found = [seen for seen in found if seen.planet not in problems]
+        return (
+            [seen for seen in found if seen.planet in set(train)],
+            [seen for seen in found if seen.planet in set(val)],
+        )
+
+    def _observations(self) -> list[Observation]:
+        """Give the observations that may be used: of generated planets, of the first ones."""
+        found = layout.observations(self._place)
+        if self.root is None:
+            from trainer.recipes.spectra.generate import planet_id
+
+            wanted = {planet_id(self.generator_seed, n) for n in range(self._generated)}
+            return [seen for seen in found if seen.planet in wanted]
+        missing = set(self._tables.targets) - {seen.planet for seen in found}
+        if found and missing:
+            _say(f"{len(missing)} planets of train.csv have no folder in {self._place}")
+        return found
+
+    def _split(self, ids: Sequence[int]) -> tuple[list[int], list[int]]:
+        if len(ids) < 2:
+            count = "no planet" if not ids else "1 planet"
+            raise ConfigError(
+                Problem(
+                    f"{count} found in {self._place}, too few for training and validation.",
+                    remedy="Folders named by planet ids are expected there, or in its folder train/.",
+                    key="data.root",
+                )
+            )
+        digests = {planet: self._digest(planet) for planet in ids}
+        ordered = sorted(ids, key=lambda planet: digests[planet][8:])
+        bound = int(self.val_fraction * 2**64)
+        val = [p for p in ordered if int.from_bytes(digests[p][:8], "big") < bound]
+        train = [p for p in ordered if int.from_bytes(digests[p][:8], "big") >= bound]
+        # A few planets may leave a side empty by chance.
+        if not val:
+            val = [train.pop()]
+        if not train:
+            train = [val.pop()]
+        if self.max_items is not None and self.max_items < len(ids):
+            share = round(self.max_items * self.val_fraction)
+            count_val = max(1, min(share, len(val), self.max_items - 1))
+            val, train = val[:count_val], train[: self.max_items - count_val]
+        return train, val
+
+    def _digest(self, planet: int) -> bytes:
+        return hashlib.blake2b(f"{self.seed} {planet}".encode()).digest()[:16]
+
+    def _calibrate(self, wanted: Sequence[Observation]) -> dict[int, list[Problem]]:
+        """Put into the cache what is not there; give the problems of each planet that has some."""
+        problems: dict[int, list[Problem]] = {}
+        missing = []
+        for seen in wanted:
+            try:
+                self._check_tables(seen)
+                if not self._curves.have(seen):
+                    missing.append(seen)
+            except Unreadable as error:
+                problems.setdefault(seen.planet, []).extend(_missing(seen) or [error.problem])
+        if not missing:
+            return problems
+
+        def calibrate(seen: Observation) -> Problem | None:
+            try:
+                self._curves.get(seen)
+            except Unreadable as error:
+                return error.problem
+            return None
+
+        _say(f"calibrating {len(missing)} observations; the light curves are kept in {self.cache}")
+        tell = _Counted(len(missing))
+        with ThreadPoolExecutor(min(self.jobs, len(missing))) as pool:
+            for seen, problem in zip(missing, pool.map(calibrate, missing), strict=True):
+                tell()
+                if problem is not None:
+                    problems.setdefault(seen.planet, []).append(problem)
+        return problems
+
+    def _check_tables(self, seen: Observation) -> None:
+        for table, name in (
+            (self._tables.targets, "train.csv"),
+            (self._tables.stars, "star_info.csv"),
+        ):
+            if table and seen.planet not in table:
+                what = f"planet {seen.planet} has no row in {name}."
+                raise Unreadable(Problem(what, str(seen.folder), key="data.root"))
+
+    def _dataset(self, side: list[Observation]) -> Transits:
+        return Transits(side, self._curves)
+
+
+@dataclass(frozen=True)
+class Transits(Dataset[dict[str, Tensor]]):
+    """Observations by number; nothing of them is held in memory.
+
+    Attributes:
+        observations: Which ones.
+        curves: Where their light curves are kept.
+    """
+
+    observations: list[Observation]
+    curves: Curves
+
+    def __len__(self) -> int:
+        """Give the number of observations."""
+        return len(self.observations)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        """Give one sample; see `SpectraData`.
+
+        Raises:
+            ConfigError: A file of it has gone or changed for the worse meanwhile.
+        """
+        seen = self.observations[index]
+        tables = self.curves.tables
+        try:
+            light = torch.from_numpy(self.curves.get(seen))
+        except Unreadable as error:
+            raise ConfigError(error.problem) from error
+        molecules = tables.molecules.get(seen.planet)
+        flags = torch.full((len(BANDS),), -1.0) if molecules is None else torch.tensor(molecules)
+        return {
+            "airs": light[:, FGS:],
+            "fgs": light[:, :FGS],
+            "star": torch.from_numpy(star_features(tables.stars.get(seen.planet))),
+            "target": torch.from_numpy(tables.targets[seen.planet].copy()),
+            "molecules": flags,
+            "planet_id": torch.tensor(seen.planet, dtype=torch.int64),
+        }
+
+
+def star_features(row: NDArray[np.float64] | None) -> NDArray[np.float32]:
+    """Give a star's properties as features of about unit size, by fixed scales.
+
+    Args:
+        row: The values of `layout.STAR_COLUMNS`; None, where no file tells them, gives zeros.
+
+    Returns:
+        float32 of shape (8,).
+    """
+    features = np.zeros(len(STAR_COLUMNS), dtype=np.float32)
+    if row is None:
+        return features
+    for place, (name, value) in enumerate(zip(STAR_COLUMNS, row.tolist(), strict=True)):
+        typical, spread, logarithmic = _STAR_SCALES[name]
+        off = np.log(max(value, 1e-6) / typical) if logarithmic else value - typical
+        features[place] = off / spread
+    return features
+
+
+def _ids(seen: Sequence[Observation]) -> list[int]:
+    return sorted({each.planet for each in seen})
+
+
+def _missing(seen: Observation) -> list[Problem]:
+    return [
+        Problem("the file is missing.", str(path), key="data.root")
+        for path in seen.inputs()
+        if not path.is_file()
+    ]
+
+
+def _listed(problems: Sequence[Problem]) -> list[Problem]:
+    """Keep a message readable: the first problems, and how many more there are."""
+    kept = list(problems[:_LISTED])
+    if more := len(problems) - len(kept):
+        kept.append(
+            Problem(
+                f"{more} more files have problems.",
+                remedy="data.skip_bad=true leaves such planets out.",
+                key="data.skip_bad",
+            )
+        )
+    elif kept:
+        last = kept[-1]
+        hint = "data.skip_bad=true leaves such planets out."
+        kept[-1] = Problem(last.what, last.where, f"{last.remedy} {hint}".strip(), last.key)
+    return kept
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+class _Counted:
+    """Counts observations, and tells so every few seconds."""
+
+    def __init__(self, total: int, say: Callable[[str], None] = _say) -> None:
+        import time
+
+        self._total, self._done, self._say = total, 0, say
+        self._clock = time.monotonic
+        self._said = self._clock()
+
+    def __call__(self) -> None:
+        """Count one."""
+        self._done += 1
+        if self._clock() - self._said >= 5.0 and self._done < self._total:
+            self._said = self._clock()
+            self._say(f"calibrated: {self._done} of {self._total} observations")
