@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,38 @@ def test_the_command_gets_the_alert_and_its_output_is_logged(tmp_path):
     ((level, text),) = session.events.logs
     assert level == "info"
     assert text.endswith("\nsent  to non_finite_loss")
+
+
+def test_a_command_that_floods_its_output_takes_no_memory(tmp_path):
+    argv = script_of(
+        tmp_path,
+        "piece = b'x' * 1000000\nfor _ in range(60):\n    sys.stdout.buffer.write(piece)\n",
+    )
+    told = Told()
+    command = Command(argv, 60.0, told, str(tmp_path))
+    tracemalloc.start()
+    try:
+        command.run({"kind": "stall"})
+        command.close()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    ((level, text),) = told.logs
+    assert level == "info"
+    assert text.endswith("x" * 2000)
+    assert len(text) < 2200
+    assert peak < 10e6
+
+
+def test_a_command_that_reads_nothing_is_run_all_the_same(tmp_path):
+    told = Told()
+    argv = script_of(tmp_path, "sys.stdin.close()\nprint('ok')\n")
+    command = Command(argv, 60.0, told, str(tmp_path))
+    command.run({"kind": "stall", "advice": "x" * 1_000_000})
+    command.close()
+    ((level, text),) = told.logs
+    assert level == "info"
+    assert text.endswith("\nok")
 
 
 def test_a_command_that_hangs_is_killed_with_its_children_and_never_waited_for(tmp_path):
@@ -205,3 +238,36 @@ def test_a_script_of_ones_own_is_watched_too(tmp_path, health, state, reason):
     kinds = [e["kind"] for e in events if e["event"] == "alert"]
     assert kinds == ([] if health == {"enabled": False} else ["non_finite_loss"])
     assert os.environ.get("TRAINDECK_ALERT_KIND") is None
+
+
+class Signs(pl.Callback):
+    """Asks for the signs of life as training starts."""
+
+    def __init__(self, watcher):
+        self.watcher, self.step = watcher, None
+
+    def on_train_batch_start(self, *_, **__):
+        if self.step is None:
+            _, self.step, _ = self.watcher._signs()
+
+
+def test_a_resumed_training_stands_where_it_was_resumed(tmp_path):
+    """Or its first step would count as many quick ones, and a slow second one as a stall."""
+    found = []
+    for ckpt_path in (None, tmp_path / "x.ckpt"):
+        watcher = TraindeckCallback(runs_dir=tmp_path)
+        signs = Signs(watcher)
+        trainer = pl.Trainer(
+            accelerator="cpu",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=[watcher, signs],
+            max_epochs=1 if ckpt_path is None else 2,
+        )
+        loader = DataLoader(torch.randn(24, 3), batch_size=4)
+        trainer.fit(Script(None), loader, ckpt_path=ckpt_path)
+        trainer.save_checkpoint(tmp_path / "x.ckpt")
+        found.append(signs.step)
+    assert found == [0, 6]

@@ -54,13 +54,18 @@ class HostMemory:
     def prepare(self, size: int, device: torch.device | None = None) -> None:
         """Get memory for a snapshot and make it ready in a thread; for a moment before the first.
 
+        Where the system has none to give, the first snapshot asks again.
+
         Args:
             size: Bytes that will be wanted, about.
             device: The GPU that will write to it, if one will.
         """
         if self._blocks or size < _SLICE:
             return
-        block = self._grow(size, device, lock=False)
+        try:
+            block = self._grow(size, device, lock=False)
+        except OSError:
+            return
         self._thread = threading.Thread(
             target=block.make_ready, name="traindeck-host-memory", daemon=True
         )
@@ -195,10 +200,17 @@ class _Block:
     def lock(self) -> None:
         """Lock the pages for the GPU. Where the system refuses, copies are waited for instead."""
         if self._device is not None and self._device.type == "cuda":
-            with torch.cuda.device(self._device):
-                runtime: Any = torch.cuda.cudart()  # type: ignore[no-untyped-call]
-                portable = 1
-                self._locked = int(runtime.cudaHostRegister(self._start, self.size, portable)) == 0
+            # CUDA remembers a refusal for the thread that asked, and torch would take it for the
+            # failure of the next kernel of that thread.
+            asking = threading.Thread(target=self._register, args=(self._device,))
+            asking.start()
+            asking.join()
+
+    def _register(self, device: torch.device) -> None:
+        with torch.cuda.device(device):
+            runtime: Any = torch.cuda.cudart()  # type: ignore[no-untyped-call]
+            portable = 1
+            self._locked = int(runtime.cudaHostRegister(self._start, self.size, portable)) == 0
 
     def unlock(self) -> None:
         if self._locked and self._device is not None:

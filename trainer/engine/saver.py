@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from trainer.engine.session import Session
 
 KEY = "traindeck"
-# Seconds before each further try to write the checkpoint at the end of training.
-LAST_PATIENCE = (0.0, 1.0, 3.0)
 
 
 class Saver(Checkpoint):

@@ -326,7 +326,7 @@ class TraindeckCallback(pl.Callback):
     def _signs(self) -> tuple[float, int, str]:
         """Give the last sign of life, the last step and what is being done; for another thread."""
         marks = (self._start, self._mark, self._epoch_start, self._validation_start, self._seen)
-        return max(marks), self._step, "validation" if self._validating else "training"
+        return max(marks), self._done, "validation" if self._validating else "training"
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note when the epoch starts, and what the module logged at the end of the last."""

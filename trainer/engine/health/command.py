@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from trainer.events.text import clean
 
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 # Alerts that wait for the command; more than these are not worth it.
 _MOST = 32
-# What of its output reaches the log, in characters.
+# What of its output reaches the log, in characters; what is kept of it, and read at once, in bytes.
 _OUTPUT = 2000
+_MOST_BYTES = 4 * _OUTPUT
+_PIECE = 1 << 16
 
 
 class Command:
@@ -91,20 +93,17 @@ class Command:
             why = getattr(error, "strerror", None) or str(error)
             self._say("warning", f"cannot be run: {why}")
             return
+        pipes = _Pipes(process, json.dumps(alert).encode() + b"\n")
         try:
-            said, _ = process.communicate(json.dumps(alert).encode() + b"\n", self._timeout)
+            process.wait(self._timeout)
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            # What it started may have left its session, and keep the pipe open.
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=1.0)
+            process.wait()
             self._say("warning", f"killed after {self._timeout:g} s")
             return
-        except OSError as error:
-            self._say("warning", f"failed: {error.strerror or error}")
-            return
-        text = clean(said.decode("utf-8", "replace")[:_OUTPUT], keep_newlines=True).strip()
+        said = pipes.said().decode("utf-8", "replace")
+        text = clean(said, keep_newlines=True).strip()[:_OUTPUT]
         level = "info" if process.returncode == 0 else "warning"
         took = f"{time.monotonic() - began:.1f} s"
         code = "" if process.returncode == 0 else f", exit code {process.returncode}"
@@ -112,6 +111,41 @@ class Command:
 
     def _say(self, level: str, text: str) -> None:
         self._events.log(level, f"health.command ({clean(self._argv[0])}): {text}")
+
+
+class _Pipes:
+    """Feeds a process its input and takes its output, in threads; of the output it keeps the start.
+
+    Args:
+        process: A process with pipes for both.
+        told: Its input.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], told: bytes) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._kept = bytearray()
+        self._reader = threading.Thread(target=self._read, args=(process.stdout,), daemon=True)
+        self._reader.start()
+        threading.Thread(target=_feed, args=(process.stdin, told), daemon=True).start()
+
+    def said(self) -> bytes:
+        """Give the output of a process that has ended."""
+        # What it started may have left its session, and keep the pipe open.
+        self._reader.join(1.0)
+        return bytes(self._kept)
+
+    def _read(self, pipe: IO[bytes]) -> None:
+        with pipe, contextlib.suppress(OSError):
+            while piece := pipe.read1(_PIECE):  # type: ignore[attr-defined]  # buffered, as it is
+                self._kept += piece[: _MOST_BYTES - len(self._kept)]
+
+
+def _feed(pipe: IO[bytes], told: bytes) -> None:
+    with contextlib.suppress(OSError):  # it need not read it
+        pipe.write(told)
+    with contextlib.suppress(OSError):
+        pipe.close()
 
 
 def _plain(alert: Mapping[str, Any]) -> dict[str, Any]:

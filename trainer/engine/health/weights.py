@@ -17,7 +17,10 @@ def spoilt(module: nn.Module) -> str:
                 parameter.is_floating_point() or parameter.is_complex()
             ):
                 continue
-            values = torch.view_as_real(parameter) if parameter.is_complex() else parameter
+            # Of a sharded one this rank's part: the other ranks are not asking.
+            local = getattr(parameter, "to_local", None)
+            values = parameter if local is None else local()
+            values = torch.view_as_real(values) if values.is_complex() else values
             if not bool(torch.isfinite(values).all()):
                 return name
     return ""
