@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
+from trainer.cli import cli
+from trainer.errors import EXIT_FAILED, EXIT_OK, EXIT_WRONG_INPUT, TraindeckError
+from trainer.runs import provenance
 from trainer.runs.layout import RunFolder, read_json, write_json_atomic
 
 
@@ -22,6 +26,11 @@ def twin(shared_deck: Any, finished: RunFolder, tmp_path: Path) -> RunFolder:
     return run
 
 
+def here(deck: Any, *words: str) -> Result:
+    """Run the command in this process: another one costs more than the command."""
+    return CliRunner().invoke(cli, ["check", "repro", *words], env=deck.env, standalone_mode=False)
+
+
 def test_a_finished_run_passes(shared_deck: Any, finished: RunFolder) -> None:
     out = shared_deck("check", "repro", "shared").stdout
     assert f"reproducibility of run {finished.id}  shared" in out
@@ -31,21 +40,41 @@ def test_a_finished_run_passes(shared_deck: Any, finished: RunFolder) -> None:
     assert "a repetition here and now" in out
     told = json.loads(shared_deck("check", "repro", finished.id, "--json").stdout)
     assert (told["kind"], told["ok"]) == ("run", True)
-    # Who works on traindeck itself may change it between a run and its check.
-    assert set(told["changed"]) <= {"code: traindeck itself is another one"}
     marks = {point["key"]: point["mark"] for point in told["points"]}
     assert marks["environment"] == marks["threads"] == "ok"
     seen = read_json(finished.environment_seen)["seen"]
     assert seen[0]["differs"] == []
 
 
+def test_what_changed_since_the_run_is_told_and_nothing_else(
+    shared_deck: Any, twin: RunFolder
+) -> None:
+    def changed(**traindeck: Any) -> Any:
+        summary = read_json(twin.hash_summary)
+        # Traindeck's own files may be worked on since the run. This process hashes them once.
+        summary["code"]["traindeck"] = {
+            **provenance.code(shared_deck.folder)["traindeck"],
+            **traindeck,
+        }
+        write_json_atomic(twin.hash_summary, summary)
+        done = here(shared_deck, str(twin.path), "--json")
+        assert done.return_value == EXIT_OK, done.output
+        return json.loads(done.stdout)["changed"]
+
+    assert changed() == []
+    assert changed(files="0" * 64) == ["code: traindeck itself is another one"]
+    locked = read_json(twin.environment)
+    locked["packages"]["torch"]["version"] = "0.1"
+    write_json_atomic(twin.environment, locked)
+    (told,) = changed()
+    assert told.startswith("environment: torch 0.1 → ")
+
+
 def test_what_would_be_launched_is_checked_too(shared_deck: Any) -> None:
-    assert "42, for all random generators" in shared_deck("check", "repro", "quickstart").stdout
-    out = shared_deck("check", "repro", "quickstart", "seed=null").stdout
-    assert "the launch draws one" in out
-    done = shared_deck(
-        *("check", "repro", "trainer.devices=2", "trainer.accelerator=cpu", "--json"), code=1
-    )
+    assert "42, for all random generators" in here(shared_deck, "quickstart").stdout
+    assert "the launch draws one" in here(shared_deck, "quickstart", "seed=null").stdout
+    done = here(shared_deck, "trainer.devices=2", "trainer.accelerator=cpu", "--json")
+    assert done.return_value == EXIT_FAILED
     told = json.loads(done.stdout)
     assert (told["kind"], told["ok"]) == ("config", False)
     (point,) = [p for p in told["points"] if p["mark"] == "not ok"]
@@ -68,23 +97,28 @@ def test_what_would_be_launched_is_checked_too(shared_deck: Any) -> None:
 def test_wrong_words_are_told(
     shared_deck: Any, finished: RunFolder, words: list[str], told: str
 ) -> None:
-    done = shared_deck("check", "repro", *words, code=2)
-    assert told in done.stderr
+    error = here(shared_deck, *words).exception
+    assert isinstance(error, TraindeckError)
+    assert error.exit_code == EXIT_WRONG_INPUT
+    assert told in str(error)
 
 
 def test_two_runs_are_compared_to_the_last_bit(
     shared_deck: Any, finished: RunFolder, twin: RunFolder
 ) -> None:
-    done = shared_deck("check", "repro", finished.id, str(twin.path))
+    done = here(shared_deck, finished.id, str(twin.path))
+    assert done.return_value == EXIT_OK
     assert "the same to the last bit at 60 steps" in done.stdout
     lines = [json.loads(line) for line in twin.events.read_text().splitlines()]
     for event in lines:
         if event["event"] == "metrics" and event["step"] == 31 and "train/loss" in event["metrics"]:
             event["metrics"]["train/loss"] *= 1 + 2**-50
     twin.events.write_text("".join(json.dumps(event) + "\n" for event in lines))
-    done = shared_deck("check", "repro", finished.id, str(twin.path), code=1)
+    done = here(shared_deck, finished.id, str(twin.path))
+    assert done.return_value == EXIT_FAILED
     assert "they part at step 31: train/loss" in done.stdout
-    done = shared_deck("check", "repro", finished.id, str(twin.path), "--json", code=1)
+    done = here(shared_deck, finished.id, str(twin.path), "--json")
+    assert done.return_value == EXIT_FAILED
     told = json.loads(done.stdout)
     assert told["figures"]["parted"] == 31
     assert [part["same"] for part in told["parts"]] == [True] * 4

@@ -35,7 +35,7 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
             found = {"curve": curve(request["optimizer"], request["scheduler"], length)}
     except TraindeckError as error:
         found = {"problems": [_row(problem) for problem in error.problems]}
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         # Data are anybody's code: whatever it raises is told, and the next request is answered.
         what = f"{type(error).__name__}: {error}".strip()
         found = {"problems": [_row(Problem(what))]}

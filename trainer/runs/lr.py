@@ -258,7 +258,9 @@ class CurveProcess:
             self._said.seek(0)
             text = self._said.read().decode("utf-8", "replace")
             said = [line for line in text.splitlines() if line.strip()]
-        last = clean(said[-1]) if said else f"it ended with exit code {process.returncode}"
+        code = process.returncode
+        ended = "its process ended" + ("" if code is None else f" with exit code {code}")
+        last = clean(said[-1]) if said else ended
         return f"the learning rate cannot be computed: {last}"
 
 

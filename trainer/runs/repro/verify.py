@@ -28,6 +28,7 @@ _APART = (
     "logger.csv.enabled=false",
     "logger.wandb.enabled=false",
     "logger.mlflow.enabled=false",
+    "health.enabled=false",  # an alert may run a command
 )
 
 
