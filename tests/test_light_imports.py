@@ -38,6 +38,7 @@ LIGHT = [
     "trainer.sweeps.drive",
     "trainer.sweeps.results",
     "trainer.commands.config",
+    "trainer.commands.data",
     "trainer.commands.follow",
     "trainer.commands.lr",
     "trainer.commands.runs",

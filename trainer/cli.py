@@ -22,6 +22,7 @@ from trainer import __version__
 from trainer.commands.ablate_cli import ablate
 from trainer.commands.check_cli import check
 from trainer.commands.config_cli import config, profiles
+from trainer.commands.data_cli import data
 from trainer.commands.options import (
     CONFIG_FILE,
     JSON,
@@ -98,6 +99,7 @@ def cli(ctx: click.Context, /, **options: Any) -> int | None:
 cli.add_command(config)
 cli.add_command(profiles)
 cli.add_command(check)
+cli.add_command(data)
 cli.add_command(ablate)
 
 

@@ -202,7 +202,7 @@ class SpectraData:
             seed=self.generator_seed,
             frames=self.frames,
             fgs_frames=fgs,
-            jobs=min(self.jobs, 4) if count >= 16 else 1,
+            jobs=min(self.jobs, 4, max(1, count // 8)),
             told=tell,
         )
         return place

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -16,6 +18,7 @@ from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trainer.errors import (
     EXIT_INTERRUPTED,
@@ -24,12 +27,16 @@ from trainer.errors import (
     Problem,
     TraindeckError,
 )
+from trainer.events.text import clean
 from trainer.recipes.spectra.layout import AIRS, FGS1, need_parquet
+
+if TYPE_CHECKING:
+    from trainer.recipes.spectra.generate import Recipe
 
 #: Marks a folder as one of ours and says how it was made.
 MARKER = "generated.json"
 #: Megabytes of a planet besides its frames, and of a frame of each instrument, about.
-_SIZE, _AIRS_SIZE, _FGS_SIZE = 2.3, 0.0145, 0.0011
+_SIZE, _AIRS_SIZE, _FGS_SIZE = 1.9, 0.0212, 0.0017
 
 
 def make(
@@ -81,6 +88,7 @@ def make(
             wanted = range(planets)
             missing = [n for n in wanted if str(generate.planet_id(seed, n)) not in have]
             done = planets - len(missing)
+            _need_space(root, len(missing), recipe.frames, recipe.fgs_frames)
             if told is not None:
                 told(done, planets)
             for _ in _written(train, recipe, missing, jobs):
@@ -99,7 +107,7 @@ def make(
 
 def _recipe(
     seed: int, frames: int | None, fgs_frames: int | None, noise: float, planets: int
-) -> generate.Recipe:  # type: ignore[name-defined]  # noqa: F821
+) -> Recipe:
     from trainer.recipes.spectra.generate import Recipe
 
     airs = Recipe().frames if frames is None else frames
@@ -178,8 +186,6 @@ def _locked(root: Path) -> Iterator[None]:
 
 def _sweep(train: Path, names: set[str]) -> None:
     """Remove what an interrupted process left; nobody else writes here now."""
-    import shutil
-
     for name in names:
         if name.startswith(".making-"):
             shutil.rmtree(train / name, ignore_errors=True)
@@ -195,19 +201,19 @@ def _contiguous(train: Path, seed: int, least: int) -> int:
     return count
 
 
-def _written(train: Path, recipe: object, missing: Sequence[int], jobs: int) -> Iterator[int]:
+def _written(train: Path, recipe: Recipe, missing: Sequence[int], jobs: int) -> Iterator[int]:
     from trainer.recipes.spectra.generate import write_planet
 
     if jobs <= 1 or len(missing) < 2:
         for number in missing:
-            write_planet(train, recipe, number)  # type: ignore[arg-type]
+            write_planet(train, recipe, number)
             yield number
         return
     # Forked processes would inherit threads of Arrow's in the middle of something.
     with ProcessPoolExecutor(
         min(jobs, len(missing)), mp_context=get_context("spawn"), initializer=_worker
     ) as pool:
-        waiting = {pool.submit(write_planet, train, recipe, n): n for n in missing}  # type: ignore[arg-type]
+        waiting = {pool.submit(write_planet, train, recipe, n): n for n in missing}
         try:
             while waiting:
                 for done in wait(waiting, return_when=FIRST_COMPLETED).done:
@@ -216,6 +222,11 @@ def _written(train: Path, recipe: object, missing: Sequence[int], jobs: int) -> 
         except BaseException:
             pool.shutdown(wait=True, cancel_futures=True)
             raise
+
+
+def _usual_jobs(planets: int) -> int:
+    """Give how many processes are worth their start for so many planets."""
+    return min(4, os.cpu_count() or 1, max(1, planets // 8))
 
 
 def _worker() -> None:
@@ -253,9 +264,17 @@ class Progress:
             sys.stderr.flush()
 
 
-def megabytes(frames: int, fgs_frames: int) -> float:
-    """Give the size of a planet's files, about."""
-    return _SIZE + frames * _AIRS_SIZE + fgs_frames * _FGS_SIZE
+def _need_space(root: Path, planets: int, frames: int, fgs_frames: int) -> None:
+    size = planets * (_SIZE + frames * _AIRS_SIZE + fgs_frames * _FGS_SIZE) * 1e6
+    free = shutil.disk_usage(root).free
+    if size > free:
+        raise ConfigError(
+            Problem(
+                f"{planets} planets take about {size / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free.",
+                str(root),
+                "Make fewer planets, or give them fewer frames.",
+            )
+        )
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -267,7 +286,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--frames", type=int)
     parser.add_argument("--fgs-frames", type=int)
     parser.add_argument("--noise", type=float, default=1.0)
-    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--jobs", type=int)
+    parser.add_argument("--json", action="store_true")
     options = parser.parse_args(words)
     root: Path = options.root
     began = time.monotonic()
@@ -279,19 +299,24 @@ def main(words: Sequence[str] | None = None) -> int:
             frames=options.frames,
             fgs_frames=options.fgs_frames,
             noise=options.noise,
-            jobs=options.jobs,
+            jobs=options.jobs or _usual_jobs(options.planets),
             told=Progress("made"),
         )
     except TraindeckError as error:
         for problem in error.problems:
-            sys.stderr.write(f"traindeck: {problem}\n")
+            sys.stderr.write(f"traindeck: {clean(str(problem))}\n")
         return error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; the same command goes on with what is missing\n")
         return EXIT_INTERRUPTED
     size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file()) / 1e6
     spent = time.monotonic() - began
-    print(f"{root}: {options.planets} planets, {made} of them new; {size:.0f} MB, {spent:.0f} s")
+    if options.json:
+        row = {"path": str(root), "planets": options.planets, "new": made}
+        print(json.dumps({**row, "bytes": int(size * 1e6), "seconds": round(spent, 3)}))
+    else:
+        new = f"{options.planets} planets, {made} of them new"
+        print(f"{clean(str(root))}: {new}; {size:.0f} MB, {spent:.0f} s")
     return EXIT_OK
 
 
