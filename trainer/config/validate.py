@@ -18,6 +18,7 @@ from trainer.config.lightning_rules import lightning_problems
 from trainer.config.loader_rules import loader_problems
 from trainer.config.logger_rules import logger_problems
 from trainer.config.loss_rules import loss_problems
+from trainer.config.remedies import remedy_for
 from trainer.config.schema import Config, fields, sections
 from trainer.config.schema_base import Key
 from trainer.config.schema_trainer import HANDLED_ELSEWHERE
@@ -99,7 +100,7 @@ def problems_of(
         elif item["type"] == "missing":
             found.setdefault(key, Problem(f"'{key}' is missing.", origin(key, where), "", key))
         else:
-            found.setdefault(key, _wrong_value(key, _at(config, path), where))
+            found.setdefault(key, _wrong_value(key, _at(config, path), where, item["msg"]))
     # A problem inside a value says more than one about the whole value.
     return [
         problem
@@ -158,11 +159,15 @@ def _unknown(key: str, where: Mapping[str, Any], config: Mapping[str, Any]) -> P
         if known.startswith(prefix) and "." not in known.removeprefix(prefix)
     ]
     same = key_of_name(name, section, config)
+    if "." in section and same.partition(".")[0] != section.partition(".")[0]:
+        same = ""  # below a section within a section, a key of another one is hardly meant
     remedy = f"Did you mean '{same}'?" if same else ""
     if not remedy and not section:
         remedy = _nearest_at_top(name, beside) or f"There are {', '.join(sections())}."
     if not remedy:
         remedy = nearest(name, beside).replace("mean '", f"mean '{prefix}")
+    if not remedy and 0 < len(beside) <= 20:
+        remedy = f"'{section}' has {', '.join(beside)}."
     if not remedy:
         remedy = nearest(name, [known for known in fields() if "." in known])
     return Problem(f"there is no key '{key}'.", place, remedy, key)
@@ -198,11 +203,13 @@ def _nearest_at_top(name: str, beside: Iterable[str]) -> str:
     return close
 
 
-def _wrong_value(key: str, value: Any, where: Mapping[str, Any]) -> Problem:
+def _wrong_value(key: str, value: Any, where: Mapping[str, Any], why: str) -> Problem:
     known = fields().get(_INDEX.sub(".*", key))
     shown = text_of(value)
-    if known is None:
-        return Problem(f"'{key}' cannot be {shown}.", origin(key, where), "", key)
+    if known is None:  # a value of a mapping, of which only pydantic knows what it takes
+        takes = why.removeprefix("Input should be ")
+        remedy = f"It takes {takes}." if takes != why else ""
+        return Problem(f"'{key}' cannot be {shown}.", origin(key, where), remedy, key)
     if known.section:
         remedy = ""
         if isinstance(value, str):
@@ -212,12 +219,8 @@ def _wrong_value(key: str, value: Any, where: Mapping[str, Any]) -> Problem:
         return Problem(
             f"'{key}' is a section of keys, not {shown}.", origin(key, where), remedy, key
         )
-    remedy = ""
-    if isinstance(value, str) and known.choices:
-        remedy = nearest(value, [str(choice) for choice in known.choices])
-    return Problem(
-        f"'{key}' cannot be {shown}: it takes {expected(known)}.", origin(key, where), remedy, key
-    )
+    what = f"'{key}' cannot be {shown}: it takes {expected(known)}."
+    return Problem(what, origin(key, where), remedy_for(known, value), key)
 
 
 def _targets(value: Any, path: tuple[Any, ...], found: list[tuple[tuple[Any, ...], Any]]) -> None:
