@@ -63,14 +63,13 @@ def test_000_a_new_scenario_is_a_file_in_the_folder(typed: Type, project: Path) 
     assert (done.code, done.config["trainer"]["max_epochs"]) == (0, 7)
 
 
-def test_001_the_ablation_waits_for_its_command(typed: Type) -> None:
-    # Until there is `ablate`: named as unknown, and the sweep as such; nothing begins.
-    done = typed(printed.ABLATE)
-    assert (done.code, done.run) == (2, None)
-    assert "No such command 'ablate'" in done.err
-    sweep = typed(printed.ABLATE.replace("ablate", "train"))
-    assert (sweep.code, sweep.run) == (2, None)
-    assert "-m asks for a sweep, and this version trains one run at a time" in sweep.err
+@pytest.mark.parametrize("command", ["ablate", "train"])
+def test_001_the_ablation_is_planned(typed: Type, command: str) -> None:
+    done = typed(printed.ABLATE.replace("ablate", command), "--dry-run")
+    assert (done.code, done.run) == (0, None)
+    for weight in ("0.0", "0.05", "0.1"):
+        assert f"loss.composite.smoothness.weight={weight}" in done.out.split()
+    assert not list(Path("runs").glob("*"))
 
 
 @pytest.mark.parametrize("weight", ["0.0", "0.05", "0.1"])
