@@ -25,7 +25,7 @@ from trainer.errors import (
 from trainer.start import LeavingAtOnce
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from trainer.sweeps.drive import Asked, Outcome
     from trainer.sweeps.folder import Sweep
@@ -295,7 +295,6 @@ def _go(
 
     teller = text.Teller(sweep, parallel or sweep.parallel, as_json=as_json, interval=interval)
     with Interrupts() as interrupts:
-        teller.begin(resumed=resumed)
 
         def asked() -> Asked:
             if interrupts.leave == "SIGHUP":
@@ -306,9 +305,24 @@ def _go(
                 return "leave"
             return "stop" if interrupts.count else ""
 
-        outcome = run(sweep, parallel, retry_failed=retry_failed, told=teller.tell, asked=asked)
-        teller.end(outcome)
+        _say(teller.begin, resumed=resumed)
+        outcome = run(
+            sweep,
+            parallel,
+            retry_failed=retry_failed,
+            told=lambda told: _say(teller.tell, told),
+            asked=asked,
+        )
+        _say(teller.end, outcome)
         return _exit_code(outcome, interrupted=bool(interrupts.count or interrupts.leave))
+
+
+def _say(speak: Callable[..., None], *words: Any, **more: Any) -> None:
+    """Tell something; that nobody reads any more is no reason to stop."""
+    try:
+        speak(*words, **more)
+    except OSError:
+        _no_terminal()
 
 
 def _exit_code(outcome: Outcome, *, interrupted: bool) -> int:

@@ -101,9 +101,7 @@ class Teller:
             return
         self._before = said
         if self._json:
-            best = results.best_of(
-                [results.row_of(t, self._sweep.metric) for t in trials], self._sweep.goal
-            )
+            best = results.best_so_far(trials, self._sweep.metric, self._sweep.goal)
             self._event(
                 "progress",
                 counts=results.counts(trials),
@@ -168,7 +166,7 @@ def progress(sweep: Sweep, trials: Sequence[TrialState], parallel: int) -> str:
         for state, many in counted.items()
         if state in ("waiting", "failed", "out_of_memory", "killed", "lost", "stopped")
     ]
-    best = results.best_of([results.row_of(t, sweep.metric) for t in trials], sweep.goal)
+    best = results.best_so_far(trials, sweep.metric, sweep.goal)
     if best is not None and best.value is not None:
         parts.append(f"best {sweep.metric} {number(best.value)} (trial {best.trial})")
     left = results.remaining(trials, parallel)

@@ -123,12 +123,13 @@ def run(
         driving.told = told or driving.told
         driving.asked = asked or driving.asked
         driving.plan(sweep.trials(), retry_failed=retry_failed)
-        inbox = control.Inbox(sweep.path, since=time.time())
+        inbox = control.Inbox(sweep.path)
         while driving.step():
             held.beat(stopping=driving.stopping)
             for request in inbox.poll():
                 driving.answer(request)
-            time.sleep(poll)
+            if driving.idle:
+                time.sleep(poll)
         return driving.outcome()
 
 
@@ -153,9 +154,9 @@ def changed(sweep: Sweep, numbers: Sequence[int]) -> list[Problem]:
             problems.append(
                 Problem(
                     "Its config is another one than when the sweep was planned: profiles have "
-                    "changed since.",
+                    "changed since, or the machine is another one.",
                     f"trial {trial.name}",
-                    "Put them back as they were, or start a new sweep.",
+                    "Put the profiles back as they were, or start a new sweep.",
                 )
             )
     return problems
@@ -183,6 +184,7 @@ class _Driving:
         self.parallel = parallel
         self.launcher = launcher
         self.stopping = False
+        self.idle = True
         self.told: Callable[[Told], None] = lambda _: None
         self.asked: Callable[[], Asked] = lambda: ""
         self._planned = {trial.number: trial for trial in sweep.planned}
@@ -213,6 +215,7 @@ class _Driving:
 
     def step(self) -> bool:
         """Look once, and do what is to be done; False when all is over."""
+        self.idle = True
         states = {trial.number: trial for trial in self.sweep.trials()}
         trials = list(states.values())
         for number in sorted(self._live):
@@ -230,6 +233,7 @@ class _Driving:
         elif len(self._live) < self.parallel and self._todo:
             # One a look: a Ctrl-C is heard between two of them.
             self._start(states[self._todo.popleft()])
+            self.idle = False
             return True
         self.told(Told("look", trials=trials))
         return bool(self._live or (self._todo and not self.stopping))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.errors import Problem, RunError
-from trainer.runs import proc
+from trainer.runs import control, proc
 from trainer.runs.layout import RunFolder, read_json_or_empty, write_json_atomic
 from trainer.runs.lock import take
 from trainer.runs.status import STALE_SECONDS, printable
@@ -121,6 +121,8 @@ def hold(path: Path) -> Iterator[Held]:
         before = driver(path)
         if before is not None and before.alive and before.pid != os.getpid():
             raise _taken(path)
+        # What was asked of the driver before us is not for us.
+        control.clear(path)
         held = Held(path)
         held.beat()
         yield held

@@ -124,6 +124,7 @@ def make(
         # The list of a profile that somebody chose; nobody means hundreds of trials by one word.
         listed = [str(text) for text in section.get("sweep") or [] if isinstance(text, str)]
         parsed, problems = _parts([*base, *listed], parsed.seeds, where)
+        base = parsed.base
     if not problems:
         problems = _wrong(parsed, mode)
     if problems:

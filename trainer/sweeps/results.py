@@ -22,6 +22,7 @@ __all__ = [
     "Row",
     "Table",
     "best_of",
+    "best_so_far",
     "counts",
     "remaining",
     "row_of",
@@ -147,6 +148,12 @@ def best_of(rows: Iterable[Row], goal: Goal) -> Row | None:
         return None
     pick = max if goal == "max" else min
     return pick(valued, key=lambda pair: pair[0])[1]
+
+
+def best_so_far(trials: Iterable[TrialState], metric: str, goal: Goal) -> Row | None:
+    """Give the best trial of those that train or have ended as planned; None without one."""
+    kept = [trial for trial in trials if trial.live or trial.done]
+    return best_of([row_of(trial, metric) for trial in kept], goal)
 
 
 def counts(trials: Iterable[TrialState]) -> dict[str, int]:
