@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -30,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from enginelab.proofs import proof
 
 SECRET = "0123456789abcdef0123456789abcdef01234567"
+SLOW = pytest.mark.slow
 OFF = {f"logger.{name}.enabled": False for name in ("tensorboard", "csv", "wandb", "mlflow")}
 
 
@@ -71,10 +73,16 @@ def named(lab, **changes):
     "logger.mlflow.tags",
     "logger.mlflow.artifact_location",
 )
-def test_many_at_once_each_with_config_and_metrics_and_a_resume_goes_on(lab, events, tmp_path):
+def test_many_at_once_each_with_config_and_metrics_and_a_resume_goes_on(
+    lab, events, tmp_path, monkeypatch
+):
     from mlflow.tracking import MlflowClient
+    from wandb.sdk.wandb_run import Run
 
-    store = f"sqlite:///{tmp_path}/store.db"
+    # An import of seconds, for what is not used here.
+    monkeypatch.setattr(Run, "_detect_and_apply_job_inputs", lambda self: None)
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    store = (tmp_path / "store").as_uri()  # a database would take 50 migrations first
     changes = {
         **dict.fromkeys(OFF, True),
         "logger.wandb.offline": True,
@@ -169,10 +177,17 @@ def test_the_run_names_what_nobody_named(lab):
     assert made._wandb_init["project"] == "from outside"
 
 
-def test_mlflow_takes_a_folder(lab, tmp_path):
-    run = named(lab, **{"logger.mlflow.tracking_uri": str(tmp_path / "mlruns")})
+@pytest.mark.parametrize(
+    ("store", "kept"),
+    [("mlruns", "mlruns"), pytest.param("sqlite:///m/store.db", "m/store.db", marks=SLOW)],
+)
+def test_mlflow_takes_a_folder_or_a_database(lab, tmp_path, monkeypatch, store, kept):
+    monkeypatch.chdir(tmp_path)
+    run = named(lab, **{"logger.mlflow.tracking_uri": store})
     made = tracking(session_of(run).config, RunFolder(run))
-    assert (tmp_path / "mlruns" / made.experiment_id / made.run_id / "meta.yaml").exists()
+    assert (tmp_path / kept).exists()
+    made.experiment.log_metric(made.run_id, "lr", 0.5, step=3)
+    assert made.experiment.get_run(made.run_id).data.metrics == {"lr": 0.5}
     again = tracking(session_of(run).config, RunFolder(run))
     assert again.run_id == made.run_id
 
@@ -196,6 +211,8 @@ def test_other_ranks_log_nothing_and_a_trial_run_neither(lab):
     assert [type(one) for one in loggers_of(session_of(run, rank=1))] == [DummyLogger] * 2
     trial = named(lab, **{"logger.tensorboard.enabled": True, "trainer.fast_dev_run": True})
     assert loggers_of(session_of(trial)) == []
+    bare = named(lab, **{"logger.tensorboard.enabled": True, "trainer.barebones": True})
+    assert loggers_of(session_of(bare)) == []
     assert not (run / "logs" / "version_0").exists()
 
 
@@ -309,6 +326,66 @@ def test_a_logger_that_cannot_be_opened_stops_a_first_start_only(lab, events, tm
     made.finalize("success")
 
 
+def test_all_loggers_end_together_within_one_patience(lab, monkeypatch):
+    free = threading.Event()
+    waited = []
+    real = Courier.wait
+
+    def wait(self, deadline):
+        waited.append(deadline)
+        return real(self, deadline)
+
+    monkeypatch.setattr(guard, "PATIENCE", 0.2)
+    monkeypatch.setattr(Courier, "wait", wait)
+    monkeypatch.setattr(guard.Guarded, "_finish", lambda self, status: free.wait(60))
+    run = named(lab, **{"logger.csv.enabled": True, "logger.tensorboard.enabled": True})
+    try:
+        assert fit(run) == 0
+    finally:
+        free.set()
+    assert len(waited) == 2
+    assert len(set(waited)) == 1
+
+
+def test_who_wants_no_end_of_the_loggers_waits_for_none(lab, events, monkeypatch):
+    """The second TERM comes while a server does not answer at the end."""
+    free, asked = threading.Event(), []
+    real = Courier.wait
+
+    def wait(self, deadline):
+        asked.append(deadline - time.monotonic())
+        if len(asked) == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(self, min(deadline, time.monotonic() + 0.1))
+
+    monkeypatch.setattr(Courier, "wait", wait)
+    monkeypatch.setattr(local.Csv, "_finish", lambda self, status: free.wait(60))
+    run = named(lab, **{"logger.csv.enabled": True, "trainer.max_epochs": 1})
+    try:
+        assert fit(run) == 130
+    finally:
+        free.set()
+    assert asked[0] > guard.HURRY >= max(asked[1:])
+    assert any("did not reach metrics.csv" in e["message"] for e in events(run, "log"))
+    assert (run / "checkpoints" / "last.ckpt").exists()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"trainer.strategy": "by foot"}, {"run.resume": "broken.ckpt"}],
+    ids=["no trainer", "no checkpoint"],
+)
+def test_what_fails_before_training_has_ended_its_loggers(lab, monkeypatch, changes):
+    ended = []
+    monkeypatch.setattr(local.Csv, "_finish", lambda self, status: ended.append(status))
+    monkeypatch.setattr("trainer.engine.resume.carried", lambda path: {})
+    run = named(lab, **{"logger.csv.enabled": True} | changes)
+    (run / "broken.ckpt").write_text("")
+    assert fit(run) != 0
+    assert ended == ["failed"]
+
+
 # ---- the courier alone -----------------------------------------------------------------------
 
 
@@ -325,7 +402,7 @@ def test_the_courier_keeps_the_order_and_drops_what_fails_for_good():
     one = Courier("test", deliver, lambda error: False, told.append, told.append)
     for step in range(5):
         one.put(Point({}, step))
-    lost = one.close(30)
+    lost = closed(one)
     assert got == [0, 1, 3, 4]
     assert [str(each) for each in told] in (["never", "1"], ["never"])
     assert lost in (0, 1)
@@ -348,8 +425,37 @@ def test_the_courier_keeps_the_newest_when_nobody_answers(monkeypatch):
     for step in range(1, 7):
         one.put(Point({}, step))
     free.set()
-    one.close(30)
+    closed(one)
     assert got == [0, 4, 5, 6]
+
+
+def test_the_courier_delivers_one_thing_at_a_time_also_after_its_end_was_not_waited_for():
+    free, at_work, most, got = threading.Event(), [0], [0], []
+
+    def deliver(items: deque) -> None:
+        at_work[0] += 1
+        most[0] = max(most[0], at_work[0])
+        free.wait(60)
+        while items:
+            got.append(items.popleft().step)
+        at_work[0] -= 1
+
+    one = Courier("test", deliver, lambda error: False, lambda error: None, lambda lost: None)
+    one.put(Point({}, 0))
+    now = time.monotonic()
+    one.end(now)
+    assert one.wait(now) == 1
+    one.put(Point({}, 1))
+    free.set()
+    assert closed(one) == 0
+    assert (got, most) == ([0, 1], [1])
+
+
+def closed(one):
+    """End a courier and wait for it."""
+    deadline = time.monotonic() + 30
+    one.end(deadline)
+    return one.wait(deadline)
 
 
 @pytest.mark.slow

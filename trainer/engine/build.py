@@ -24,7 +24,7 @@ from trainer.engine.callbacks.step_time import StepTimer
 from trainer.engine.corruption import Progress
 from trainer.engine.data import Datasets, EngineData
 from trainer.engine.keep import SavePlan
-from trainer.engine.loggers import LoggerFeed, loggers_of
+from trainer.engine.loggers import LoggerFeed, ended_by_errors, loggers_of
 from trainer.engine.losses.builder import loss_of, own_module_problems
 from trainer.engine.losses.watch import term_watch
 from trainer.engine.module import TrainModule
@@ -151,9 +151,10 @@ def trainer_of(
     if section.get("profile") and "profiler" not in arguments:
         folder = Path(section.get("profiler_dir") or session.folder / "logs" / "profile")
         arguments["profiler"] = SimpleProfiler(dirpath=str(folder), filename="profile")
+    loggers = loggers_of(session)
     arguments |= {
         "callbacks": callbacks,
-        "logger": loggers_of(session),
+        "logger": loggers,
         "default_root_dir": arguments.get("default_root_dir", str(session.folder)),
         "enable_progress_bar": bool(section.get("enable_progress_bar")),
         "enable_model_summary": bool(section.get("log_model_structure"))
@@ -166,7 +167,7 @@ def trainer_of(
         # Lightning takes no logger here, and nobody that writes checkpoints: the saver, which still
         # has to answer requests to stop, comes in behind its back.
         arguments |= {"enable_checkpointing": False, "logger": False, "callbacks": callbacks[:-1]}
-    with refusals_told():
+    with ended_by_errors(loggers), refusals_told():
         try:
             trainer = pl.Trainer(**arguments)
         except (TypeError, ValueError) as error:

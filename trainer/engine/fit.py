@@ -18,6 +18,7 @@ from trainer.engine.compiling import compile_module, compiler_told
 from trainer.engine.health.guard import out_of_memory
 from trainer.engine.journal import Journal
 from trainer.engine.keep import checkpoints_of
+from trainer.engine.loggers import ended_by_errors
 from trainer.engine.requests import MEMORY, Requests, Stop, StopNow, signals_ask
 from trainer.engine.seen import Around, keep_config_beside
 from trainer.engine.session import NoEvents, Session
@@ -120,22 +121,24 @@ def train(session: Session, run: RunFolder, chosen_checkpoint: str) -> End:
     if around is not None:
         around.write(session.folder, trainer, attempt=session.attempt)
 
-    # 5. Make ready for what the checkpoint holds.
-    if checkpoint is not None:
-        resume.prepare(
-            checkpoint,
-            carried=carried,
-            trainer=trainer,
-            module=module,
-            data=data,
-            section=config["trainer"],
-        )
-        session.events.log("info", f"going on from {checkpoint}")
-    compile_module(module, config["trainer"].get("compile"), trainer.strategy.root_device)
+    with ended_by_errors(trainer.loggers):
+        # 5. Make ready for what the checkpoint holds.
+        if checkpoint is not None:
+            resume.prepare(
+                checkpoint,
+                carried=carried,
+                trainer=trainer,
+                module=module,
+                data=data,
+                section=config["trainer"],
+            )
+            session.events.log("info", f"going on from {checkpoint}")
+        compiling = config["trainer"].get("compile")
+        compile_module(module, compiling, trainer.strategy.root_device)
 
-    # 6. Train. Callbacks write events; the saver writes checkpoints and answers requests to stop.
-    with build.refusals_told(), compiler_told(config["trainer"].get("compile")):
-        trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        # 6. Train. Callbacks write events; the saver writes checkpoints and answers requests to stop.
+        with build.refusals_told(), compiler_told(compiling):
+            trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     return end_of(trainer, saver)
 
 

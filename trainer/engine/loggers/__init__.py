@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from pytorch_lightning.loggers import Logger
@@ -15,12 +16,12 @@ from pytorch_lightning.loggers.logger import DummyLogger
 
 from trainer.config.logger_rules import lacking
 from trainer.engine.loggers.feed import LoggerFeed
-from trainer.engine.loggers.guard import Guarded, told_of
+from trainer.engine.loggers.guard import Farewell, Guarded, told_of
 from trainer.engine.session import Session
 from trainer.errors import ConfigError, Problem
 from trainer.runs.layout import RunFolder
 
-__all__ = ["LoggerFeed", "loggers_of"]
+__all__ = ["LoggerFeed", "ended_by_errors", "loggers_of"]
 
 
 def loggers_of(session: Session) -> list[Logger]:
@@ -37,8 +38,8 @@ def loggers_of(session: Session) -> list[Logger]:
     """
     config = session.config
     chosen = [(name, make) for name, make in _MAKERS.items() if _enabled(config, name)]
-    if config["trainer"].get("fast_dev_run"):
-        return []  # Lightning would put them away again
+    if config["trainer"].get("fast_dev_run") or config["trainer"].get("barebones"):
+        return []  # Lightning takes none, or puts them away again
     if session.rank != 0:
         return [DummyLogger() for _ in chosen]
     if problems := list(lacking(config)):
@@ -46,6 +47,7 @@ def loggers_of(session: Session) -> list[Logger]:
     run = RunFolder(session.folder)
     # One for both of those that write there, as in Lightning.
     version = sum(1 for _ in run.logs.glob("version_*"))
+    farewell = Farewell(lambda: session.requests.closed)
     made: list[Logger] = []
     for name, make in chosen:
         try:
@@ -53,9 +55,8 @@ def loggers_of(session: Session) -> list[Logger]:
         except Exception as error:
             problem = _not_opened(name, error)
             if session.attempt <= 1:
-                for opened in made:
-                    opened.finalize("failed")
-                raise ConfigError(problem) from error
+                with ended_by_errors(made):
+                    raise ConfigError(problem) from error
             session.events.alert(
                 "warning",
                 "logger_failed",
@@ -64,11 +65,22 @@ def loggers_of(session: Session) -> list[Logger]:
                 logger=name,
             )
             continue
-        logger.guard(session.events)
+        logger.guard(session.events, farewell)
         made.append(logger)
         if place:
             session.events.log("info", f"{logger.label}: {place}")
     return made
+
+
+@contextmanager
+def ended_by_errors(made: Sequence[Logger]) -> Iterator[None]:
+    """End loggers as failed if an error comes before Lightning, or from where it ends none."""
+    try:
+        yield
+    except BaseException:
+        for logger in made:
+            logger.finalize("failed")
+        raise
 
 
 def _tensorboard(config: Mapping[str, Any], run: RunFolder, version: int) -> tuple[Guarded, str]:

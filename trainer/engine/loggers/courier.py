@@ -83,22 +83,29 @@ class Courier:
                 self._thread.start()
             self._state.notify()
 
-    def close(self, timeout: float) -> int:
-        """Deliver what waits, and end.
+    def end(self, deadline: float) -> None:
+        """Let it deliver what waits, and end; returns at once.
 
         Args:
-            timeout: Seconds to wait at most.
+            deadline: When to give up, on the monotonic clock.
+        """
+        with self._state:
+            self._closing = True
+            self._deadline = deadline
+            self._state.notify()
+
+    def wait(self, deadline: float) -> int:
+        """Wait for the end.
+
+        Args:
+            deadline: For how long at most, on the monotonic clock.
 
         Returns:
             How many items were not delivered, those lost before included.
         """
-        with self._state:
-            thread, self._thread = self._thread, None
-            self._closing = True
-            self._deadline = time.monotonic() + timeout
-            self._state.notify()
+        thread = self._thread
         if thread is not None:
-            thread.join(timeout)
+            thread.join(max(0.0, deadline - time.monotonic()))
         return self._lost + len(self._taken) + len(self._waiting)
 
     def _run(self) -> None:
@@ -110,6 +117,7 @@ class Courier:
                 if not self._taken:
                     self._taken, self._waiting = self._waiting, deque()
                 if not self._taken:
+                    self._thread = None
                     return
             try:
                 self._deliver(self._taken)
@@ -120,6 +128,8 @@ class Courier:
                 if not self._again(error):
                     self._drop()
                 elif self._gave_up(pause):
+                    with self._state:
+                        self._thread = None
                     return
                 pause = min(2 * pause, LONGEST_PAUSE)
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lightning_fabric.utilities.rank_zero import rank_zero_only
@@ -16,8 +16,40 @@ from trainer.engine.session import Events
 from trainer.events.text import clean
 from trainer.secrets import mask
 
-#: Seconds that a logger may take at the end of training to deliver what is left.
+#: Seconds that all loggers together may take at the end of training to deliver what is left.
 PATIENCE = 30.0
+#: The same where training is left at once.
+HURRY = 5.0
+
+
+class Farewell:
+    """The end of a training's loggers: all at the same time, with patience that they share.
+
+    Args:
+        hurried: Tells whether nobody wants to wait any more.
+    """
+
+    def __init__(self, hurried: Callable[[], bool] = lambda: False) -> None:
+        self.loggers: list[Guarded] = []
+        self._hurried = hurried
+        self._deadline: float | None = None
+
+    def begin(self, status: str) -> float:
+        """Let all end, unless they do so already; returns at once.
+
+        Args:
+            status: `success` or `failed`; the first that is given counts.
+
+        Returns:
+            How long to wait for them, on the monotonic clock.
+        """
+        now = time.monotonic()
+        first = self._deadline is None
+        latest = now + (HURRY if self._hurried() else PATIENCE)
+        self._deadline = deadline = min(self._deadline or latest, latest)
+        for logger in self.loggers if first else ():
+            logger.part(status, deadline)
+        return deadline
 
 
 class Guarded(Logger):
@@ -31,13 +63,17 @@ class Guarded(Logger):
     label = ""
     key = ""
 
-    def guard(self, events: Events) -> None:
+    def guard(self, events: Events, farewell: Farewell) -> None:
         """Begin; to be called once, on the process that logs.
 
         Args:
             events: Where alerts go.
+            farewell: The end that it shares with the training's other loggers.
         """
         self._events = events
+        self._farewell = farewell
+        self._left = 0
+        farewell.loggers.append(self)
         self._courier = Courier(
             f"logger-{self.key}", self._deliver, self._again, self._failed, self._mended
         )
@@ -65,15 +101,24 @@ class Guarded(Logger):
 
     @rank_zero_only
     def finalize(self, status: str = "success") -> None:
-        """Deliver what is left, with limited patience.
+        """Deliver what is left, with limited patience; the training's other loggers do so as well.
 
         Args:
             status: `success` or `failed`.
         """
+        before, self._left = self._left, self._courier.wait(self._farewell.begin(status))
+        if self._left > before:
+            self._events.log("warning", f"{self._left} entries did not reach {self.label}")
+
+    def part(self, status: str, deadline: float) -> None:
+        """Begin to end; returns at once.
+
+        Args:
+            status: `success` or `failed`.
+            deadline: When to give up, on the monotonic clock.
+        """
         self._courier.put(lambda: self._finish(status))
-        left = self._courier.close(PATIENCE)
-        if left:
-            self._events.log("warning", f"{left} entries did not reach {self.label}")
+        self._courier.end(deadline)
 
     # ---- in the thread ---------------------------------------------------------------------
 
