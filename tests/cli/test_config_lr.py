@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 
 from trainer.cli import cli
-from trainer.errors import EXIT_WRONG_INPUT, ConfigError, Problem
+from trainer.errors import EXIT_WRONG_INPUT, ConfigError, Problem, RunError
 from trainer.runs import lr
-from trainer.runs.lr import Curve, length_of, needs_batches, notes_of
+from trainer.runs.lr import Curve, CurveProcess, length_of, needs_batches, notes_of
+from trainer.runs.proc import is_alive, process_start_time
 
 
 class Fake:
@@ -150,10 +152,20 @@ def test_what_may_make_it_another_is_noted() -> None:
 
 
 def test_the_real_process_counts_the_data_and_tells_what_torch_refuses(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     pytest.importorskip("pytorch_lightning")
     monkeypatch.chdir(tmp_path)
+
+    class Kept(CurveProcess):
+        """One process for all commands of this test: each would import torch."""
+
+        def __exit__(self, *_: object) -> None:
+            assert self._process is not None
+
+    kept = Kept()
+    monkeypatch.setattr(lr, "CurveProcess", lambda: kept)
+    request.addfinalizer(kept.close)
     words = (
         "quickstart",
         "data.max_items=4",
@@ -164,7 +176,51 @@ def test_the_real_process_counts_the_data_and_tells_what_torch_refuses(
     )
     told = json.loads(run(*words, "--json").stdout)
     assert (told["batches_per_epoch"], told["total"]) == (9, 10)
+    (point,) = (
+        p
+        for p in json.loads(run("quickstart", "scheduler=warmup", "--json").stdout)["points"]
+        if p["name"] == "warmup ends"
+    )
+    assert (point["at"], point["lr"][0]) == (99, pytest.approx(0.004))
     one_cycle = ("scheduler=onecycle", "scheduler.config.total_steps=8")
     done = run(*words, *one_cycle, "--batches-per-epoch", "9")
     assert isinstance(done.exception, ConfigError)
     assert "step 9 of 10" in str(done.exception)
+
+
+BUILDS = """
+import json, subprocess
+input()
+print(json.dumps({"pid": subprocess.Popen(["sleep", "600"]).pid}), flush=True)
+input()
+"""
+
+
+def test_a_process_is_ended_with_all_that_its_data_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "builds.py").write_text(BUILDS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(lr, "_MODULE", "builds")
+    process = CurveProcess()
+    other = process.ask({})["pid"]
+    begun = process_start_time(other)
+    assert is_alive(other, begun)
+    process.close()
+    end = time.monotonic() + 60
+    while is_alive(other, begun):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    with pytest.raises(RunError, match="was ended"):
+        process.curve({})
+
+
+def test_a_process_that_has_ended_is_begun_anew() -> None:
+    with CurveProcess() as process:
+        process.start()
+        first = process._process
+        assert first is not None
+        first.kill()
+        first.wait()
+        process.start()
+        assert process._process is not first
