@@ -44,3 +44,36 @@ def test_nothing_is_guessed_where_nothing_is_near(override):
         compose([override])
     (problem,) = error.value.problems
     assert problem.remedy == ""
+
+
+@pytest.mark.parametrize(
+    ("overrides", "where", "said"),
+    [
+        (
+            ["scheduler.type=CosineAnnealingLR"],
+            "override scheduler.type=CosineAnnealingLR",
+            "Set scheduler.config.T_max.",
+        ),
+        (  # one slip, one problem
+            ["scheduler.type=CosineAnnealingLR", "scheduler.config.Tmax=10"],
+            "override scheduler.config.Tmax=10",
+            "Did you mean 'T_max'?",
+        ),
+        (
+            ["optimizer.config.learning_rate=1e-3"],
+            "override optimizer.config.learning_rate=1e-3",
+            "Did you mean 'lr'?",
+        ),
+        (
+            ["optimizer=sgd", "optimizer.config.wd=0.1"],
+            "override optimizer.config.wd=0.1",
+            "Did you mean 'weight_decay'?",
+        ),
+    ],
+)
+def test_keywords_of_optimisers_and_schedulers(overrides, where, said):
+    with pytest.raises(ConfigError) as error:
+        compose(overrides)
+    (problem,) = error.value.problems
+    assert problem.where == where
+    assert said in problem.remedy

@@ -24,6 +24,19 @@ NOT_AFTER_WARMUP = {
 
 # What an unset trainer.max_steps or trainer.max_epochs becomes in a profile that follows it.
 _FOLLOWS = "Where it follows trainer.max_steps or trainer.max_epochs, set that first."
+# As other libraries call what torch calls otherwise.
+_SAME = {
+    "learning_rate": "lr",
+    "wd": "weight_decay",
+    "l2": "weight_decay",
+    "epsilon": "eps",
+    "beta1": "betas",
+    "beta2": "betas",
+    "adam_beta1": "betas",
+    "adam_beta2": "betas",
+    "min_lr": "eta_min",
+    "lr_min": "eta_min",
+}
 _KINDS = {
     "float": "a number",
     "int": "a whole number",
@@ -176,6 +189,12 @@ def _nearest(name: str, known: Iterable[str]) -> str:
     return nearest(name, known)
 
 
+def _meant(word: str, known: Iterable[str]) -> str:
+    """Suggest a keyword for another library's word, or for a slip of the pen."""
+    same = _SAME.get(word.lower(), "")
+    return f"Did you mean '{same}'?" if same in known else _nearest(word, known)
+
+
 def _keywords(
     name: str,
     keywords: Iterable[Keyword],
@@ -188,7 +207,7 @@ def _keywords(
         key = f"{section}.{word}"
         if word not in known:
             allowed = ", ".join(known)
-            remedy = f"{_nearest(str(word), known)} It takes {allowed}.".strip()
+            remedy = f"{_meant(str(word), known)} It takes {allowed}.".strip()
             yield Problem(f"{name} takes no '{word}'.", origin(key, where), remedy, key)
             continue
         wants = _wants(name, known[word], value)
@@ -199,11 +218,13 @@ def _keywords(
                 _remedy(name, word, value),
                 key,
             )
+    slips = " ".join(_meant(str(word), known) for word in written if word not in known)
     for needed in known.values():
-        if needed.required and needed.name not in written:
+        # One slip is one problem: a name that was nearly right is told above.
+        if needed.required and needed.name not in written and f"'{needed.name}'" not in slips:
             yield Problem(
                 f"{name} needs '{needed.name}', {_KINDS.get(needed.kind, 'a value')}.",
-                origin(section, where),
+                origin(f"{section.partition('.')[0]}.type", where),
                 f"Set {section}.{needed.name}.",
                 f"{section}.{needed.name}",
             )
