@@ -9,6 +9,7 @@ not tried; so sizes are tried here, by its rule: doubled until one does not fit.
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -227,12 +228,15 @@ class _Watch(pl.Callback):
 
 
 class _undisturbed:
-    """Puts all random generators back at the end."""
+    """Puts all random generators back at the end, and keeps the trials' clean-up to themselves."""
 
     def __enter__(self) -> None:
         self._state = rng.capture()
+        # Each trial is collected at its end; all that was there before need not be looked at then.
+        gc.freeze()
 
     def __exit__(self, *_: object) -> None:
+        gc.unfreeze()
         rng.restore(self._state)
 
 
