@@ -54,6 +54,24 @@ def test_the_patch_gives_back_the_code_and_leaves_the_repository_alone(
     assert not (tmp_path / "clone" / "notes.txt").exists()
 
 
+def test_a_change_in_the_second_of_the_commit_is_in_the_patch(project: Path) -> None:
+    # To git it has the size and the time of what was added; only the index's own time betrays it.
+    changed, index, then = project / "pkg" / "a.py", project / ".git" / "index", (1.7e9, 1.7e9)
+    git(project, "config", "core.trustctime", "false")
+    os.utime(changed, then)
+    git(project, "add", ".")
+    changed.write_text("a = 2\n")
+    os.utime(changed, then)
+    os.utime(index, then)
+    (project / "new.py").write_text("b = 1\n")
+
+    content, why = worktree.patch(project)
+
+    assert why == ""
+    assert b"+a = 2" in content
+    assert b"+b = 1" in content
+
+
 def test_a_patch_with_a_secret_is_not_kept(project: Path) -> None:
     (project / "pkg" / "a.py").write_text('api_key = "f00dcafe1234"\n')
     content, why = worktree.patch(project)

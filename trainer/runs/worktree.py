@@ -94,7 +94,8 @@ def _with_new_files(root: Path, untracked: list[bytes]) -> bytes | None:
     try:
         with tempfile.TemporaryDirectory(prefix="traindeck-") as folder:
             if index_file.exists():
-                shutil.copyfile(index_file, f"{folder}/index")
+                # With its time: git trusts an entry that is older than the index it stands in.
+                shutil.copy2(index_file, f"{folder}/index")
             apart = {
                 "GIT_INDEX_FILE": f"{folder}/index",
                 "GIT_OBJECT_DIRECTORY": folder,
