@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
+from trainer.config.onto import compose_onto
 from trainer.runs import launch, provenance, worktree
 from trainer.runs.layout import RunFolder, read_json, write_json_atomic
 from trainer.runs.repro.checklist import Mark, Point, points
 from trainer.runs.repro.compare import compare_figures, compare_parts, outcome_words
 from trainer.runs.repro.facts import Facts, changed_since, facts_of
+from trainer.runs.repro.verify import APART
 
 Make = Callable[..., RunFolder]
 
@@ -286,3 +288,14 @@ def test_the_hashes_of_an_older_run_can_be_compared(make: Make) -> None:
     run.environment.unlink()
     parts = {part.name: part for part in compare_parts(facts_of(run), facts_of(make()))}
     assert "python 3.0 →" in parts["environment"].words
+
+
+def test_a_repetition_reaches_nobody(make: Make, tmp_path: Path) -> None:
+    health = {"on_alert": "command", "command": ["mail", "me"], "per_kind": {"stall": "command"}}
+    run = make(trainer={"ckpt_dir": str(tmp_path / "store")}, health=health)
+    config = compose_onto(run.path, APART).config
+    assert config["health"]["enabled"] is False
+    assert config["trainer"]["ckpt_dir"] is None
+    loggers = {name: each for name, each in config["logger"].items() if isinstance(each, dict)}
+    assert set(loggers) >= {"tensorboard", "csv", "wandb", "mlflow"}
+    assert not any(each.get("enabled") for each in loggers.values())

@@ -21,8 +21,8 @@ from trainer.runs.rows import merged_rows
 from trainer.runs.status import Status, read_status
 
 _POLL = 0.1
-# Nothing of the repetition may reach a service or a folder that the run itself wrote to.
-_APART = (
+#: Nothing of the repetition may reach a service or a folder that the run itself wrote to.
+APART = (
     "trainer.ckpt_dir=null",
     "logger.tensorboard.enabled=false",
     "logger.csv.enabled=false",
@@ -82,7 +82,7 @@ def verify(run: RunFolder, steps: int, *, said: Callable[[str], None] = lambda _
     again = None
     try:
         again = launch.create(
-            compose_onto(run.path, [*_APART, *_beginning(run)]),
+            compose_onto(run.path, [*APART, *_beginning(run)]),
             runs_dir=scratch,
             name=f"verify {run.id}",
             command=["traindeck", "check", "repro", run.id, "--verify"],
