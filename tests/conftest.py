@@ -111,6 +111,12 @@ class FakeComposed:
         return "0" * 64
 
 
+def pytest_configure() -> None:
+    """Let Ctrl-C reach what the tests start: a shell's background job has it ignored from birth."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def composed() -> Callable[..., Any]:
     """Make a composed config, with sections to merge into the plain one."""
