@@ -77,3 +77,22 @@ def test_keywords_of_optimisers_and_schedulers(overrides, where, said):
     (problem,) = error.value.problems
     assert problem.where == where
     assert said in problem.remedy
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("lightning.weightdecay=0.1", "Did you mean 'lightning.weight_decay'?"),
+        ("lightning.wd=0.1", "no key 'lightning.wd'. 'lightning' has lr, weight_decay"),
+        ("hyperparameters.learning_rat=3", "Did you mean 'hyperparameters.learning_rate'?"),
+        ("lightning=3", "'lightning' is a section of keys, not 3. It has lr,"),
+        ("lightnin.lr=3", "Did you mean 'lightning'?"),
+        ("lightning.lr_warmup.step=100", "Did you mean 'scheduler.warmup.steps'?"),
+    ],
+)
+def test_slips_in_other_spellings(override, said):
+    with pytest.raises(ConfigError) as error:
+        compose([override])
+    (problem,) = error.value.problems
+    assert problem.where == f"override {override}"
+    assert said in str(problem)

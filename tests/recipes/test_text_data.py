@@ -146,3 +146,14 @@ def test_validation_windows_are_spread_over_all_files(sources):
     assert torch.equal(few[0], whole[0])
     assert torch.equal(few[9], whole[len(whole) - 1])
     assert len(some.train_dataset()) == len(every.train_dataset())
+
+
+def test_a_sequence_length_shortens_the_windows_and_never_makes_them_longer(tmp_path):
+    for number in range(3):
+        (tmp_path / f"{number}.py").write_text("x = 1\n" * 50)
+
+    def width(**keywords):
+        return PyStdlib(str(tmp_path), context=16, **keywords).train_dataset()[0].shape[0]
+
+    assert width() == width(sequence_length=None) == width(sequence_length=99) == 17
+    assert width(sequence_length=8) == 9

@@ -32,7 +32,7 @@ def loader_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iter
         yield Problem(
             "'dataloader.persistent_workers' needs workers, and 'dataloader.num_workers' is 0.",
             origin("dataloader.persistent_workers", where),
-            "Set dataloader.num_workers to 1 or more.",
+            "Set dataloader.num_workers to 1 or more, or dataloader.persistent_workers=false.",
             "dataloader.persistent_workers",
         )
     if loader.get("type") == "TextDataLoader":

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
+from trainer.config.alias_table import ALIASES
 from trainer.config.schema import fields
 from trainer.config.schema_base import Key
-from trainer.errors import nearest
+from trainer.config.torch_rules import origin, text_of
+from trainer.errors import Problem, nearest
 
 _TRUTH = {
     "true": ("true", "yes", "y", "on", "1"),
@@ -33,6 +36,42 @@ _NUMBERS = {
     "int": re.compile(r"[+-]?\d+"),
     "float": re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?"),
 }
+
+
+def spelled_sections() -> dict[str, list[str]]:
+    """Give the sections that exist in other spellings only, such as `lightning`, with their keys."""
+    found: dict[str, list[str]] = {}
+    for row in ALIASES:
+        top, _, name = row.old.partition(".")
+        if name and "." not in name and top not in fields():
+            found.setdefault(top, []).append(name)
+    return found
+
+
+def in_spelled_section(section: str, value: Any, where: Mapping[str, Any]) -> list[Problem]:
+    """Tell what is wrong in a section of other spellings: what is left in it stands for nothing.
+
+    Args:
+        section: Its name.
+        value: What is left of it.
+        where: For each dotted key what set it.
+
+    Returns:
+        The problems; none if there is no such section.
+    """
+    names = spelled_sections().get(section)
+    if names is None:
+        return []
+    if not isinstance(value, Mapping) or not value:
+        what = f"'{section}' is a section of keys, not {text_of(value)}."
+        return [Problem(what, origin(section, where), f"It has {', '.join(names)}.", section)]
+    problems = []
+    for name in value:
+        key = f"{section}.{name}"
+        meant = nearest(str(name), names).replace("mean '", f"mean '{section}.")
+        remedy = meant or f"'{section}' has {', '.join(names)}."
+        problems.append(Problem(f"there is no key '{key}'.", origin(key, where), remedy, key))
+    return problems
 
 
 def remedy_for(known: Key, value: Any) -> str:

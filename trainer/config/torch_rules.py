@@ -115,7 +115,8 @@ def scheduler_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> I
                 "Write one interval only; it governs both.",
                 "scheduler.warmup.interval",
             )
-        if warmup.get("steps") is None:
+        # What else stands there is told as an unknown key, with the right name.
+        if warmup.get("steps") is None and not set(warmup) - {"steps", "interval"}:
             yield Problem(
                 "scheduler.warmup needs 'steps', a whole number.",
                 origin("scheduler.warmup", where),

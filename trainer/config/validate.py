@@ -18,7 +18,7 @@ from trainer.config.lightning_rules import lightning_problems
 from trainer.config.loader_rules import loader_problems
 from trainer.config.logger_rules import logger_problems
 from trainer.config.loss_rules import loss_problems
-from trainer.config.remedies import remedy_for
+from trainer.config.remedies import in_spelled_section, remedy_for, spelled_sections
 from trainer.config.schema import Config, fields, sections
 from trainer.config.schema_base import Key
 from trainer.config.schema_trainer import HANDLED_ELSEWHERE
@@ -96,7 +96,8 @@ def problems_of(
         path = _config_path(item["loc"], config)
         key = ".".join(map(str, path))
         if item["type"] == "extra_forbidden":
-            found[key] = _unknown(key, where, config)
+            spelled = in_spelled_section(key, _at(config, path), where)
+            found |= {each.key: each for each in spelled or [_unknown(key, where, config)]}
         elif item["type"] == "missing":
             found.setdefault(key, Problem(f"'{key}' is missing.", origin(key, where), "", key))
         else:
@@ -196,7 +197,7 @@ def key_of_name(name: str, section: str = "", config: Mapping[str, Any] | None =
 def _nearest_at_top(name: str, beside: Iterable[str]) -> str:
     """Find a section, or another spelling that stands at the top, much like a name."""
     spellings = [row.old for row in ALIASES if "." not in row.old]
-    close = nearest(name, [*beside, *spellings])
+    close = nearest(name, [*beside, *spellings, *spelled_sections()])
     written = close.split("'")[1] if close else ""
     if written in spellings:
         return f"Did you mean '{written}', which is '{canonical_key(written)}'?"

@@ -33,6 +33,7 @@ class PyStdlib:
     Args:
         root: A folder with `*.py` files, at any depth; None means this Python's standard library.
         context: Bytes that the model sees at once.
+        sequence_length: Makes windows shorter than `context`, never longer; None leaves them.
         val_fraction: Share of the files that is kept for validation.
         max_items: Use only so many files, of both sides, at least 2; None uses all.
         stride: Bytes from one training window's start to the next; None means `context`.
@@ -47,6 +48,7 @@ class PyStdlib:
         root: str | None = None,
         *,
         context: int = 128,
+        sequence_length: int | None = None,
         val_fraction: float = 0.1,
         max_items: int | None = None,
         stride: int | None = None,
@@ -74,7 +76,7 @@ class PyStdlib:
         if problems:
             raise ConfigError(*problems)
         self.root = Path(root).expanduser() if root else Path(sysconfig.get_path("stdlib"))
-        self.context = context
+        self.context = min(context, sequence_length or context)
         self.val_fraction = val_fraction
         self.max_items = max_items
         self.stride = stride
