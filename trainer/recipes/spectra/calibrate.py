@@ -218,8 +218,8 @@ def _curve(
     rows, columns = _cut(instrument, columns, settings.aperture)
     frames = read_frames(seen, instrument, rows, columns, settings)
     parts = []
-    for counts in _pairs(layout.frames(path, instrument, _CHUNK)):
-        now = electrons(counts[:, rows][:, :, columns], *adc)
+    for counts in _pairs(layout.frames(path, instrument, _CHUNK, rows, columns)):
+        now = electrons(counts, *adc)
         if settings.linearity:
             now = straighten(now, frames.linear)
         if settings.dark:

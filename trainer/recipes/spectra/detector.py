@@ -47,9 +47,9 @@ class Detector:
 def draw(instrument: Instrument, rng: np.random.Generator) -> Detector:
     """Draw a detector: 0.3 % of its pixels are dead, 0.2 % hot."""
     shape = (instrument.rows, instrument.columns)
-    dark = rng.normal(0.05, 0.005, shape).clip(0.0)
+    dark = rng.normal(2.0, 0.2, shape).clip(0.0)
     hot = rng.random(shape) < 0.002
-    dark[hot] = rng.uniform(2.0, 20.0, int(hot.sum()))
+    dark[hot] = rng.uniform(40.0, 400.0, int(hot.sum()))
     linear = np.zeros((LINEAR_ORDERS, *shape))
     linear[1] = 1.0
     # Two digits: the files stay small, as pixels share values.

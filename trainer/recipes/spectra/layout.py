@@ -274,7 +274,8 @@ def _by_planet(
         return {}
     found = {}
     for number, row in enumerate(_rows(path), 2):
-        found[_planet(path, row, number)] = _floats(path, row, columns, number)
+        planet = _planet(path, row, number)
+        found[planet] = _floats(path, row, columns, number)
     return found
 
 
@@ -357,13 +358,17 @@ def _match(
     return np.array(cut if rising else cut[::-1])
 
 
-def frames(path: Path, instrument: Instrument, chunk: int) -> Iterator[NDArray[Any]]:
+def frames(
+    path: Path, instrument: Instrument, chunk: int, rows: slice, columns: NDArray[np.int64]
+) -> Iterator[NDArray[Any]]:
     """Read an instrument's frames in order, a few at a time.
 
     Args:
         path: The signal file.
         instrument: Whose it is.
         chunk: Frames to hold at once at most.
+        rows: Which rows of a frame.
+        columns: Which columns of it; each pixel is a column of the file, so the rest costs nothing.
 
     Yields:
         uint16 as a rule, of shape (frames, rows, columns).
@@ -380,12 +385,18 @@ def frames(path: Path, instrument: Instrument, chunk: int) -> Iterator[NDArray[A
             raise _odd(path, f"has {width} columns, not {instrument.rows} x {instrument.columns}.")
         if count < 2 or count % 2:
             raise _odd(path, f"has {count} frames, which make no pairs.")
+        pixels = np.arange(instrument.pixels).reshape(instrument.rows, instrument.columns)
+        wanted = pixels[rows][:, columns]
+        names = file.schema_arrow.names
+        kept = [names[pixel] for pixel in np.sort(wanted, None)]
+        # The file's order is that of rising columns.
+        order = np.argsort(np.argsort(wanted, None))
         # One thread: whole planets are what is read side by side.
-        for batch in file.iter_batches(batch_size=chunk, use_threads=False):
+        for batch in file.iter_batches(batch_size=chunk, columns=kept, use_threads=False):
             values = _matrix(batch)
             if values.dtype.kind not in "uif":
                 raise _odd(path, f"holds {values.dtype}, no numbers.")
-            yield values.reshape(-1, instrument.rows, instrument.columns)
+            yield values[:, order].reshape(-1, *wanted.shape)
     except (OSError, pa.ArrowException) as error:
         raise _odd(path, f"is truncated or damaged: {_told(error)}") from error
     finally:

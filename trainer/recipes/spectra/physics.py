@@ -220,8 +220,8 @@ def occulted(distance: Array, ratio: float) -> Array:
 def transit(distance: Array, depths: Array, u1: Array, u2: Array) -> Array:
     """Give the star's light beside its light without the planet, by the quadratic law.
 
-    I(μ) = 1 - u1 (1-μ) - u2 (1-μ)². The hidden light moves so little from one wavelength's radius
-    to the next that it is computed for nine radii and interpolated between them.
+    I(μ) = 1 - u1 (1-μ) - u2 (1-μ)². The hidden light is nearly proportional to (Rp/Rs)², so it is
+    computed for nine depths and interpolated between them.
 
     Args:
         distance: Between the centres, in radii of the star, of shape (times,).
@@ -232,12 +232,11 @@ def transit(distance: Array, depths: Array, u1: Array, u2: Array) -> Array:
     Returns:
         Of shape (times, wavelengths), 1 outside the transit.
     """
-    ratios = np.sqrt(depths)
-    low, high = float(ratios.min()), float(ratios.max())
+    low, high = float(depths.min()), float(depths.max())
     count = 9 if high - low > 1e-9 else 1
     grid = np.linspace(low, high, count)
-    hidden = np.stack([occulted(distance, float(p)) for p in grid])
-    place = (ratios - low) / (high - low) * (count - 1) if count > 1 else np.zeros_like(ratios)
+    hidden = np.stack([occulted(distance, float(np.sqrt(depth))) for depth in grid])
+    place = (depths - low) / (high - low) * (count - 1) if count > 1 else np.zeros_like(depths)
     left = np.clip(place.astype(int), 0, max(0, count - 2))
     share = (place - left)[:, None, None]
     right = np.minimum(left + 1, count - 1)
