@@ -21,6 +21,10 @@ def noisy(level, seed=0, share=0.05):
     return lambda step: level(step) * (1 + rng.gauss(0, share))
 
 
+def around(level, share=0.05):
+    return noisy(lambda _: level, share=share)
+
+
 def falling(step):
     return 0.2 + 2.3 * math.exp(-step / 60)
 
@@ -257,6 +261,56 @@ def test_thresholds_are_the_settings():
     run.feed(3, train__loss=math.inf)
     assert run.told == [("non_finite_loss", "begins")]
     assert run.alerts[0].message == "train/loss is infinite for 3 steps."
+
+
+def test_a_loss_that_jumps_at_once_and_hovers_above_its_start_is_divergence():
+    # Never good, so that it has not risen above any best value; and not three times the first.
+    run = Run()
+    run.feed(1, train__loss=1.8)
+    run.feed(99, train__loss=around(4.0))
+    assert run.told == []
+    run.feed(30, train__loss=around(4.0))
+    assert run.told == [("divergence", "begins")]
+    assert run.alerts[0].level == "error"
+    assert run.alerts[0].evidence["first"] == 1.8
+    assert "above its first value, 1.8, for 100 steps" in run.alerts[0].message
+    run.feed(60, train__loss=around(1.0))
+    assert run.told[-1] == ("divergence", "over")
+
+
+def test_a_loss_that_jumps_and_only_comes_back_to_its_start_is_a_warning():
+    run = Run()
+    run.feed(1, train__loss=1.7)
+    run.feed(30, train__loss=around(2.9))
+    run.feed(165, train__loss=around(1.68, share=0.01))
+    assert run.told == []
+    run.feed(30, train__loss=around(1.68, share=0.01))
+    assert run.told == [("divergence", "begins")]
+    assert run.alerts[0].level == "warning"
+    assert "it has come no lower than 1.6" in run.alerts[0].message
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        [(30, 2.9), (300, 1.2)],  # a jump that it recovers from
+        [(300, 1.69)],  # a slow beginning without any jump
+        [(60, 4.0), (300, 1.5)],  # above its start, but not for long
+    ],
+)
+def test_a_start_that_comes_round_or_is_only_slow_is_no_divergence(later):
+    run = Run()
+    run.feed(1, train__loss=1.7)
+    for steps, level in later:
+        run.feed(steps, train__loss=around(level, share=0.02))
+    assert run.told == []
+
+
+def test_one_lucky_first_loss_among_widely_scattered_ones_is_no_start_to_judge_by():
+    run = Run()
+    run.feed(1, train__loss=0.5)
+    run.feed(400, train__loss=around(1.0, share=0.4))
+    assert run.told == []
 
 
 def test_a_learning_rate_that_rises_may_undo_some_of_the_gain():

@@ -28,6 +28,10 @@ _ZERO_RATE_STEPS = 100
 HARDLY = 0.05
 # The first loss is one value, and may lie this many spreads off.
 _CHANCE = 3.0
+# A loss above the first one for so many steps does not come back by itself.
+_ABOVE = 100
+# So many steps without progress, after a jump, are no slow beginning.
+_LOST = 200
 
 
 class NonFinite:
@@ -105,6 +109,9 @@ class LossLevel:
         self._stride = 1
         self._zero_rates = 0
         self._rate: float | None = None
+        self._above = 0
+        self._peak: float | None = None
+        self._spreads: deque[float] = deque(maxlen=_ABOVE // EVERY)
 
     @property
     def scale(self) -> float:
@@ -168,6 +175,10 @@ class LossLevel:
                 },
             )
             return
+        worse = self._worse_than_first(first, ordered, middle)
+        if worse is not None:
+            yield worse
+            return
         if self.best is None:
             return
         share = self._set.divergence_rise
@@ -191,6 +202,55 @@ class LossLevel:
             )
         elif middle < self.best + allowed / 2:
             yield Finding("divergence", False)
+
+    def _worse_than_first(
+        self, first: float, ordered: list[float], middle: float
+    ) -> Finding | None:
+        """Find a loss that went up at once, so that no good value tells of it, and stays up.
+
+        Either far above the first value, or, for twice as long, about where it began.
+        """
+        # The spread of 20 values is itself one of chance: that of the last hundred is steadier.
+        self._spreads.append(spread(ordered, middle))
+        rise, chance = self._set.divergence_rise * self.scale, _CHANCE * median(self._spreads)
+        if ordered[RECENT // 4] > first:
+            self._peak = middle if self._peak is None else max(self._peak, middle)
+        self._above = self._above + EVERY if middle > first + max(rise, chance) else 0
+        if self._above >= _ABOVE:
+            return Finding(
+                "divergence",
+                True,
+                f"The loss has been above its first value, {number(first)}, for "
+                f"{self._above} steps: it is {number(middle)}.",
+                "error",
+                {
+                    "loss": middle,
+                    "first": first,
+                    "threshold": first + max(rise, chance),
+                    "window_steps": self._above,
+                },
+            )
+        lowest = middle if self.best is None else min(self.best, middle)
+        jumped = self._peak is not None and self._peak > first + max(rise / 2, chance)
+        # As it is, without what chance may do: the message says how low it came.
+        still = first - lowest < 2 * HARDLY * self.scale
+        if jumped and still and self.count >= _LOST:
+            return Finding(
+                "divergence",
+                True,
+                f"The loss went up from {number(first)} at the start, and in {self.count} steps it "
+                f"has come no lower than {number(lowest)}.",
+                "warning",
+                {
+                    "loss": middle,
+                    "first": first,
+                    "lowest": lowest,
+                    "peak": self._peak,
+                    "threshold": first + max(rise / 2, chance),
+                    "window_steps": self.count,
+                },
+            )
+        return None
 
     def _mark(self) -> None:
         assert self.best is not None
@@ -250,6 +310,9 @@ class LossLevel:
             "marks": [list(mark) for mark in self._marks],
             "stride": self._stride,
             "zero_rates": self._zero_rates,
+            "above": self._above,
+            "peak": self._peak,
+            "spreads": list(self._spreads),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -264,6 +327,10 @@ class LossLevel:
         self._marks = [(int(n), float(b)) for n, b in state.get("marks", ())]
         self._stride = max(1, int(state.get("stride", 1)))
         self._zero_rates = int(state.get("zero_rates", 0))
+        peak = state.get("peak")
+        self._above = int(state.get("above", 0))
+        self._spreads = deque(numbers(state.get("spreads"), _ABOVE // EVERY), self._spreads.maxlen)
+        self._peak = float(peak) if peak is not None and finite(peak) else None
 
 
 def _word(value: float) -> str:
