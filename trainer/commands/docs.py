@@ -24,14 +24,16 @@ Made from the commands themselves by `make docs`. How overrides are written stan
 
 - **Exit codes** of `train`, `resume`, `rerun` and `watch` are the run's: 0 completed or stopped on
   request, 1 failed, killed or lost, 2 wrong input and nothing started, 3 ended at its wall-clock limit,
-  4 out of memory. 130 means Ctrl-C here.
+  4 out of memory. 130 means Ctrl-C here. `ablate` ends with 0 when every trial has trained to its end,
+  with 1 when some have failed or were ended from outside.
 - **stdout** holds the answer, **stderr** notes and errors. Neither ever holds control characters.
 - **`--json`** of `train`, `resume`, `rerun` and `watch RUN` prints the events of the run as they
   happen, one JSON document a line (see [events.md](events.md)), and closes with a line of its own:
-  `{"event": "ended", "run_id", "state", "reason", "exit_code", "path"}`. Other commands print one
-  document. Numbers that JSON lacks are the texts `"NaN"`, `"Infinity"` and `"-Infinity"`.
+  `{"event": "ended", "run_id", "state", "reason", "exit_code", "path"}`. `ablate` prints what happens
+  to the trials in the same way, and closes with `ended` and the results (see
+  [sweeps.md](sweeps.md)). Other commands print one document. Numbers that JSON lacks are the texts `"NaN"`, `"Infinity"` and `"-Infinity"`.
 - **A run is named** by its id, the beginning of its id, its name (the newest run of that name), its
-  folder, or `last`.
+  folder, or `last`; and so is a sweep.
 - **`TRAINDECK_RUNS_DIR`** is the folder of runs where `--runs-dir` is not given; without both it is
   `./runs`.
 """

@@ -97,7 +97,7 @@ def run(
     retry_failed: bool = False,
     told: Callable[[Told], None] | None = None,
     asked: Callable[[], Asked] | None = None,
-    poll: float = POLL,
+    poll: float | None = None,
 ) -> Outcome:
     """Start what is missing of a sweep, and wait until every trial has ended.
 
@@ -112,7 +112,7 @@ def run(
         retry_failed: Whether trials that failed are taken up, too.
         told: Called with what happens.
         asked: Asked at every look whether to stop or to leave.
-        poll: Seconds between looks.
+        poll: Seconds between looks; a quarter if None.
 
     Raises:
         RunError: Somebody else drives it, or its folder cannot be written.
@@ -129,7 +129,7 @@ def run(
             for request in inbox.poll():
                 driving.answer(request)
             if driving.idle:
-                time.sleep(poll)
+                time.sleep(POLL if poll is None else poll)
         return driving.outcome()
 
 

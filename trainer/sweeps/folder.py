@@ -245,24 +245,26 @@ def _make(runs_dir: Path, record: dict[str, Any]) -> Path:
 def list_sweeps(runs_dir: Path | str) -> list[Path]:
     """List the folders of sweeps, newest first."""
     root = Path(runs_dir).expanduser().absolute()
-    found = []
+    found: list[tuple[str, str, int, Path]] = []
+    for day in _names(root):
+        for name in _names(root / day) if _DATE.fullmatch(day) else ():
+            # Runs are many and sweeps few: one look at each folder, and no file is opened.
+            path = root / day / name
+            try:
+                stamp = (path / SWEEP_JSON).stat().st_mtime_ns
+            except OSError:
+                continue
+            # Names tell the second, and time stamps those within one.
+            found.append((day, name[:8], stamp, path))
+    return [path for *_, path in sorted(found, reverse=True)]
+
+
+def _names(folder: Path) -> list[str]:
     try:
-        days = [entry.path for entry in os.scandir(root) if _DATE.fullmatch(entry.name)]
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries if not entry.name.startswith(".")]
     except OSError:
         return []
-    for day in days:
-        try:
-            with os.scandir(day) as entries:
-                names = [entry.name for entry in entries]
-        except OSError:
-            continue
-        # Runs are many and sweeps few: one look at each folder, and no file is opened.
-        found += [
-            Path(day, name)
-            for name in names
-            if not name.startswith(".") and os.path.lexists(f"{day}/{name}/{SWEEP_JSON}")
-        ]
-    return sorted(found, key=lambda path: (path.parent.name, path.name), reverse=True)
 
 
 def find(runs_dir: Path | str, key: str | os.PathLike[str]) -> Sweep:
