@@ -4,7 +4,8 @@ The same model is trained by turns, each time in a fresh process: with this engi
 with plain Lightning and ModelCheckpoint, and with ModelCheckpoint over Lightning's AsyncCheckpointIO.
 A pause is the time from the end of a step to the beginning of the next one, less what it is
 without a save. Figures are medians over all saves but the first, which is shown apart; ratios are
-medians over pairs of neighbouring trainings.
+medians over pairs of neighbouring trainings. Saves are meant to lie so far apart that each finds the
+one before it ended; those that did not are counted.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import itertools
 import json
 import logging
+import math
 import os
 import statistics
 import subprocess
@@ -35,7 +37,7 @@ from torch.utils.data import DataLoader, Dataset
 Row = tuple[str, str, str]
 TARGET = 1 / 3
 WIDTH, LAYERS, BATCH = 2048, 13, 16
-EVERY, SAVES, REPETITIONS = 12, 3, 3
+EVERY, SAVES, REPETITIONS = 20, 3, 3
 VARIANTS = ("ours", "ModelCheckpoint", "AsyncCheckpointIO")
 
 
@@ -201,8 +203,10 @@ def figures(variant: str, folder: Path) -> dict[str, Any]:
     usual = statistics.median(gap for i, gap in enumerate(gaps) if (i + 1) % EVERY)
     pauses = [gaps[i] - usual for i in saves]
     seen = sorted(found["files"].values())
-    # The file of the n-th save is the first new one after it began.
-    whole = [min((t for t in seen if t > marks[i][1]), default=0.0) - marks[i][1] for i in saves]
+    # The file of the n-th save is the first new one after it began; after training it is not seen.
+    ends = [min((t for t in seen if t > marks[i][1]), default=math.inf) for i in saves]
+    whole = [end - marks[i][1] for i, end in zip(saves, ends, strict=True)]
+    crowded = sum(end > marks[after][1] for end, after in zip(ends[:-1], saves[1:], strict=True))
     written = [(marks[i + 1][0], marks[i][1] + late) for i, late in zip(saves, whole, strict=True)]
     beside: list[float] = []
     alone: list[float] = []
@@ -213,6 +217,7 @@ def figures(variant: str, folder: Path) -> dict[str, Any]:
         "first": pauses[0],
         "pause": statistics.median(pauses[1:]),
         "whole": statistics.median(whole),
+        "crowded": crowded,
         "step": statistics.median(alone),
         "beside": statistics.median(beside) if beside else None,
         "memory": found["memory"][1] - found["memory"][0],
@@ -277,6 +282,14 @@ def main(repetitions: int = REPETITIONS) -> list[Row]:
             "",
         ),
     ]
+    count = (SAVES - 1) * repetitions
+    rows.append(
+        (
+            f"saves, of {count} each, that began before the one before had ended",
+            ", ".join(f"{v} {sum(f['crowded'] for f in found[v])}" for v in VARIANTS),
+            "ours 0",
+        )
+    )
     for variant in ("ours", "AsyncCheckpointIO"):
         slower = [f["beside"] / f["step"] for f in found[variant] if f["beside"] is not None]
         if slower:

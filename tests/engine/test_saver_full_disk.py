@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,6 +13,10 @@ import torch
 from trainer.engine import archive, files
 from trainer.engine.files import CheckpointWriter, Job
 from trainer.engine.fit import fit
+from trainer.engine.keep import SavePlan
+from trainer.engine.ranks import Ranks
+from trainer.engine.saver import Saver
+from trainer.engine.session import Session
 
 FULL = "No space left on device"
 
@@ -147,3 +152,47 @@ def test_a_disk_that_is_really_full(lab, events, small_disk: Path):
     left.unlink()
     assert fit(run) == 0
     assert torch.load(place / "last.ckpt", weights_only=True)["global_step"] == 33
+
+
+class Rank(Ranks):
+    """One of two processes that ask in turns, the first before the other."""
+
+    size = 2
+
+    def __init__(self, number, said):
+        self.number, self.said = number, said
+
+    def agree(self, values):
+        if self.number == 0:
+            self.said.append(values)
+        return self.said[-1]
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_ranks_agree_on_the_best_after_a_write_that_only_the_first_knows_of(
+    tmp_path, monkeypatch, lost
+):
+    """All of them gather the state for a save: one that thought otherwise would wait forever."""
+    told = SimpleNamespace(alert=lambda *_, **__: None, emit=lambda *_, **__: None)
+    told.flush = lambda: None
+    said, savers = [], []
+    for number in range(2):
+        session = Session(tmp_path, {"trainer": {}}, told, rank=number)
+        saver = Saver(session, SavePlan(tmp_path / "checkpoints"), data=None)
+        saver._ranks = Rank(number, said)
+        monkeypatch.setattr(saver, "_epoch_number", lambda: 2)
+        savers.append(saver)
+    facts = {"step": 1, "epoch": 1, "reason": ""}
+    jobs = [s._archive.job(epoch=1, best=1.0, last=False, facts=facts) for s in savers]
+    if lost:
+        refuse_from(monkeypatch, 1, 2)
+    savers[0]._archive.write({"w": torch.zeros(1)}, jobs[0], 0.0)  # the other one writes nothing
+    savers[0]._archive.join()
+    assert [len(saver._archive.kept.best) for saver in savers] == [0 if lost else 1, 1]
+
+    chosen = []
+    for saver in savers:
+        saver._candidate = 2.0
+        chosen.append(saver._take_best(agreed=True))
+
+    assert chosen == ([2.0, 2.0] if lost else [None, None])

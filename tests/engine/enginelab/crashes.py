@@ -1,6 +1,6 @@
 """Kills a training at every point of a save, and resumes it: `python -m enginelab.crashes`.
 
-One process imports everything and forks twice for each point: a training that kills itself there
+One process imports everything, trains once and forks twice for each point: a training that kills itself there
 with SIGKILL, and one that goes on from what is left.
 """
 
@@ -131,6 +131,9 @@ def look_and_go_on(run: Path) -> int:
 
 def main(template: Path, folder: Path) -> None:
     """Try every point; copies of `template` are left in `folder`, named by their number."""
+    # What a first training imports is imported once, and not by every child.
+    shutil.copytree(template, folder / "warm", symlinks=True)
+    train(folder / "warm")
     for number in range(100):
         run = folder / str(number)
         shutil.copytree(template, run, symlinks=True)
