@@ -63,7 +63,7 @@ def test_a_sigma_of_zero_is_floored_and_can_grow():
     sigma = torch.full_like(MU, 1e-4).requires_grad_()
     value = GLL(sigma_floor=0.1)(outputs(MU, TARGET, sigma))
     value.backward()
-    assert math.isfinite(value)
+    assert math.isfinite(value.detach())
     assert bool((sigma.grad < 0).any())
 
 
@@ -153,7 +153,7 @@ def water(depth: float) -> torch.Tensor:
 
 def test_lacking_and_invented_bands_have_weights_of_their_own():
     flat = water(0.0)
-    lacking, invented = outputs(flat, water(1.0)), outputs(water(1.0), flat)
+    lacking, invented = outputs(flat, water(10.0)), outputs(water(10.0), flat)
     assert float(MolecularFingerprint(match_weight=0)(lacking)) == 0.0
     assert float(MolecularFingerprint(false_positive_weight=0)(lacking)) > 0.05
     assert float(MolecularFingerprint(false_positive_weight=0)(invented)) == 0.0
@@ -164,7 +164,7 @@ def test_molecules_may_be_said_to_be_present():
     said = MolecularFingerprint(present=["H2O"], molecules=["H2O", "CO"])
     assert float(said(Outputs(water(0.0)))) == pytest.approx(0.15)  # 0.3 for water, 0 for CO
     absent = MolecularFingerprint(present=[], molecules=["H2O"])
-    assert float(absent(Outputs(water(100.0)))) == pytest.approx(0.7, abs=1e-4)
+    assert float(absent(Outputs(water(1000.0)))) == pytest.approx(0.7, abs=1e-4)
 
 
 def slow_lensing(mu, target, bins: int) -> float:

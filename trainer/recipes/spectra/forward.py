@@ -15,14 +15,14 @@ class SpectraPass(ForwardPass):
     """Calls the model with both light curves and the star, and gives spectra in a handy unit.
 
     Depths are numbers like 0.01 whose features are a hundred times smaller: in squares of those no
-    term would be felt beside the likelihood. In units of 100 ppm, features are of the order of one,
-    and the weights of terms mean about what they say.
+    term would be felt beside the likelihood. In units of 10 ppm, which is how well the challenge's
+    ideal model knows a depth, weights of terms mean about what they say.
 
     Args:
         unit_ppm: Unit in which terms see μ, σ and the target, in parts per million.
     """
 
-    def __init__(self, unit_ppm: float = 100.0) -> None:
+    def __init__(self, unit_ppm: float = 10.0) -> None:
         super().__init__()
         if not unit_ppm > 0:
             raise ConfigError(

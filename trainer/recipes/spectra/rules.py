@@ -47,7 +47,7 @@ class MolecularFingerprint(BandTerm):
         false_positive_weight: float = 1.0,
         *,
         threshold: float = 0.3,
-        floor: float = 0.05,
+        floor: float = 0.5,
         present: Sequence[str] | None = None,
         molecules: Sequence[str] | None = None,
     ) -> None:

@@ -30,7 +30,7 @@ class GLL(Term):
 
     unit = "nats"
 
-    def __init__(self, sigma_floor: float = 0.001) -> None:
+    def __init__(self, sigma_floor: float = 0.01) -> None:
         super().__init__()
         if not sigma_floor > 0:
             raise ConfigError(
