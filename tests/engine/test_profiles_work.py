@@ -117,3 +117,15 @@ def test_what_lightning_refuses_is_told_in_a_sentence(lab, capsys, changes, said
     told = capsys.readouterr().err
     assert said in told
     assert "Traceback" not in told
+
+
+def test_a_device_that_is_not_there_is_told_with_a_way_out(lab, events, capsys, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    for number, accelerator in enumerate(("gpu", "cuda", "mps")):
+        folder = lab(f"run{number}", **{"trainer.accelerator": accelerator})
+        assert fit(folder) == 2
+        told = capsys.readouterr().err
+        assert f"'trainer.accelerator' is {accelerator}, and torch finds no such device" in told
+        assert "hardware=cpu" in told
+        assert "Traceback" not in told

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.profilers import SimpleProfiler
@@ -170,6 +171,9 @@ def trainer_of(
     with ended_by_errors(loggers), refusals_told():
         try:
             trainer = pl.Trainer(**arguments)
+        except MisconfigurationException:
+            _need_device(section.get("accelerator"))
+            raise
         except (TypeError, ValueError) as error:
             raise _refused(error) from error
     if section.get("barebones"):
@@ -239,6 +243,26 @@ def _lend_optimizer(model: pl.LightningModule, config: Mapping[str, Any]) -> Non
         )
 
     model.configure_optimizers = configure_optimizers  # type: ignore[method-assign]
+
+
+def _need_device(accelerator: Any) -> None:
+    """Lightning's own words for a missing device do not say how to mend it.
+
+    Raises:
+        ConfigError: torch can use no such device here.
+    """
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    there = {"gpu": cuda or mps, "cuda": cuda, "mps": mps}
+    if not there.get(accelerator, True):
+        raise ConfigError(
+            Problem(
+                f"'trainer.accelerator' is {accelerator}, and torch finds no such device here.",
+                "",
+                "Train on the CPU (hardware=cpu trainer.accelerator=auto trainer.precision=null), or "
+                "see by `python -m torch.utils.collect_env` what torch lacks.",
+                "trainer.accelerator",
+            )
+        )
 
 
 def _refused(error: Exception) -> ConfigError:
