@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import subprocess
 import sys
 import textwrap
@@ -213,28 +212,11 @@ def test_a_small_view_does_not_drag_its_storage_along(tmp_path):
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_every_checkpoint_loads(lab, tmp_path):
+def test_killed_at_any_moment_every_checkpoint_loads(lab):
     """Kill -9 at random moments of a training that saves after each step; resume each time."""
     more = {"trainer.save_every_n_steps": 1, "trainer.max_epochs": 10_000, "run.resume": "auto"}
-    run = lab(**more)
-    reached = 0
-    generator = np.random.default_rng(5)
-    for _ in range(5):
-        process = subprocess.Popen([sys.executable, "-m", "trainer.engine", str(run)], cwd=tmp_path)
-        marker = run / "checkpoints" / "last.ckpt"
-        seen = marker.stat().st_mtime_ns if marker.exists() else None
-        for _ in range(2000):
-            threading.Event().wait(0.02)
-            now = marker.stat().st_mtime_ns if marker.exists() else None
-            if now is not None and now != seen:
-                break
-        threading.Event().wait(float(generator.uniform(0.0, 0.5)))
-        process.send_signal(signal.SIGKILL)
-        process.wait(timeout=30)
+    command = [sys.executable, "-m", "enginelab.crashes", str(lab(**more))]
 
-        for file in (run / "checkpoints").glob("*.ckpt"):
-            load(file)
-        step = load(marker)["global_step"]
-        assert step >= reached
-        reached = step
-    assert reached > 0
+    done = subprocess.run(command, check=True, timeout=300, stdout=subprocess.PIPE, text=True)
+
+    assert int(done.stdout.split()[-1]) > 0

@@ -1,6 +1,6 @@
-"""Kills a training at every point of a save, and resumes it: `python -m enginelab.crashes`.
+"""Kills trainings, at every point of a save or at random moments, and resumes them.
 
-One process imports everything, trains once and forks twice for each point: a training that kills itself there
+`python -m enginelab.crashes TEMPLATE FOLDER` and `python -m enginelab.crashes RUN`. One process imports everything, trains once and forks twice for each point: a training that kills itself there
 with SIGKILL, and one that goes on from what is left.
 """
 
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import signal
 import sys
+import time
 from pathlib import Path
 
 import torch
@@ -119,6 +121,33 @@ def train(run: Path) -> int:
     return fit(run)
 
 
+def killed_now_and_then(run: Path, times: int = 5) -> None:
+    """Kill a training that saves all the time at random moments, and look at what it leaves."""
+    marker, reached = run / "checkpoints" / "last.ckpt", 0
+    chance = random.Random(5)
+    for _ in range(times):
+        seen = marker.stat().st_mtime_ns if marker.exists() else None
+        child = os.fork()
+        if child == 0:
+            train(run)
+            os._exit(70)  # it was to go on until it is killed
+        deadline = time.monotonic() + 200
+        while not (marker.exists() and marker.stat().st_mtime_ns != seen):
+            time.sleep(0.01)
+            assert os.waitpid(child, os.WNOHANG) == (0, 0), "training ended by itself"
+            if time.monotonic() > deadline:
+                break  # what is left says so
+        time.sleep(chance.uniform(0.0, 0.5))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        for file in (run / "checkpoints").glob("*.ckpt"):
+            torch.load(file, weights_only=True)
+        step = torch.load(marker, weights_only=True)["global_step"]
+        assert step >= max(reached, 1), (step, reached)
+        reached = step
+    print(reached)
+
+
 def look_and_go_on(run: Path) -> int:
     """Note the step of every checkpoint that a person would find, then resume."""
     found = {
@@ -149,4 +178,7 @@ def main(template: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    if len(sys.argv) == 2:
+        killed_now_and_then(Path(sys.argv[1]))
+    else:
+        main(Path(sys.argv[1]), Path(sys.argv[2]))
