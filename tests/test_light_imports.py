@@ -37,6 +37,7 @@ LIGHT = [
     "trainer.sweeps",
     "trainer.sweeps.drive",
     "trainer.sweeps.results",
+    "trainer.commands.ablate",
     "trainer.commands.config",
     "trainer.commands.data",
     "trainer.commands.follow",

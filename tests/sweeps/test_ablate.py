@@ -129,6 +129,21 @@ def test_sweeps_are_listed_shown_and_filter_the_runs(typed: Any, lab: Lab) -> No
     assert len(rows(typed("runs", "--json")[1])[0]) == 6
 
 
+def test_another_metric_can_be_looked_at(typed: Any, made: Callable[..., Sweep], lab: Lab) -> None:
+    sweep = made(RATES)
+    drive.run(sweep, launcher=lab, poll=0)
+    for trial in sweep.trials():
+        assert trial.run is not None
+        with (trial.run / "logs" / "events.jsonl").open("a") as file:
+            event = {"event": "metrics", "step": 5, "metrics": {"val/score": float(trial.number)}}
+            file.write(json.dumps(event) + "\n")
+    _, out, _ = typed("ablate", "--status", "last", "--metric", "val/score", "--goal", "max")
+    assert out.splitlines()[-2].split() == ["1", "0.003", "2", "2", "0:20"]
+    _, out, _ = typed("ablate", "--status", "last", "--metric", "val/none")
+    assert "no trial has ended with a value of val/none yet" in out
+    assert f"traindeck ablate --status {sweep.id} --metric NAME" in out
+
+
 def test_train_with_m_sweeps_with_its_own_trainer(typed: Any, lab: Lab) -> None:
     code, out, _ = typed("train", "-m", "trainer.max_epochs=1,2", "--dry-run")
     assert code == 0

@@ -51,10 +51,11 @@ def ablate(
     _check_together([name for name, value in given.items() if value], overrides, options)
     if list_them:
         return list_sweeps(runs_dir, as_json)
-    from trainer.sweeps.folder import find
+    from trainer.sweeps.folder import Sweep, find
 
     if status:
-        return show(find(runs_dir, status), as_json)
+        path = find(runs_dir, status).path
+        return show(Sweep.load(path, options["metric"], options["goal"]), as_json)
     if stop:
         return stop_sweep(find(runs_dir, stop))
     driving = {name: options[name] for name in ("parallel", "interval", "retry_failed", "detach")}
@@ -223,8 +224,7 @@ def _check_together(
             "ablate",
             "Start a new sweep for others.",
         )
-    elif given and any(options.get(name) for name in _PLANNING):
-        name = next(name for name in _PLANNING if options.get(name))
+    elif given and (name := _settled(given[0], options)):
         option = {"tags": "--tag"}.get(name, f"--{name.replace('_', '-')}")
         problem = Problem(
             f"{option} is settled when a sweep begins, not with {given[0]}.", "ablate"
@@ -235,6 +235,12 @@ def _check_together(
         problem = Problem("--one-at-a-time and --paired cannot be given together.", "ablate")
     if problem is not None:
         raise TraindeckError(problem)
+
+
+def _settled(given: str, options: Mapping[str, Any]) -> str:
+    """Name an option that only a sweep that begins can have; empty if there is none."""
+    free = ("metric", "goal") if given == "--status" else ()
+    return next((name for name in _PLANNING if options.get(name) and name not in free), "")
 
 
 def _seeds(words: str | None) -> tuple[int, ...]:

@@ -40,7 +40,10 @@ Exit codes:
     type=click.IntRange(min=1),
     help="Trials at the same time.  [default: ablation.parallel_runs]",
 )
-@click.option("--metric", help="What trials are compared by.  [default: trainer.monitor]")
+@click.option(
+    "--metric",
+    help="What trials are compared by, also with --status.  [default: trainer.monitor]",
+)
 @click.option(
     "--goal",
     type=click.Choice(["min", "max"]),

@@ -265,6 +265,10 @@ def results_table(sweep: Sweep, trials: Sequence[TrialState]) -> None:
     found = results.table(sweep, trials)
     if not any(group.n for group in found.groups):
         line(f"no trial has ended with a value of {sweep.metric} yet")
+        if any(trial.done for trial in trials):
+            names = sorted({name for trial in trials for name in trial.metrics_last})
+            line(f"they have told of: {', '.join(names) or 'nothing'}")
+            line(f"compare by another one: traindeck ablate --status {sweep.id} --metric NAME")
         return
     short = labels(found.factors)
     repeated = any(len(group.rows) > 1 for group in found.groups)

@@ -54,6 +54,8 @@ class Sweep:
     Args:
         path: The sweep's folder.
         record: What its `sweep.json` holds.
+        metric: Compare by another metric than planned.
+        goal: Which way that one is better; as planned if None.
 
     Attributes:
         path: The folder.
@@ -74,7 +76,13 @@ class Sweep:
         where: `config_file`, `profiles_dir` and `cwd` to compose with.
     """
 
-    def __init__(self, path: Path, record: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        record: Mapping[str, Any],
+        metric: str | None = None,
+        goal: Goal | None = None,
+    ) -> None:
         self.path = path
         self.id = printable(str(record["id"]))
         self.name = printable(str(record["name"]))
@@ -84,8 +92,8 @@ class Sweep:
         self.overrides: tuple[str, ...] = tuple(record["overrides"])
         self.seeds: tuple[int, ...] = tuple(record["seeds"])
         self.parallel = max(1, int(record["parallel"]))
-        self.metric = printable(str(record["metric"]))
-        self.goal: Goal = "max" if record["goal"] == "max" else "min"
+        self.metric = metric or printable(str(record["metric"]))
+        self.goal: Goal = goal or ("max" if record["goal"] == "max" else "min")
         self.tags: tuple[str, ...] = tuple(record["tags"])
         self.threads = max(1, int(record["threads"]))
         self.planned = tuple(_trial(each) for each in record["trials"])
@@ -94,8 +102,13 @@ class Sweep:
         self._trials = Trials(path, self.id, self.planned, metric=self.metric, goal=self.goal)
 
     @classmethod
-    def load(cls, path: Path | str) -> Sweep:
+    def load(cls, path: Path | str, metric: str | None = None, goal: Goal | None = None) -> Sweep:
         """Read a sweep's folder.
+
+        Args:
+            path: The folder.
+            metric: Compare by another metric than planned.
+            goal: Which way that one is better; as planned if None.
 
         Raises:
             RunError: It holds no sweep that can be read.
@@ -105,7 +118,7 @@ class Sweep:
             record = read_json(folder / SWEEP_JSON)
             if record.get("v") != VERSION or record.get("mode") not in MODES:
                 raise ValueError(f"it is of version {record.get('v')}, and this reads {VERSION}")
-            return cls(folder, record)
+            return cls(folder, record, metric, goal)
         except FileNotFoundError:
             raise RunError(Problem("there is no sweep", printable(str(folder)))) from None
         except OSError as error:
