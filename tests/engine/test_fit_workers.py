@@ -16,11 +16,11 @@ from trainer.engine.workers import shielded_workers
 
 # A worker's loop begins with torch's own signal handlers, before anything of the loader's.
 EARLY_TERM = """
-import os, signal, sys
+import json, os, signal, sys
+import trainer.engine.fit
 from torch.utils.data._utils import signal_handling
 from trainer.engine.__main__ import main
 
-_, run, when, sign = sys.argv
 torchs = signal_handling._set_worker_signal_handlers
 
 def set_then_term():
@@ -37,42 +37,53 @@ def set_then_term():
         os.killpg(0, getattr(signal, sign))
 
 signal_handling._set_worker_signal_handlers = set_then_term
-sys.exit(main([run]))
+codes = []
+# Each in a session of its own, with what takes seconds to import from here.
+for run, when, sign in json.loads(sys.argv[1]):
+    child = os.fork()
+    if not child:
+        os.setsid()
+        os.dup2(os.open(os.path.join(run, "stderr"), os.O_CREAT | os.O_WRONLY), 2)
+        os.dup2(2, 1)
+        sys.exit(main([run]))
+    codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+print(json.dumps(codes))
 """
 
 
-@pytest.mark.parametrize(
-    ("when", "sign", "code", "own"),
-    [(0, "SIGTERM", 0, False), (11, "SIGTERM", 0, False), (0, "SIGINT", 130, True)],
-)
-def test_a_signal_to_the_group_while_workers_start_is_a_stop(
-    lab, events, tmp_path, when, sign, code, own
-):
+def test_a_signal_to_the_group_while_workers_start_is_a_stop(lab, events, tmp_path):
     # After no step it finds the workers of training, after an epoch those of validation; those of
     # a loader of one's own are as safe.
-    more = {"dataloader.num_workers": 1, "trainer.max_epochs": 4}
-    if own:
-        more["data"] = {"_target_": "enginelab.tiny.Module", "kind": "weighted", "workers": 1}
-        more["trainer.limit_val_batches"] = 0
-    run = lab(**more)
-    diary = {"_target_": "enginelab.tiny.Diary", "path": str(run / "diary")}
-    lab(**more, **{"callbacks.diary": diary})
+    cases = ((0, "SIGTERM", 0, False), (11, "SIGTERM", 0, False), (0, "SIGINT", 130, True))
+    runs = []
+    for number, (_, _, _, own) in enumerate(cases):
+        more = {"dataloader.num_workers": 1, "trainer.max_epochs": 4}
+        if own:
+            more["data"] = {"_target_": "enginelab.tiny.Module", "kind": "weighted", "workers": 1}
+            more["trainer.limit_val_batches"] = 0
+        run = lab(f"run-{number}", **more)
+        diary = {"_target_": "enginelab.tiny.Diary", "path": str(run / "diary")}
+        runs.append(lab(f"run-{number}", **more, **{"callbacks.diary": diary}))
+    asked = [(str(run), when, sign) for run, (when, sign, _, _) in zip(runs, cases, strict=True)]
 
     done = subprocess.run(
-        [sys.executable, "-c", EARLY_TERM, str(run), str(when), sign],
+        [sys.executable, "-c", EARLY_TERM, json.dumps(asked)],
         cwd=tmp_path,
-        start_new_session=True,
         capture_output=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
-    assert (run / "sent").exists()
-    assert b"killed" not in done.stderr
-    assert done.returncode == code, done.stderr.decode()
-    finished = events(run, "run_finished")[-1]
-    assert (finished["status"], finished["reason"]) == ("stopped", sign)
-    assert (run / "checkpoints" / "last.ckpt").exists()
+    assert done.returncode == 0, done.stderr.decode()
+    ended = json.loads(done.stdout)
+    for run, found, (_, sign, code, _) in zip(runs, ended, cases, strict=True):
+        said = (run / "stderr").read_text()
+        assert (run / "sent").exists()
+        assert "killed" not in said
+        assert found == code, said
+        finished = events(run, "run_finished")[-1]
+        assert (finished["status"], finished["reason"]) == ("stopped", sign)
+        assert (run / "checkpoints" / "last.ckpt").exists()
 
 
 # Unpickled where the worker is born by spawn or forkserver, fetched from where it is forked.
