@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Mapping, Sized
+from collections.abc import Callable, Mapping, Sized
+from functools import partial
 from typing import Any, cast
 
 import pytorch_lightning as pl
@@ -80,6 +81,16 @@ class EngineData(pl.LightningDataModule):
         mixup = MixUp.of(self._section) if kind == "MixupDataLoader" else MixUp()
         self._finish = {True: mixup.for_training(), False: mixup.for_validation()}
         self._text = self._text_batches() if kind == "TextDataLoader" else None
+
+    def say_through(self, log: Callable[[str, str], Any]) -> None:
+        """Let data that have something to say, while they are made, say it to whoever watches.
+
+        Args:
+            log: Called with a level and a message. Data that have an attribute `say` get it, as a
+                callable that takes the message alone.
+        """
+        if hasattr(self.source, "say"):
+            self.source.say = partial(log, "info")
 
     @property
     def gives_datasets(self) -> bool:

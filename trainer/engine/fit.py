@@ -110,6 +110,7 @@ def train(session: Session, run: RunFolder, chosen_checkpoint: str) -> End:
     # 3. What is trained on, in batches of which size, and what is trained.
     size = batch_size.settle(session, carried)
     data = build.data_of(config)
+    data.say_through(session.events.log)
     if size is not None:
         data.batch_size = data.carried["batch_size"] = size
     module = build.module_of(config)

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from trainer.config.logger_rules import lacking
+from trainer.config import logger_rules, recipe_rules
 from trainer.errors import ConfigError, Problem, RunError
 from trainer.runs.layout import RunFolder
 from trainer.runs.manage import prepare_resume
@@ -34,11 +34,11 @@ def ours(run: RunFolder) -> RunFolder:
 
 
 def need_training_packages(config: Mapping[str, Any] | None = None) -> None:
-    """Make sure that training can start here at all, and with the loggers that a config chooses.
+    """Make sure that training can start here at all, and with the data and loggers that a config chooses.
 
     Raises:
         RunError: The packages that the base install leaves out are missing.
-        ConfigError: A logger's package is missing, or the key to its service.
+        ConfigError: A package of the data or of a logger is missing, or the key to its service.
     """
     missing = [name for name in ("torch", "pytorch_lightning") if find_spec(name) is None]
     if missing:
@@ -49,8 +49,10 @@ def need_training_packages(config: Mapping[str, Any] | None = None) -> None:
                 "Install them: pip install 'traindeck[train]'",
             )
         )
-    if config is not None and (problems := list(lacking(config))):
-        raise ConfigError(*problems)
+    if config is not None:
+        problems = [*recipe_rules.lacking(config), *logger_rules.lacking(config)]
+        if problems:
+            raise ConfigError(*problems)
 
 
 def check_resume(run: RunFolder) -> None:

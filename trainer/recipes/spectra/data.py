@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -125,6 +127,8 @@ class SpectraData:
         self.settings = Settings(time_bins, aperture, hot_sigma, linearity, dark, flat)
         self.skip_bad = skip_bad
         self.jobs = jobs or min(8, os.cpu_count() or 1)
+        #: Told what takes its time; the engine puts its own in this place.
+        self.say: Callable[[str], Any] = _print
         self.cache = Path(cache_dir).expanduser() if cache_dir else cache_home()
 
     def prepare(self) -> None:
@@ -177,24 +181,23 @@ class SpectraData:
     def _place(self) -> Path:
         if self.root is not None:
             return self.root
-        from trainer.recipes.spectra.make import Progress, make
+        from trainer.recipes.spectra.generate import VERSION
+        from trainer.recipes.spectra.make import make
 
         fgs = self.fgs_frames or 2 * self.frames
-        from trainer.recipes.spectra.generate import VERSION
 
         name = f"planets-v{VERSION}-seed{self.generator_seed}-{self.frames}x{fgs}"
         place = self.cache / "generated" / name
         count = self._generated
-        progress = Progress("generated")
-        told = False
+        counted: _Counted | None = None
 
         def tell(done: int, planets: int) -> None:
-            nonlocal told
-            if done < planets and not told:
-                told = True
-                _say(f"data.root is not set: generating {planets - done} planets in {place}")
-            if told:
-                progress(done, planets)
+            nonlocal counted
+            if counted is not None:
+                counted(done)
+            elif done < planets:
+                self.say(f"data.root is not set: generating {planets - done} planets in {place}")
+                counted = _Counted("generated", "planets", planets, self.say)
 
         make(
             place,
@@ -231,7 +234,7 @@ class SpectraData:
             if not self.skip_bad:
                 raise ConfigError(*_listed([p for many in problems.values() for p in many]))
             for planet, many in sorted(problems.items()):
-                _say(f"planet {planet} is left out: {many[0]}")
+                self.say(f"planet {planet} is left out: {many[0]}")
             found = [seen for seen in found if seen.planet not in problems]
         return (
             [seen for seen in found if seen.planet in set(train)],
@@ -248,7 +251,7 @@ class SpectraData:
             return [seen for seen in found if seen.planet in wanted]
         missing = set(self._tables.targets) - {seen.planet for seen in found}
         if found and missing:
-            _say(f"{len(missing)} planets of train.csv have no folder in {self._place}")
+            self.say(f"{len(missing)} planets of train.csv have no folder in {self._place}")
         return found
 
     def _split(self, ids: Sequence[int]) -> tuple[list[int], list[int]]:
@@ -301,11 +304,13 @@ class SpectraData:
                 return error.problem
             return None
 
-        _say(f"calibrating {len(missing)} observations; the light curves are kept in {self.cache}")
-        tell = _Counted(len(missing))
+        kept = f"the light curves are kept in {self.cache}"
+        self.say(f"calibrating {len(missing)} observations; {kept}")
+        tell = _Counted("calibrated", "observations", len(missing), self.say)
         with ThreadPoolExecutor(min(self.jobs, len(missing))) as pool:
-            for seen, problem in zip(missing, pool.map(calibrate, missing), strict=True):
-                tell()
+            found = pool.map(calibrate, missing)
+            for done, (seen, problem) in enumerate(zip(missing, found, strict=True), 1):
+                tell(done)
                 if problem is not None:
                     problems.setdefault(seen.planet, []).append(problem)
         return problems
@@ -412,23 +417,26 @@ def _listed(problems: Sequence[Problem]) -> list[Problem]:
     return kept
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     print(text, flush=True)
 
 
 class _Counted:
-    """Counts observations, and tells so every few seconds."""
+    """Tells every few seconds how many of them are done.
 
-    def __init__(self, total: int, say: Callable[[str], None] = _say) -> None:
-        import time
+    Args:
+        done: What is done to them.
+        them: What they are.
+        total: How many there are.
+        say: Who is told.
+    """
 
-        self._total, self._done, self._say = total, 0, say
-        self._clock = time.monotonic
-        self._said = self._clock()
+    def __init__(self, done: str, them: str, total: int, say: Callable[[str], Any]) -> None:
+        self._done, self._them, self._total, self._say = done, them, total, say
+        self._said = time.monotonic()
 
-    def __call__(self) -> None:
-        """Count one."""
-        self._done += 1
-        if self._clock() - self._said >= 5.0 and self._done < self._total:
-            self._said = self._clock()
-            self._say(f"calibrated: {self._done} of {self._total} observations")
+    def __call__(self, count: int) -> None:
+        """Take note that so many are done."""
+        if time.monotonic() - self._said >= 5.0 and count < self._total:
+            self._said = time.monotonic()
+            self._say(f"{self._done} {count} of {self._total} {self._them}")

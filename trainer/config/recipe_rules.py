@@ -1,0 +1,34 @@
+"""What the chosen recipe's data need on this machine, before a process is started for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from trainer.errors import Problem
+
+# Beginning of a data `_target_` → the packages that it needs, and the extra that brings them.
+_PACKAGES = {"trainer.recipes.spectra.": (("pyarrow",), "spectra")}
+
+
+def lacking(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find what the chosen data lack on this machine; nothing is imported.
+
+    Args:
+        config: The resolved config.
+    """
+    section = config.get("data")
+    target = section.get("_target_") if isinstance(section, Mapping) else None
+    for prefix, (packages, extra) in _PACKAGES.items():
+        if not isinstance(target, str) or not target.startswith(prefix):
+            continue
+        missing = [package for package in packages if find_spec(package) is None]
+        if missing:
+            be = "is" if len(missing) == 1 else "are"
+            yield Problem(
+                f"{target} needs {' and '.join(missing)}, which {be} not installed.",
+                "",
+                f"Install: pip install 'traindeck[{extra}]'",
+                "data._target_",
+            )
