@@ -35,7 +35,7 @@ def construct(kind: str, keywords: dict[str, Any]) -> None:
         optimizer = getattr(torch.optim, kind)([weight], **keywords)
         grad = torch.ones(2, 2)
         weight.grad = grad.to_sparse() if kind == "SparseAdam" else grad
-        optimizer.step(lambda: (weight * 0).sum())
+        optimizer.step((weight * 0).sum)
         return
     optimizer = torch.optim.SGD([weight], lr=0.1, momentum=0.9)
     scheduler = getattr(lr_scheduler, kind)(optimizer, **keywords)
