@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -121,6 +121,10 @@ class Trials:
         self._id = sweep_id
         self._metric, self._goal = metric, goal
         self._planned = planned
+        self._waiting = {
+            trial.number: TrialState(trial.number, trial.name, trial.factors, trial.seed)
+            for trial in planned
+        }
         self._days: dict[str, _Day] = {}
         self._known: dict[str, _Known] = {}
         self._best: dict[str, Best] = {}
@@ -147,21 +151,30 @@ class Trials:
         return {number: path for number, (_, path) in found.items()}
 
     def _state(self, trial: Trial, path: str | None) -> TrialState:
+        """Read how a trial stands, or remember it where nothing can have changed."""
         if path is None:
-            return TrialState(trial.number, trial.name, trial.factors, trial.seed)
-        status, seconds = self._status(path)
+            return self._waiting[trial.number]
+        now = time.time_ns()
+        try:
+            stamp = os.stat(path).st_mtime_ns  # noqa: PTH116 - for each run at each look; a Path costs more
+        except OSError:
+            stamp = 0
+        known = self._known.get(path)
+        if known is None or not known.holds(stamp):
+            known = self._known[path] = _Known(stamp, now, self._read(trial, path))
+        return known.trial
+
+    def _read(self, trial: Trial, path: str) -> TrialState:
+        status = read_status(path)
         best = self._best.get(path)
         if best is None:
             best = self._best[path] = Best(f"{path}/logs/events.jsonl", self._metric, self._goal)
         value, step = best.look()
         progress = status.progress
         done = 1.0 if status.state is State.COMPLETED else progress.fraction or 0.0
-        return TrialState(
-            trial.number,
-            trial.name,
-            trial.factors,
-            trial.seed,
-            Path(path),
+        return replace(
+            self._waiting[trial.number],
+            run=Path(path),
             state=status.state,
             reason=status.reason,
             step=progress.step,
@@ -172,37 +185,22 @@ class Trials:
             best_step=step,
             started=status.started,
             ended=status.ended,
-            seconds=seconds,
+            seconds=_trained(status, _earlier(path, status)),
             attempt=status.attempt,
             remaining=progress.remaining,
         )
-
-    def _status(self, path: str) -> tuple[Status, float | None]:
-        """Read a run's status, or remember it where nothing can have changed."""
-        now = time.time_ns()
-        try:
-            stamp = os.stat(path).st_mtime_ns  # noqa: PTH116 - for each run at each look; a Path costs more
-        except OSError:
-            stamp = 0
-        known = self._known.get(path)
-        if known is not None and known.holds(stamp):
-            return known.status, _trained(known)
-        status = read_status(path)
-        known = self._known[path] = _Known(stamp, now, status, _earlier(path, status))
-        return status, _trained(known)
 
 
 @dataclass(slots=True)
 class _Known:
     stamp: int
     read_at: int
-    status: Status
-    before: float
+    trial: TrialState
 
     def holds(self, stamp: int) -> bool:
         """Tell whether a run that is over still is as it was read."""
         # One that is lost may be found again: the network of its host was gone.
-        over = self.status.terminal and self.status.state is not State.LOST
+        over = self.trial.over and self.trial.state is not State.LOST
         return over and stamp == self.stamp and self.read_at - stamp >= _SETTLE_NS
 
 
@@ -274,10 +272,9 @@ def _earlier(path: str, status: Status) -> float:
     return total
 
 
-def _trained(known: _Known) -> float | None:
+def _trained(status: Status, before: float) -> float | None:
     """Give the seconds of all attempts; None if none of them has begun."""
-    status = known.status
     if status.started is None:
-        return known.before or None
+        return before or None
     end = status.ended if status.terminal and status.ended else time.time()
-    return known.before + max(0.0, end - status.started)
+    return before + max(0.0, end - status.started)
