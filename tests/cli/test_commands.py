@@ -199,3 +199,20 @@ def test_an_id_that_would_drive_the_terminal_is_shown_harmlessly(deck: Any) -> N
         done = deck(*command, code=None)
         assert "\x1b" not in done.stdout + done.stderr, command
         assert "\x07" not in done.stdout + done.stderr, command
+
+
+@pytest.mark.parametrize(
+    ("key", "code", "said"),
+    [
+        ("trainer.early_stopping.patience", 0, "set nowhere"),
+        ("trainer.foo", 2, "has no key 'trainer.foo'.\n"),
+        ("lr", 2, "Did you mean 'optimizer.config.lr'?"),
+        ("optimizer.config.momentum", 2, "'optimizer.config' has lr, betas"),
+        ("limits.wall_clok", 2, "Did you mean 'limits.wall_clock'?"),
+    ],
+)
+def test_where_a_key_is_that_is_not_set_or_not_there(
+    deck: Any, key: str, code: int, said: str
+) -> None:
+    done = deck("config", "where", key, code=code)
+    assert said in done.stdout + done.stderr

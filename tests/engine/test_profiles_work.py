@@ -129,3 +129,20 @@ def test_a_device_that_is_not_there_is_told_with_a_way_out(lab, events, capsys, 
         assert f"'trainer.accelerator' is {accelerator}, and torch finds no such device" in told
         assert "hardware=cpu" in told
         assert "Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ({"patience": 1, "min_delta": 100.0}, "val/loss did not improve in the last 1 records"),
+        ({"stopping_threshold": 1e9}, "early stopping: stopping threshold reached: val/loss ="),
+        ({"divergence_threshold": -1e9}, "early stopping: divergence threshold reached:"),
+    ],
+)
+def test_the_reason_says_what_early_stopping_saw(lab, events, written, said):
+    folder = lab(**{"trainer.early_stopping": written, "trainer.max_epochs": 20})
+    assert fit(folder) == 0
+    (end,) = events(folder, "run_finished")
+    assert end["status"] == "completed"
+    assert said in end["reason"]
+    assert end["reason"].startswith("early stopping: ")

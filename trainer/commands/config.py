@@ -11,7 +11,7 @@ from trainer.events.text import clean
 from trainer.runs.plan import NO_CHANGES, diff_lines, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from trainer.config.compose import Composed
     from trainer.config.diff import Change
@@ -99,35 +99,48 @@ def where(
     """Tell where the value of `key` comes from; see `traindeck config where --help`."""
     from trainer.config.aliases import canonical_key
     from trainer.config.provenance import leaves
-    from trainer.config.schema import fields
+    from trainer.config.values import about
 
     composed = _compose(overrides, config_file, profiles_dir)
     asked, key = key, canonical_key(key)
+    known = about(key, composed.config)
     rows = [
         (name, value, composed.provenance.get(name))
         for name, value in leaves(composed.config)
         if name == key or name.startswith(key + ".")
     ]
-    if not rows:
-        raise ConfigError(
-            Problem(
-                f"the config has no key '{key}'.",
-                remedy=nearest(key, [name for name, _ in leaves(composed.config)]),
-                key=key,
-            )
-        )
+    if not rows and known is None:
+        remedy = _nearest_key(key, composed.config)
+        raise ConfigError(Problem(f"the config has no key '{key}'.", remedy=remedy, key=key))
     if as_json:
         json_line([{"key": k, "value": v, "from": str(o) if o else None} for k, v, o in rows])
         return EXIT_OK
     if key != asked:
         note(f"{asked} is another spelling of {key}")
-    table(["KEY", "VALUE", "FROM"], [[k, text_of(v), str(o) if o else ""] for k, v, o in rows])
-    about = fields().get(key)
-    if about is not None:
-        unit = f" [{about.unit}]" if about.unit else ""
-        line(f"\n{about.doc}{unit}")
-        line(f"type {about.type}, default {text_of(about.default)}")
+    told = [[k, text_of(v), str(o) if o else ""] for k, v, o in rows]
+    table(["KEY", "VALUE", "FROM"], told or [[key, "", "set nowhere"]])
+    if known is not None:
+        unit = f" [{known.unit}]" if known.unit else ""
+        line(f"\n{known.doc}{unit}")
+        line(f"type {known.type}, default {text_of(known.default)}")
     return EXIT_OK
+
+
+def _nearest_key(key: str, config: Mapping[str, Any]) -> str:
+    """Suggest a key: one with the same last part, one beside it, or one much like it."""
+    from trainer.config.validate import key_of_name
+    from trainer.config.values import known_keys
+
+    section, _, name = key.rpartition(".")
+    if same := key_of_name(name, section, config):
+        return f"Did you mean '{same}'?"
+    every = [known.key for known in known_keys(config)]
+    beside = [known.rpartition(".")[2] for known in every if known.rpartition(".")[0] == section]
+    if not beside:
+        return nearest(key, every)
+    if close := nearest(name, beside):
+        return close.replace("mean '", f"mean '{section}.")
+    return f"'{section}' has {', '.join(beside)}." if len(beside) <= 20 else ""
 
 
 def aliases(as_json: bool) -> int:

@@ -14,6 +14,7 @@ from lightning_fabric.utilities.rank_zero import _get_rank
 
 from trainer.config.schema import load_resolved
 from trainer.engine import batch_size, build, resume
+from trainer.engine.callbacks.ends import stopped_early
 from trainer.engine.compiling import compile_module, compiler_told
 from trainer.engine.health.guard import out_of_memory
 from trainer.engine.journal import Journal
@@ -193,7 +194,7 @@ def end_of(trainer: pl.Trainer, saver: Saver) -> End:
     epochs = trainer.max_epochs
     if epochs is not None and epochs != -1 and trainer.current_epoch >= epochs:
         return End(State.COMPLETED, "max_epochs reached", EXIT_OK)
-    return End(State.COMPLETED, "stopped early by a callback", EXIT_OK)
+    return End(State.COMPLETED, stopped_early(trainer) or "stopped early by a callback", EXIT_OK)
 
 
 def with_health(end: End, session: Session) -> End:

@@ -50,8 +50,22 @@ def end_of(trainer: pl.Trainer, stop: Stop | None) -> End:
     if 0 < (trainer.max_epochs or -1) <= trainer.current_epoch:
         return End(State.COMPLETED, "max_epochs reached", EXIT_OK)
     if trainer.should_stop:
-        return End(State.COMPLETED, "stopped early by a callback or the script", EXIT_OK)
+        why = stopped_early(trainer) or "stopped early by a callback or the script"
+        return End(State.COMPLETED, why, EXIT_OK)
     return End(State.COMPLETED, "", EXIT_OK)
+
+
+def stopped_early(trainer: pl.Trainer) -> str:
+    """Give Lightning's own words for why early stopping ended a training; empty if it did not."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]  # Lightning sets it at run time
+        # Scripts may import Lightning under either of its names.
+        if any(base.__name__ == "EarlyStopping" for base in type(callback).__mro__):
+            why = getattr(callback, "stopping_reason_message", None)
+            # What it said before a resume is none of this; an epoch that is over has been counted.
+            if why and trainer.current_epoch - callback.stopped_epoch in (0, 1):
+                why = clean(str(why)).removesuffix(" Signaling Trainer to stop.").rstrip(".")
+                return f"early stopping: {why[:1].lower()}{why[1:]}"
+    return ""
 
 
 def end_of_error(error: BaseException) -> End:
