@@ -105,7 +105,10 @@ def test_the_wrong_part_of_a_value_is_named_and_not_the_whole() -> None:
     found = problem("trainer.early_stopping.patienc", trainer__early_stopping={"patienc": 3})
     assert found.remedy == "Did you mean 'trainer.early_stopping.patience'?"
     problem("scheduler.warmup.steps", scheduler__warmup={"steps": -1})
-    found = problem("symbolic.rules.1.weight", symbolic__rules=[{"name": "a"}, {"weight": -1.0}])
+    found = problem(
+        "symbolic.rules.1.weight",
+        symbolic__rules=[{"name": "molecular_fingerprint"}, {"weight": -1.0}],
+    )
     assert "float, ≥ 0" in found.what
 
 

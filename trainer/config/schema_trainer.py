@@ -265,7 +265,7 @@ class Trainer(LightningArgs):
     )
     early_stopping: bool | _Count | EarlyStopping | None = key(
         None,
-        "Stop when a metric no longer improves: true, a patience, or its settings.",
+        "Stop when a metric no longer improves: true, a patience (0 is none at all), or its settings.",
         source="003",
     )
     tune_batch_size: bool = key(
