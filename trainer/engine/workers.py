@@ -47,6 +47,10 @@ def shielded_workers() -> Iterator[None]:
     def start_shielded(process: Any) -> None:
         target: Any = getattr(process, "_target", None)
         if getattr(target, "__name__", "") != _LOOP:
+            method = getattr(process, "_start_method", None) or multiprocessing.get_start_method()
+            if method == "forkserver" and target is not None:
+                # A worker may have started the server, which then has them held back as well.
+                process._target = functools.partial(_unshielded, target)
             start(process)
             return
         process._target = functools.partial(_shielded, target)
@@ -62,6 +66,12 @@ def shielded_workers() -> Iterator[None]:
         yield
     finally:
         BaseProcess.start = start  # type: ignore[method-assign]
+
+
+def _unshielded(work: Callable[..., None], *args: Any, **kwargs: Any) -> None:
+    """Be another process: signals do what they do elsewhere."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, *_TO_THE_TRAINER))
+    work(*args, **kwargs)
 
 
 def _shielded(work: Callable[..., None], *args: Any) -> None:
