@@ -249,7 +249,7 @@ def runs_rm(ctx: click.Context, /, **options: Any) -> int:
 @RUNS_DIR
 @JSON
 def show(**options: Any) -> int:
-    """Show one run: state, progress, how it ended, its files."""
+    """Show one run: state, progress, how it ended, its files. Of a sweep, its trials and results."""
     from trainer.commands import runs as command
 
     return command.show(**options)

@@ -121,6 +121,8 @@ def test_sweeps_are_listed_shown_and_filter_the_runs(typed: Any, lab: Lab) -> No
     assert "varies    optimizer.config.lr: 0.001, 0.003" in out
     assert "state     completed" in out
     assert "TRIAL  STATE" in out
+    assert typed("show", first) == (0, out, "")
+    assert typed("show", "nothing")[0] == 2
     (shown,) = rows(typed("ablate", "--status", second, "--json")[1])
     assert shown["mode"] == "one_at_a_time"
     assert len(shown["trials"]) == len(shown["results"]) == 4

@@ -43,7 +43,14 @@ def page() -> str:
     """Give the whole page as Markdown."""
     parts = [INTRODUCTION, "## Commands\n"]
     for path, command in _commands(cli, "traindeck"):
-        context = click.Context(command, info_name=path, max_content_width=96, terminal_width=96)
+        context = click.Context(
+            command,
+            info_name=path,
+            max_content_width=96,
+            terminal_width=96,
+            # As the commands inherit them when they are typed.
+            help_option_names=cli.context_settings["help_option_names"],
+        )
         parts.append(f"### `{path}`\n\n```text\n{command.get_help(context)}\n```\n")
     return "\n".join(parts)
 

@@ -18,6 +18,7 @@ from trainer.runs.summary import summarise
 
 if TYPE_CHECKING:
     from trainer.runs.index import RunSummary
+    from trainer.sweeps.folder import Sweep
 
 BLOCK = 1 << 16
 FOLLOW_POLL = 0.2
@@ -120,8 +121,16 @@ def _cells(row: RunSummary, now: float) -> list[str]:
 
 
 def show(run: str, runs_dir: Path, as_json: bool) -> int:
-    """Show one run; see `traindeck show --help`."""
-    folder = find(runs_dir, run)
+    """Show one run, or a sweep; see `traindeck show --help`."""
+    try:
+        folder = find(runs_dir, run)
+    except RunError:
+        sweep = _sweep(run, runs_dir)
+        if sweep is None:
+            raise
+        from trainer.commands.ablate import show as show_sweep
+
+        return show_sweep(sweep, as_json)
     status = read_status(folder)
     identity = folder.identity()
     if as_json:
@@ -164,6 +173,16 @@ def show(run: str, runs_dir: Path, as_json: bool) -> int:
     for label, text in rows:
         line(f"  {label:<13}{clean(text)}")
     return EXIT_OK
+
+
+def _sweep(name: str, runs_dir: Path) -> Sweep | None:
+    """Find a sweep; None if there is none of that name."""
+    from trainer.sweeps.folder import find as find_sweep
+
+    try:
+        return find_sweep(runs_dir, name)
+    except RunError:
+        return None
 
 
 def remove(names: tuple[str, ...], runs_dir: Path, yes: bool) -> int:
