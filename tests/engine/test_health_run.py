@@ -51,6 +51,28 @@ def test_a_loss_that_is_nan_is_told_and_the_good_checkpoint_stays(lab, events):
     assert events_end(folder)["reason"].endswith("; train/loss is NaN since step 19")
 
 
+def test_a_good_state_that_a_full_disk_refused_is_still_tried_after_a_spoilt_one(
+    lab, events, monkeypatch
+):
+    real, saves = torch.save, []
+
+    def save(*arguments):
+        saves.append(arguments)
+        if len(saves) == 4:  # of step 16; the next one would hold NaN
+            raise OSError(28, "No space left on device")
+        real(*arguments)
+
+    monkeypatch.setattr(torch, "save", save)
+    more = {"trainer.save_top_k": 0, "trainer.save_every_n_epochs": None}
+    folder = lab(**SICK, **more)
+    assert fit(folder) == 0
+    kinds = [alert["kind"] for alert in alerts(events, folder)]
+    assert kinds == ["non_finite_loss"]
+    last = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["global_step"] == 16
+    assert all(bool(torch.isfinite(v).all()) for v in last["state_dict"].values())
+
+
 def test_stop_ends_it_as_failed_with_the_good_checkpoint(lab, events):
     folder = lab(**SICK, **{"health.on_alert": "stop"})
     assert fit(folder) == 1

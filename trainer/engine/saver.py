@@ -359,28 +359,29 @@ class Saver(Checkpoint):
         """Copy the state and hand it to the writer."""
         trainer = self._live()
         began = time.perf_counter()
+        checkpoint = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+        own = own_state(trainer, self._data, self._ranks)
+        # By now the numbers of the last step are read back.
+        health = self._session.health
+        if why := health.unsound(trainer.lightning_module) if health is not None else "":
+            # The good one before it is what can be gone on from, also if it is still to be written.
+            told = f"no checkpoint at step {trainer.global_step}: {why}; older ones stay"
+            self._session.events.log("warning", told)
+            self._archive.saved_at = trainer.global_step
+            return
         epoch = self._epoch_number()
         facts: dict[str, Any] = {"step": trainer.global_step, "epoch": epoch, "reason": reason}
         job = self._archive.job(epoch=epoch, best=best, last=last, facts=facts)
-        checkpoint = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
-        own = own_state(trainer, self._data, self._ranks)
+        self._archive.saved_at = trainer.global_step
+        states = checkpoint["callbacks"] if instead is None else instead["callbacks"]
+        checkpoint["callbacks"] = states | {self.state_key: self.state_dict()}  # with this one
         if instead is not None:
-            checkpoint["callbacks"] = instead["callbacks"] | {self.state_key: self.state_dict()}
             checkpoint["loops"]["fit_loop"] = instead["fit_loop"]
             own["ranks"][0]["random_state"] = instead["random_state"]
             own["validation"] = True
         checkpoint[KEY] = own
-        self._archive.saved_at = trainer.global_step
-        if not trainer.is_global_zero:
-            return
-        health = self._session.health
-        if why := health.unsound(trainer.lightning_module) if health is not None else "":
-            # The good one before it is what can be gone on from.
-            self._archive.kept.revert()
-            told = f"no checkpoint at step {trainer.global_step}: {why}; older ones stay"
-            self._session.events.log("warning", told)
-            return
-        self._archive.write(checkpoint, job, began)
+        if trainer.is_global_zero:
+            self._archive.write(checkpoint, job, began)
 
 
 def _versions(module: torch.nn.Module) -> list[tuple[int, int]]:
