@@ -81,6 +81,15 @@ def test_a_garbled_sweep_is_an_error_and_no_traceback(
         Sweep.load(sweep.path)
 
 
+def test_trials_are_numbered_one_by_one(made: Callable[..., Sweep]) -> None:
+    sweep = made(RATES)
+    record = json.loads((sweep.path / SWEEP_JSON).read_text())
+    record["trials"][1]["number"] = 7
+    (sweep.path / SWEEP_JSON).write_text(json.dumps(record))
+    with pytest.raises(RunError, match="not numbered one by one"):
+        Sweep.load(sweep.path)
+
+
 def test_secrets_are_refused(made: Callable[..., Sweep]) -> None:
     with pytest.raises(TraindeckError, match="looks like a secret"):
         made(RATES, "++model.api_key=sk-abcdefghijklmnopqrstuvwxyz123456")

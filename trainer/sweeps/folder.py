@@ -97,6 +97,8 @@ class Sweep:
         self.tags: tuple[str, ...] = tuple(record["tags"])
         self.threads = max(1, int(record["threads"]))
         self.planned = tuple(_trial(each) for each in record["trials"])
+        if [trial.number for trial in self.planned] != list(range(1, len(self.planned) + 1)):
+            raise ValueError("its trials are not numbered one by one")
         self.command: tuple[str, ...] = tuple(record["command"])
         self.where = {key: Path(value) if value else None for key, value in record["where"].items()}
         self._trials = Trials(path, self.id, self.planned, metric=self.metric, goal=self.goal)
