@@ -9,7 +9,7 @@ as people do them must raise nothing above `info`, however they end.
 Thresholds are settled on `health_tasks.DEVELOPMENT` alone. `HELD_OUT` has other data, models, losses,
 optimisers, schedules and seeds; it was written down before the thresholds were last changed, and
 judged once they were settled. Whoever changes a detector after a look at it must evaluate on
-`RESERVE` instead, which nobody has looked at yet.
+`RESERVE` instead: of that only has been looked at that its tasks can be learned.
 
     python -m benchmarks.health              # the table, and each training that was judged wrongly
     python -m benchmarks.health --runs       # each training with its end and its alerts
