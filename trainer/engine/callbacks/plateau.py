@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping
+from torch import Tensor
 
 from trainer.errors import ConfigError, Problem, nearest
 
@@ -23,26 +24,26 @@ class PlateauMonitor(pl.Callback):
             name = str(config.monitor)
             if config.reduce_on_plateau and name.startswith("val"):
                 _need(trainer, name, "the scheduler", "scheduler.monitor")
-        _look(trainer, at_epoch_end=False)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Stop the run if early stopping looks now and there is nothing to look at.
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Have early stopping say which metrics there are where its own is not among them.
 
-        Raises:
-            ConfigError: It names the metrics that there are.
+        It is told in the moment it looks: what a module logs at the end of an epoch is there by
+        then, and is not yet when other callbacks are asked.
         """
-        _look(trainer, at_epoch_end=True)
+        for callback in trainer.callbacks:  # type: ignore[attr-defined]  # Lightning has no types here
+            if isinstance(callback, EarlyStopping) and callback.strict:
+                _tell(trainer, callback)
 
 
-def _look(trainer: pl.Trainer, *, at_epoch_end: bool) -> None:
-    # With fast_dev_run it looks at nothing.
-    if trainer.fast_dev_run:  # type: ignore[attr-defined]  # Lightning sets it at run time
-        return
-    for callback in trainer.callbacks:  # type: ignore[attr-defined]  # as above
-        if not isinstance(callback, EarlyStopping) or not callback.strict:
-            continue
-        if bool(callback._check_on_train_epoch_end) == at_epoch_end:
-            _need(trainer, callback.monitor, "early stopping", "trainer.early_stopping.monitor")
+def _tell(trainer: pl.Trainer, callback: EarlyStopping) -> None:
+    look = callback._validate_condition_metric
+
+    def validate(logs: dict[str, Tensor]) -> bool:
+        _need(trainer, callback.monitor, "early stopping", "trainer.early_stopping.monitor")
+        return look(logs)
+
+    vars(callback)["_validate_condition_metric"] = validate
 
 
 def _need(trainer: pl.Trainer, name: str, who: str, key: str) -> None:
