@@ -24,6 +24,7 @@ def problems(**section):
         ("trainer.val_check_interval=10m", "trainer.val_check_interval='00:00:10:00'."),
         ("trainer.val_check_interval=1:30:00", "trainer.val_check_interval='00:01:30:00'."),
         ("trainer.val_check_interval='\"250\"'", "Give a count of batches"),
+        ("trainer.val_check_interval=0", "switched off by trainer.limit_val_batches=0."),
         ("trainer.val_check_interval=often", "Give a count of batches"),
     ],
 )

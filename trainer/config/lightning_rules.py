@@ -91,10 +91,13 @@ def _devices(written: Any, where: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _interval(written: Any, where: Mapping[str, Any]) -> Iterator[Problem]:
-    """Lightning reads one form of a time only, and not those of `limits.wall_clock`."""
+    """Lightning reads one form of a time only, and divides by a count of batches."""
+    key = "trainer.val_check_interval"
+    if type(written) is int and written == 0:
+        remedy = "Validation is switched off by trainer.limit_val_batches=0."
+        yield Problem(f"'{key}' cannot be 0.", origin(key, where), remedy, key)
     if not isinstance(written, str) or _CLOCK.fullmatch(written):
         return
-    key = "trainer.val_check_interval"
     remedy = "Give a count of batches, a share of an epoch, or a time as DD:HH:MM:SS."
     try:
         meant = seconds(written)
