@@ -6,6 +6,8 @@ import pytest
 
 from trainer.config.health_rules import health_notes, health_problems
 from trainer.config.schema import fields
+from trainer.config.schema_health import settings_of
+from trainer.errors import ConfigError
 
 WRONG = [
     ({"per_kind": {"divergance": "stop"}}, "Did you mean 'divergence'?"),
@@ -40,3 +42,18 @@ def test_a_command_that_nothing_runs_is_told():
 def test_every_threshold_has_bounds():
     found = {name: known for name, known in fields().items() if name.startswith("health.")}
     assert all(k.bounds for k in found.values() if k.type in ("int", "float"))
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ({"on_alert": "abort"}, "'health.on_alert' cannot be \"abort\""),
+        ({"on_alrt": "stop"}, "Did you mean 'health.on_alert'?"),
+        ({"per_kind": {"plateau": "ignore"}}, "It takes 'warn', 'stop', 'command' or 'off'."),
+    ],
+)
+def test_a_scripts_own_settings_are_judged_in_the_same_words(section, said):
+    with pytest.raises(ConfigError) as error:
+        settings_of(section)
+    (problem,) = error.value.problems
+    assert said in str(problem)

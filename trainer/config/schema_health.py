@@ -150,6 +150,15 @@ def settings_of(section: Any) -> Health:
     """Give the settings of a `health` section as plain data; nothing means the defaults.
 
     Raises:
-        pydantic.ValidationError: It does not fit the schema.
+        ConfigError: It does not fit the schema; holds every problem.
     """
-    return Health.model_validate(section or {})
+    from pydantic import ValidationError
+
+    try:
+        return Health.model_validate(section or {})
+    except ValidationError:
+        from trainer.config.validate import validate
+        from trainer.errors import ConfigError
+
+        found = validate({"health": section})
+        raise ConfigError(*(p for p in found if p.key.startswith("health"))) from None
