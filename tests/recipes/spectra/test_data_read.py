@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
 import sys
 
@@ -202,6 +203,40 @@ def test_every_bad_file_is_named(data, planets):
         (line,) = [line for line in told if str(path) in line]
         assert what in line
     assert "data.skip_bad=true" in told[-1]
+
+
+def frames_of(path, change):
+    """Change an instrument's frames, as an array of shape (frames, pixels)."""
+    table = pq.read_table(path)
+    values = np.stack([column.to_numpy() for column in table.columns], 1)
+    generate._write_columns(path, change(values))
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda values: values[:-1], "has 31 frames, which make no pairs"),
+        (lambda values: values * 0, "holds no light"),
+        (lambda values: np.where(values > 3000, np.nan, values), "no finite number"),
+        (lambda values: values.astype(str), "damaged|no numbers|no table"),
+    ],
+)
+def test_frames_that_cannot_be_are_named(data, planets, change, what):
+    path = planet(planets, 0) / "FGS1_signal_0.parquet"
+    frames_of(path, change)
+    (told,) = problems_of(data(planets))
+    assert str(path) in told
+    assert re.search(what, told)
+
+
+def test_a_file_that_is_damaged_in_its_middle_is_named(data, planets):
+    path = planet(planets, 0) / "AIRS-CH0_signal_0.parquet"
+    content = bytearray(path.read_bytes())
+    content[4:500_000] = bytes(499_996)
+    path.write_bytes(content)
+    (told,) = problems_of(data(planets))
+    assert str(path) in told
+    assert "damaged" in told
 
 
 def test_bad_planets_are_left_out_on_request(data, planets, capsys):

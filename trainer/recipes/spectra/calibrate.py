@@ -178,12 +178,14 @@ def binned(curve: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
 def normalised(curve: NDArray[np.float64]) -> NDArray[np.float64]:
     """Divide each column by its light before and after: the mean of its first and last eighth.
 
+    A column without light gives NaN.
+
     Args:
         curve: Of shape (points, columns).
     """
     edge = max(1, len(curve) // 8)
     level = (curve[:edge].mean(0) + curve[-edge:].mean(0)) / 2.0
-    return np.asarray(curve / level)
+    return np.asarray(curve / np.where(level > 0.0, level, np.nan))
 
 
 def light_curves(seen: Observation, tables: Tables, settings: Settings) -> NDArray[np.float32]:

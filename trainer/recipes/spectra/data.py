@@ -205,7 +205,7 @@ class SpectraData:
             seed=self.generator_seed,
             frames=self.frames,
             fgs_frames=fgs,
-            jobs=min(self.jobs, 4, max(1, count // 8)),
+            jobs=min(self.jobs, 4),
             told=tell,
         )
         return place

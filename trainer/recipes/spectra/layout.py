@@ -396,6 +396,8 @@ def frames(
             values = _matrix(batch)
             if values.dtype.kind not in "uif":
                 raise _odd(path, f"holds {values.dtype}, no numbers.")
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                raise _odd(path, "holds what is no finite number, or nothing at all.")
             yield values[:, order].reshape(-1, *wanted.shape)
     except (OSError, pa.ArrowException) as error:
         raise _odd(path, f"is truncated or damaged: {_told(error)}") from error

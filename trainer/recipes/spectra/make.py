@@ -10,13 +10,11 @@ import fcntl
 import json
 import os
 import shutil
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,7 +61,7 @@ def make(
         fgs_frames: Frames of FGS1, even; twice as many as of AIRS-CH0 if None, and the challenge's
             135000 for the challenge's 11250.
         noise: Factor of all noise; 0 is none.
-        jobs: Processes that write planets.
+        jobs: Planets that are written side by side.
         told: Called with the planets done and all planets, at the start and after each.
 
     Returns:
@@ -209,10 +207,8 @@ def _written(train: Path, recipe: Recipe, missing: Sequence[int], jobs: int) -> 
             write_planet(train, recipe, number)
             yield number
         return
-    # Forked processes would inherit threads of Arrow's in the middle of something.
-    with ProcessPoolExecutor(
-        min(jobs, len(missing)), mp_context=get_context("spawn"), initializer=_worker
-    ) as pool:
+    # Threads, for numpy and Arrow let go of the interpreter, and there is nobody to outlive us.
+    with ThreadPoolExecutor(min(jobs, len(missing))) as pool:
         waiting = {pool.submit(write_planet, train, recipe, n): n for n in missing}
         try:
             while waiting:
@@ -225,13 +221,8 @@ def _written(train: Path, recipe: Recipe, missing: Sequence[int], jobs: int) -> 
 
 
 def _usual_jobs(planets: int) -> int:
-    """Give how many processes are worth their start for so many planets."""
-    return min(4, os.cpu_count() or 1, max(1, planets // 8))
-
-
-def _worker() -> None:
-    """Leave Ctrl-C to the process that started this one."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Give how many planets are made side by side where nobody says."""
+    return min(4, os.cpu_count() or 1, planets)
 
 
 class Progress:
