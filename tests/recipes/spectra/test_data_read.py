@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import pickle
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -103,10 +105,10 @@ def test_curves_are_kept_and_read_back(data, monkeypatch):
 def test_another_setting_or_another_file_is_calibrated_anew(data, planets, tmp_path):
     folder = tmp_path / "cache" / "curves"
     before = data(planets).train_dataset()[0]
-    names = {path.name for path in folder.iterdir()}
+    names = {path.name for path in folder.glob("*.npy")}
     assert len(names) == 4
     data(planets, aperture=8).prepare()
-    assert len(list(folder.iterdir())) == 8  # both ways are kept
+    assert len(list(folder.glob("*.npy"))) == 8  # both ways are kept
     number = int(before["planet_id"])
     flat = planets / "train" / str(number) / "AIRS-CH0_calibration_0" / "flat.parquet"
     table = pq.read_table(flat)
@@ -116,14 +118,14 @@ def test_another_setting_or_another_file_is_calibrated_anew(data, planets, tmp_p
     after = data(planets).train_dataset()[0]
     assert not torch.equal(before["airs"], after["airs"])
     # What was made from the file as it was is gone.
-    assert len(list(folder.iterdir())) == 8
+    assert len(list(folder.glob("*.npy"))) == 8
     assert len(names - {path.name for path in folder.iterdir()}) == 1
 
 
 def test_a_half_written_curve_is_made_again(data, tmp_path):
     folder = str(tmp_path)
     whole = data(cache_dir=folder).train_dataset()[0]
-    for path in (tmp_path / "curves").iterdir():
+    for path in (tmp_path / "curves").glob("*.npy"):
         path.write_bytes(path.read_bytes()[:100])
     again = data(cache_dir=folder).train_dataset()[0]
     assert torch.equal(again["airs"], whole["airs"])
@@ -367,3 +369,41 @@ def test_without_pyarrow_the_extra_is_named(monkeypatch):
     monkeypatch.setattr(layout, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"traindeck\[spectra\]"):
         SpectraData()
+
+
+def test_trials_side_by_side_calibrate_once(data, planets, monkeypatch):
+    made, whole = [], cache.calibrate.light_curves
+    monkeypatch.setattr(
+        cache.calibrate, "light_curves", lambda seen, *rest: made.append(seen) or whole(seen, *rest)
+    )
+    alone, other = cache.Curves.alone, [data(planets)]
+
+    @contextmanager
+    def behind_another(curves, waiting):
+        if other:
+            other.pop().prepare()
+        with alone(curves, waiting):
+            yield
+
+    monkeypatch.setattr(cache.Curves, "alone", behind_another)
+    data(planets).prepare()
+    assert len(made) == 4
+
+
+def test_who_waits_for_another_process_says_so(data, tmp_path):
+    spectra = data()
+    curves = cache.Curves(tmp_path / "curves", spectra._tables, spectra.settings)
+    (tmp_path / "curves").mkdir()
+    said = []
+    with (tmp_path / "curves" / ".lock").open("a") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+
+        def waiting():
+            said.append("waits")
+            fcntl.flock(other, fcntl.LOCK_UN)  # the other one is done
+
+        with curves.alone(waiting):
+            said.append("goes on")
+    with curves.alone(waiting):
+        said.append("at once")
+    assert said == ["waits", "goes on", "at once"]

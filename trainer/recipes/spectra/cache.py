@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -83,6 +85,27 @@ class Curves:
             Unreadable: A file that they are made from is missing.
         """
         return self.path(seen).is_file()
+
+    @contextmanager
+    def alone(self, waiting: Callable[[], Any]) -> Iterator[None]:
+        """Let one process at a time calibrate, so that trials side by side do not all do the same.
+
+        Args:
+            waiting: Called before another one is waited for.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = (self.folder / ".lock").open("a")
+        except OSError:  # a cache that cannot be written is done without
+            yield
+            return
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def get(self, seen: Observation) -> NDArray[np.float32]:
         """Give an observation's curves, of shape (time_bins, 283); made and kept where they lack.

@@ -294,8 +294,16 @@ class SpectraData:
                     missing.append(seen)
             except Unreadable as error:
                 problems.setdefault(seen.planet, []).extend(_missing(seen) or [error.problem])
+        if missing:
+            wait = "another process calibrates; its light curves will be used"
+            with self._curves.alone(lambda: self.say(wait)):
+                self._fill([seen for seen in missing if not self._curves.have(seen)], problems)
+        return problems
+
+    def _fill(self, missing: Sequence[Observation], problems: dict[int, list[Problem]]) -> None:
+        """Calibrate these, and add the problems of each planet that has some."""
         if not missing:
-            return problems
+            return
 
         def calibrate(seen: Observation) -> Problem | None:
             try:
@@ -313,7 +321,6 @@ class SpectraData:
                 tell(done)
                 if problem is not None:
                     problems.setdefault(seen.planet, []).append(problem)
-        return problems
 
     def _check_tables(self, seen: Observation) -> None:
         for table, name in (
