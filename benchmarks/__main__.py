@@ -24,6 +24,7 @@ BENCHMARKS = {
     "checkpoint": "Checkpoints",
     "health": "Health: alarms, true and false",
     "loggers": "Cost of a logger, beside the same in plain Lightning",
+    "spectra": "Spectra: scores beside answers without a network",
     "cli": "Command line",
     "app": "The app, in a terminal of 120x40",
     "chart": "Charts",
