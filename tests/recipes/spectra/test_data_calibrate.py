@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.recipes.spectra import calibrate, detector, generate, layout
+from trainer.recipes.spectra import calibrate, detector, generate, layout, tables
 from trainer.recipes.spectra.calibrate import Settings
 from trainer.recipes.spectra.layout import AIRS, FGS1
 
@@ -24,7 +24,7 @@ def quiet(tmp_path_factory):
     generate.write_planet(root / "train", recipe, 0)
     generate.write_tables(root, recipe, 1)
     (seen,) = layout.observations(root)
-    return generate.Observed(recipe, 0), seen, layout.tables(root)
+    return generate.Observed(recipe, 0), seen, tables.read(root)
 
 
 def test_counts_become_electrons():
@@ -134,9 +134,9 @@ def test_a_step_that_is_switched_off_is_missed(quiet, step):
 
 
 def test_wavelengths_may_run_either_way(quiet):
-    _, _, tables = quiet
+    _, _, found = quiet
     axis = generate.airs_axis()
-    forth = layout._match(tables.wavelengths, axis, None)
-    back = layout._match(tables.wavelengths, axis[::-1], None)
+    forth = tables.match(found.wavelengths, axis, None)
+    back = tables.match(found.wavelengths, axis[::-1], None)
     np.testing.assert_array_equal(forth, np.arange(39, 321))
     np.testing.assert_array_equal(axis[::-1][back], axis[forth])

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from trainer.errors import ConfigError
-from trainer.recipes.spectra import generate, layout
+from trainer.recipes.spectra import generate, layout, parquet
 from trainer.recipes.spectra import make as making
 from trainer.recipes.spectra.bands import BANDS
 from trainer.recipes.spectra.make import make
@@ -218,6 +218,6 @@ def test_the_command_can_be_interrupted(tmp_path):
 
 
 def test_without_pyarrow_the_extra_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(layout, "find_spec", lambda name: None)
+    monkeypatch.setattr(parquet, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"traindeck\[spectra\]"):
         make(tmp_path, 2)

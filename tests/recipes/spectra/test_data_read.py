@@ -16,8 +16,9 @@ import torch
 from torch.utils.data import DataLoader
 
 from trainer.errors import ConfigError
-from trainer.recipes.spectra import cache, generate, layout
-from trainer.recipes.spectra.data import SpectraData, star_features
+from trainer.recipes.spectra import cache, generate, parquet
+from trainer.recipes.spectra.data import SpectraData
+from trainer.recipes.spectra.samples import star_features
 
 
 @pytest.fixture(scope="session")
@@ -317,11 +318,11 @@ def test_several_processes_generate_once(tmp_path):
     # Without torch, which takes longer to load than all the rest.
     code = (
         "from pathlib import Path\n"
-        "from trainer.recipes.spectra import cache, calibrate, layout, make\n"
+        "from trainer.recipes.spectra import cache, calibrate, layout, make, tables\n"
         f"root = Path({str(tmp_path)!r})\n"
         "make.make(root / 'made', 2, frames=16, fgs_frames=16)\n"
-        "seen, tables = layout.observations(root / 'made'), layout.tables(root / 'made')\n"
-        "curves = cache.Curves(root / 'curves', tables, calibrate.Settings(time_bins=8))\n"
+        "seen, read = layout.observations(root / 'made'), tables.read(root / 'made')\n"
+        "curves = cache.Curves(root / 'curves', read, calibrate.Settings(time_bins=8))\n"
         "print(sum(curves.get(each).sum(dtype=float) for each in seen))"
     )
     started = [
@@ -366,7 +367,7 @@ def test_settings_out_of_bounds_are_refused(settings):
 
 
 def test_without_pyarrow_the_extra_is_named(monkeypatch):
-    monkeypatch.setattr(layout, "find_spec", lambda name: None)
+    monkeypatch.setattr(parquet, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"traindeck\[spectra\]"):
         SpectraData()
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainer.errors import Problem
-from trainer.recipes.spectra import calibrate, layout
+from trainer.recipes.spectra import calibrate, layout, parquet, tables
 from trainer.recipes.spectra.calibrate import Settings
-from trainer.recipes.spectra.layout import INSTRUMENTS, Observation, Tables, Unreadable
+from trainer.recipes.spectra.layout import INSTRUMENTS, Observation, missing
+from trainer.recipes.spectra.tables import Tables
 
 
 def cache_home() -> Path:
@@ -33,7 +33,7 @@ def cache_home() -> Path:
 def _code() -> str:
     """Hash the modules that decide what a light curve is."""
     digest = hashlib.sha256()
-    for module in (calibrate, layout):
+    for module in (calibrate, layout, parquet, tables):
         assert module.__file__ is not None
         digest.update(Path(module.__file__).read_bytes())
     return digest.hexdigest()
@@ -67,9 +67,7 @@ class Curves:
             try:
                 status = path.stat()
             except OSError as error:
-                raise Unreadable(
-                    Problem("the file is missing.", str(path), key="data.root")
-                ) from error
+                raise missing(path) from error
             files.append([path.name, status.st_size, status.st_mtime_ns])
         gains = [self.tables.gain(seen.planet, instrument) for instrument in INSTRUMENTS]
         columns = self.tables.columns.tolist()

@@ -14,16 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.errors import Problem
-from trainer.recipes.spectra import layout
+from trainer.recipes.spectra import parquet
 from trainer.recipes.spectra.layout import (
     AIRS,
     FGS1,
     LINEAR_ORDERS,
     Instrument,
     Observation,
-    Tables,
     Unreadable,
 )
+from trainer.recipes.spectra.tables import Tables
 
 #: Frames that are held at once at most: about 50 MB of AIRS-CH0's.
 _CHUNK = 512
@@ -220,7 +220,7 @@ def _curve(
     rows, columns = _cut(instrument, columns, settings.aperture)
     frames = read_frames(seen, instrument, rows, columns, settings)
     parts = []
-    for counts in _pairs(layout.frames(path, instrument, _CHUNK, rows, columns)):
+    for counts in _pairs(parquet.frames(path, instrument, _CHUNK, rows, columns)):
         now = electrons(counts, *adc)
         if settings.linearity:
             now = straighten(now, frames.linear)
@@ -261,7 +261,7 @@ def read_frames(
 
     def read(name: str, times: int = 1) -> NDArray[np.float64]:
         path = seen.calibration(instrument, name)
-        return layout.calibration_frame(path, times * instrument.rows, instrument.columns)
+        return parquet.calibration_frame(path, times * instrument.rows, instrument.columns)
 
     dark = read("dark")
     hot = hot_pixels(dark, settings.hot_sigma)

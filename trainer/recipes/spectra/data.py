@@ -7,37 +7,25 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import Dataset
 
 from trainer.errors import ConfigError, Problem
-from trainer.recipes.spectra import layout
-from trainer.recipes.spectra.bands import BANDS, FGS
+from trainer.recipes.spectra import layout, parquet, tables
 from trainer.recipes.spectra.cache import Curves, cache_home
 from trainer.recipes.spectra.calibrate import Settings
-from trainer.recipes.spectra.layout import STAR_COLUMNS, Observation, Tables, Unreadable
+from trainer.recipes.spectra.layout import Observation, Unreadable, missing
+from trainer.recipes.spectra.samples import Transits
+from trainer.recipes.spectra.tables import Tables
+
+__all__ = ["SpectraData", "Transits"]
 
 #: Files with problems that one message lists.
 _LISTED = 20
-#: How star columns become features of about unit size: (typical value, spread, by logarithm).
-_STAR_SCALES = {
-    "Rs": (1.0, 0.5, True),
-    "Ms": (1.0, 0.5, True),
-    "Ts": (5500.0, 1000.0, False),
-    "Mp": (30.0, 2.0, True),
-    "e": (0.0, 0.2, False),
-    "P": (4.0, 1.0, True),
-    "sma": (12.0, 0.7, True),
-    "i": (87.5, 2.0, False),
-}
 
 
 class SpectraData:
@@ -119,7 +107,7 @@ class SpectraData:
             problems.append(Problem("`hot_sigma` must be above 0.", key="data.hot_sigma"))
         if problems:
             raise ConfigError(*problems)
-        layout.need_parquet()
+        parquet.need_parquet()
         self.root = Path(root).expanduser() if root else None
         self.planets, self.generator_seed = planets, generator_seed
         self.frames, self.fgs_frames = frames, fgs_frames
@@ -216,7 +204,7 @@ class SpectraData:
 
     @cached_property
     def _tables(self) -> Tables:
-        return layout.tables(self._place)
+        return tables.read(self._place)
 
     @cached_property
     def _curves(self) -> Curves:
@@ -293,7 +281,7 @@ class SpectraData:
                 if not self._curves.have(seen):
                     missing.append(seen)
             except Unreadable as error:
-                problems.setdefault(seen.planet, []).extend(_missing(seen) or [error.problem])
+                problems.setdefault(seen.planet, []).extend(_gone(seen) or [error.problem])
         if missing:
             wait = "another process calibrates; its light curves will be used"
             with self._curves.alone(lambda: self.say(wait)):
@@ -335,75 +323,12 @@ class SpectraData:
         return Transits(side, self._curves)
 
 
-@dataclass(frozen=True)
-class Transits(Dataset[dict[str, Tensor]]):
-    """Observations by number; nothing of them is held in memory.
-
-    Attributes:
-        observations: Which ones.
-        curves: Where their light curves are kept.
-    """
-
-    observations: list[Observation]
-    curves: Curves
-
-    def __len__(self) -> int:
-        """Give the number of observations."""
-        return len(self.observations)
-
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        """Give one sample; see `SpectraData`.
-
-        Raises:
-            ConfigError: A file of it has gone or changed for the worse meanwhile.
-        """
-        seen = self.observations[index]
-        tables = self.curves.tables
-        try:
-            light = torch.from_numpy(self.curves.get(seen))
-        except Unreadable as error:
-            raise ConfigError(error.problem) from error
-        molecules = tables.molecules.get(seen.planet)
-        flags = torch.full((len(BANDS),), -1.0) if molecules is None else torch.tensor(molecules)
-        return {
-            "airs": light[:, FGS:],
-            "fgs": light[:, :FGS],
-            "star": torch.from_numpy(star_features(tables.stars.get(seen.planet))),
-            "target": torch.from_numpy(tables.targets[seen.planet].copy()),
-            "molecules": flags,
-            "planet_id": torch.tensor(seen.planet, dtype=torch.int64),
-        }
-
-
-def star_features(row: NDArray[np.float64] | None) -> NDArray[np.float32]:
-    """Give a star's properties as features of about unit size, by fixed scales.
-
-    Args:
-        row: The values of `layout.STAR_COLUMNS`; None, where no file tells them, gives zeros.
-
-    Returns:
-        float32 of shape (8,).
-    """
-    features = np.zeros(len(STAR_COLUMNS), dtype=np.float32)
-    if row is None:
-        return features
-    for place, (name, value) in enumerate(zip(STAR_COLUMNS, row.tolist(), strict=True)):
-        typical, spread, logarithmic = _STAR_SCALES[name]
-        off = np.log(max(value, 1e-6) / typical) if logarithmic else value - typical
-        features[place] = off / spread
-    return features
-
-
 def _ids(seen: Sequence[Observation]) -> list[int]:
     return sorted({each.planet for each in seen})
 
 
-def _missing(seen: Observation) -> list[Problem]:
-    return [
-        Problem("the file is missing.", str(path), key="data.root")
-        for path in seen.inputs()
-        if not path.is_file()
-    ]
+def _gone(seen: Observation) -> list[Problem]:
+    return [missing(path).problem for path in seen.inputs() if not path.is_file()]
 
 
 def _listed(problems: Sequence[Problem]) -> list[Problem]:

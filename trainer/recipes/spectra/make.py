@@ -26,7 +26,8 @@ from trainer.errors import (
     TraindeckError,
 )
 from trainer.events.text import clean
-from trainer.recipes.spectra.layout import AIRS, FGS1, need_parquet
+from trainer.recipes.spectra.layout import AIRS, FGS1
+from trainer.recipes.spectra.parquet import need_parquet
 
 if TYPE_CHECKING:
     from trainer.recipes.spectra.generate import Recipe
