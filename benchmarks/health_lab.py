@@ -225,7 +225,7 @@ def best_constant(task: Task, model: nn.Module, x: Tensor, y: Tensor) -> float:
         loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
-    optimizer.step(closure)  # type: ignore[arg-type]  # it takes tensors too
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         return float(task.loss(answer.expand(len(x), *shape[1:]), y))
 

@@ -98,7 +98,8 @@ class Factors(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         product = self.people(x[:, 0]) * self.items(x[:, 1])
-        return (product.sum(1) + self.shift)[:, None]
+        rating: Tensor = product.sum(1) + self.shift
+        return rating[:, None]
 
 
 class Variational(nn.Module):
