@@ -14,7 +14,7 @@ from lightning_fabric.utilities.rank_zero import _get_rank
 
 from trainer.config.schema import load_resolved
 from trainer.engine import batch_size, build, resume
-from trainer.engine.callbacks.ends import stopped_early
+from trainer.engine.callbacks.ends import nothing_trained, stopped_early
 from trainer.engine.compiling import compile_module, compiler_told
 from trainer.engine.health.guard import out_of_memory
 from trainer.engine.journal import Journal
@@ -189,6 +189,8 @@ def end_of(trainer: pl.Trainer, saver: Saver) -> End:
     if saver.failure:
         why = f"its last checkpoint could not be written: {saver.failure}"
         return End(State.FAILED, f"training completed, but {why}", EXIT_FAILED)
+    if why := nothing_trained(trainer):
+        return End(State.FAILED, why, EXIT_FAILED)
     if trainer.max_steps != -1 and trainer.global_step >= trainer.max_steps:
         return End(State.COMPLETED, "max_steps reached", EXIT_OK)
     epochs = trainer.max_epochs

@@ -209,3 +209,29 @@ class Vae(Net):
 
     def forward(self, x):
         return super().forward(x), {"kl": x.square().mean()}
+
+
+class Skipping(OwnModule):
+    """A LightningModule whose batches give no loss, all or some of them.
+
+    Args:
+        every: Only each so many batches give one; 0 none at all.
+        by_hand: Makes its steps itself, and so returns nothing.
+    """
+
+    def __init__(self, every: int = 0, by_hand: bool = False) -> None:
+        super().__init__()
+        self.every, self.automatic_optimization = every, not by_hand
+
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        if not self.automatic_optimization:
+            optimizer = self.optimizers()
+            optimizer.zero_grad()
+            self.manual_backward(loss)
+            optimizer.step()
+            return None
+        return loss if self.every and batch_idx % self.every == 0 else None
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.01)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from trainer.engine.callbacks.measuring import Measuring
 from trainer.engine.requests import StopNow
 from trainer.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_OUT_OF_MEMORY, EXIT_TIMEOUT
 from trainer.events.text import clean
@@ -45,6 +46,8 @@ def end_of(trainer: pl.Trainer, stop: Stop | None) -> End:
         if stop.failed:
             return End(State.FAILED, stop.reason, EXIT_FAILED)
         return End(State.STOPPED, stop.reason, EXIT_OK)
+    if why := nothing_trained(trainer):
+        return End(State.FAILED, why, EXIT_FAILED)
     if 0 < (trainer.max_steps or -1) <= trainer.global_step:
         return End(State.COMPLETED, "max_steps reached", EXIT_OK)
     if 0 < (trainer.max_epochs or -1) <= trainer.current_epoch:
@@ -53,6 +56,18 @@ def end_of(trainer: pl.Trainer, stop: Stop | None) -> End:
         why = stopped_early(trainer) or "stopped early by a callback or the script"
         return End(State.COMPLETED, why, EXIT_OK)
     return End(State.COMPLETED, "", EXIT_OK)
+
+
+def nothing_trained(trainer: pl.Trainer) -> str:
+    """Give why a training has come to its end without learning; empty if it could learn."""
+    # Lightning counts no batches where none are wanted.
+    if 0 in (trainer.limit_train_batches, trainer.num_training_batches):
+        return "nothing was trained: there was no batch to train on"
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]  # Lightning sets it at run time
+        # Lightning passes over a batch without a loss, and counts a step all the same.
+        if isinstance(callback, Measuring) and callback.only_skipped:
+            return "nothing was trained: training_step returned None for every batch"
+    return ""
 
 
 def stopped_early(trainer: pl.Trainer) -> str:

@@ -145,6 +145,8 @@ class TraindeckCallback(Measuring):
         self._epoch = trainer.current_epoch
         self._split = trainer.accumulate_grad_batches if pl_module.automatic_optimization else 1
         self._step, self._done = NO_STEP, trainer.global_step
+        # A module that optimises by hand need not say what it has minimised.
+        self._learned = not pl_module.automatic_optimization
         # What was measured in an earlier fit is not new in this one.
         self._forward.new(held(trainer), per_step=False)
         self._first_look = True

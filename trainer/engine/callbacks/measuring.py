@@ -62,6 +62,7 @@ class Measuring(pl.Callback):
         self._seen = now
         self._stepping = self._first_look = self._validating = False
         self._step, self._done = NO_STEP, 0
+        self._learned = False
         self._epoch = 0
         self._split = 1
         self._lr: Any = None
@@ -123,8 +124,10 @@ class Measuring(pl.Callback):
                 extras(recorder, more)
         if not isinstance(loss, Tensor):
             loss = None
-        elif loss.requires_grad:
-            loss = loss.detach().clone()
+        else:
+            self._learned = True
+            if loss.requires_grad:
+                loss = loss.detach().clone()
         samples, tokens = batch_counts(batch)
         recorder.batch(
             loss, samples, tokens, end - start, None if self._disturbed else start - self._mark
@@ -162,6 +165,11 @@ class Measuring(pl.Callback):
             self._recorder.extra(name, value)
 
     # From here on: now and then.
+
+    @property
+    def only_skipped(self) -> bool:
+        """Whether this fit counted steps, and none of its batches gave a loss to learn from."""
+        return self._step != NO_STEP and not self._learned
 
     def _boundary(self, trainer: pl.Trainer, now: float) -> None:
         """Read back what has collected, sample memory, tell progress, look for requests."""
