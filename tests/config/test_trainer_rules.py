@@ -108,3 +108,23 @@ def test_the_documents_spelling_arrives(override, name, value):
     composed = compose(["quickstart", override])
     assert composed.config["trainer"][name] == value
     assert not any("not acted on" in note for note in composed.notes)
+
+
+@pytest.mark.parametrize("none", [0, 0.0])
+def test_a_training_without_batches_is_refused(none):
+    (told,) = problems(limit_train_batches=none)
+    assert told.startswith("x.yaml:1: 'trainer.limit_train_batches' is 0")
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        {"limit_train_batches": None},
+        {"limit_train_batches": 1},
+        {"limit_train_batches": False},
+        {"limit_train_batches": 0, "fast_dev_run": True},
+        {"limit_train_batches": 0, "overfit_batches": 3},
+    ],
+)
+def test_where_batches_are_left_nothing_is(section):
+    assert problems(**section) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trainer.config.torch_rules import origin, text_of
+from trainer.config.torch_rules import is_number, origin, text_of
 from trainer.errors import Problem
 
 
@@ -27,6 +27,16 @@ def trainer_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> Ite
                     "Find it with trainer.devices=1, then write dataloader.batch_size.",
                     "trainer.tune_batch_size",
                 )
+    batches = trainer.get("limit_train_batches")
+    # Either of the others takes its place.
+    others = trainer.get("fast_dev_run") or trainer.get("overfit_batches")
+    if is_number(batches) and batches == 0 and not others:
+        yield Problem(
+            "'trainer.limit_train_batches' is 0, which leaves nothing to train on.",
+            origin("trainer.limit_train_batches", where),
+            "Give a count of batches, a share of them all, or null for all of them.",
+            "trainer.limit_train_batches",
+        )
     compiling = trainer.get("compile")
     if isinstance(compiling, Mapping) and compiling.get("mode") and compiling.get("options"):
         yield Problem(
