@@ -377,6 +377,25 @@ def test_the_wall_clock_does_not_follow_the_clock_on_the_wall(
     assert force.due > monotonic + 99
 
 
+@pytest.mark.parametrize(
+    ("over", "told"),
+    [
+        (2**29, "used 0.70 GiB, more than 0.20 GiB"),
+        (2**20, "used 0.201 GiB, more than 0.200 GiB"),
+        (4096, "used 0.200004 GiB, more than 0.200000 GiB"),
+        (1, "used 0.200000000 GiB, more than 0.199999999 GiB"),
+    ],
+)
+def test_memory_used_is_told_from_its_limit(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, over: int, told: str
+) -> None:
+    limit = int(0.2 * 2**30)
+    force = Enforcer(make_run(), Limits(memory_gb=limit / 2**30), 2**22)
+    monkeypatch.setattr(proc, "memory_bytes", lambda pid, above: limit + over)
+    force.tick(listens=True)
+    assert force.why == told
+
+
 def test_a_hole_in_the_disk_is_waited_out(
     make_run: MakeRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:

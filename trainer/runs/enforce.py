@@ -90,9 +90,7 @@ class Enforcer:
         self._memory_at = now + _MEMORY_EVERY
         used = proc.memory_bytes(self._pid, above=limit)
         if used > limit:
-            self._because(
-                ending.MEMORY, f"used {used / 2**30:.2f} GiB, more than {limit / 2**30:.2f} GiB"
-            )
+            self._because(ending.MEMORY, _too_much(used, limit))
             self._ask_to_stop("memory", now + min(self._limits.grace_s, _MEMORY_GRACE), listens)
 
     def _ask_to_stop(self, reason: str, term_at: float, listens: bool) -> None:
@@ -139,3 +137,12 @@ def _duration(seconds: float) -> str:
     hours, rest = divmod(round(seconds), 3600)
     minutes, left = divmod(rest, 60)
     return f"{hours}:{minutes:02d}:{left:02d}" if seconds >= 60 else f"{seconds:g} s"
+
+
+def _too_much(used: float, limit: float) -> str:
+    """Say how much memory was used, in as many digits as tell it from the limit."""
+    for digits in range(2, 11):  # a byte shows in the tenth at the latest
+        much, most = (f"{size / 2**30:.{digits}f}" for size in (used, limit))
+        if much != most:
+            break
+    return f"used {much} GiB, more than {most} GiB"
