@@ -39,6 +39,16 @@ def test_a_command_that_nothing_runs_is_told():
     assert not list(health_notes({"health": {"on_alert": "stop", "command": ["x"]}}))
 
 
+def test_a_level_to_stop_at_is_told_where_nothing_stops():
+    def notes(**section):
+        return list(health_notes({"health": section}))
+
+    (told,) = notes(on_alert="warn", stop_from="warning")
+    assert told.startswith("health.stop_from:")
+    assert len(notes(on_alert="command", stop_from="info", command=["x"])) == 1
+    assert notes(on_alert="stop", stop_from="warning") == notes(stop_from="error") == notes() == []
+
+
 def test_every_threshold_has_bounds():
     found = {name: known for name, known in fields().items() if name.startswith("health.")}
     assert all(k.bounds for k in found.values() if k.type in ("int", "float"))

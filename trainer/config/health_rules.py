@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trainer.config.schema_health import KINDS
+from trainer.config.schema_health import KINDS, Health
 from trainer.config.torch_rules import origin, text_of
 from trainer.errors import Problem, nearest
 
@@ -44,9 +44,14 @@ def health_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iter
 
 
 def health_notes(config: Mapping[str, Any]) -> Iterator[str]:
-    """Tell of a command that no alert would run."""
+    """Tell of a command that no alert would run, and of a level to stop at where none stops."""
     section = config.get("health")
-    if not isinstance(section, Mapping) or not section.get("command"):
+    if not isinstance(section, Mapping):
+        return
+    usual = Health.model_fields["stop_from"].default
+    if section.get("stop_from", usual) != usual and section.get("on_alert") != "stop":
+        yield "health.stop_from: stops nothing without health.on_alert=stop"
+    if not section.get("command"):
         return
     if section.get("enabled") is False:
         yield "health.command: nothing is watched while health.enabled is false"
