@@ -319,3 +319,16 @@ def alive(group):
     except ProcessLookupError:
         return False
     return True
+
+
+def test_an_optimiser_for_sparse_gradients_is_refused_in_a_sentence(lab, events, capsys):
+    run = lab(**{"optimizer.type": "SparseAdam"})
+
+    assert fit(run) == 2
+
+    state, reason = ended(run, events)
+    assert state == "failed"
+    assert "SparseAdam takes sparse gradients only, and this model's are dense." in reason
+    errors = capsys.readouterr().err
+    assert "optimizer.type=Adam" in errors
+    assert "Traceback" not in errors

@@ -188,15 +188,27 @@ def trainer_of(
 
 @contextmanager
 def refusals_told() -> Iterator[None]:
-    """Tell in a sentence what Lightning finds wrong with a config.
+    """Tell in a sentence what Lightning finds wrong with a config, and torch in its first step.
 
     Raises:
-        ConfigError: Lightning refuses a setting, or a callback of Lightning's its surroundings.
+        ConfigError: Lightning refuses a setting, or a callback of Lightning's its surroundings; or
+            an optimiser the gradients of this model.
     """
     try:
         yield
     except MisconfigurationException as error:
         raise _refused(error) from error
+    except RuntimeError as error:
+        if "SparseAdam does not support dense gradients" not in str(error):
+            raise
+        raise ConfigError(
+            Problem(
+                "SparseAdam takes sparse gradients only, and this model's are dense.",
+                "",
+                "Take optimizer.type=Adam; sparse ones come of nn.Embedding(sparse=True).",
+                "optimizer.type",
+            )
+        ) from error
 
 
 def quiet() -> None:
