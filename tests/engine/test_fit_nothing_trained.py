@@ -10,7 +10,8 @@ from trainer.engine import TraindeckCallback
 from trainer.engine.fit import fit
 
 SKIPPED = "nothing was trained: training_step returned None for every batch"
-EMPTY = "nothing was trained: there was no batch to train on"
+NONE_WANTED = "nothing was trained: limit_train_batches is 0"
+NO_WHOLE = "nothing was trained: the data have no whole batch"
 
 
 def ended(run, events):
@@ -37,19 +38,26 @@ def test_a_model_that_skips_some_batches_or_optimises_by_hand_has_not(lab, event
     assert ended(run, events) == ("completed", "max_epochs reached", 0)
 
 
-def test_a_training_without_batches_has_failed(lab, events):
-    run = lab(**{"trainer.limit_train_batches": 0})
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"trainer.limit_train_batches": 0}, NONE_WANTED),
+        ({"dataloader.batch_size": 64, "dataloader.drop_last": True}, NO_WHOLE),
+    ],
+)
+def test_a_training_without_batches_has_failed(lab, events, changes, told):
+    run = lab(**changes)
 
     assert fit(run) == 1
 
-    assert ended(run, events) == ("failed", EMPTY, 1)
+    assert ended(run, events) == ("failed", told, 1)
 
 
 @pytest.mark.parametrize(
     ("keywords", "batches", "told"),
     [
         ({}, 3, ("failed", SKIPPED, 1)),
-        ({}, 0, ("failed", EMPTY, 1)),
+        ({}, 0, ("failed", NONE_WANTED, 1)),
         ({"every": 2}, 3, ("completed", "max_epochs reached", 0)),
         ({"by_hand": True}, 3, ("completed", "max_epochs reached", 0)),
     ],

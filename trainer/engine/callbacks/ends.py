@@ -60,9 +60,13 @@ def end_of(trainer: pl.Trainer, stop: Stop | None) -> End:
 
 def nothing_trained(trainer: pl.Trainer) -> str:
     """Give why a training has come to its end without learning; empty if it could learn."""
-    # Lightning counts no batches where none are wanted.
-    if 0 in (trainer.limit_train_batches, trainer.num_training_batches):
-        return "nothing was trained: there was no batch to train on"
+    if trainer.limit_train_batches == 0:  # Lightning does not count batches then
+        return "nothing was trained: limit_train_batches is 0"
+    if trainer.num_training_batches == 0:
+        return (
+            "nothing was trained: the data have no whole batch; "
+            "set a smaller batch_size, or drop_last=false"
+        )
     for callback in trainer.callbacks:  # type: ignore[attr-defined]  # Lightning sets it at run time
         # Lightning passes over a batch without a loss, and counts a step all the same.
         if isinstance(callback, Measuring) and callback.only_skipped:
