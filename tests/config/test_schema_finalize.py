@@ -103,16 +103,13 @@ def test_the_note_for_a_cpu_reads_as_documented() -> None:
 def test_keys_that_are_not_acted_on_are_told_once_each() -> None:
     config = defaults()
     config["trainer"]["resume_context"] = {"rope_theta": 1e4}
-    config["ablation"]["leaderboard"] = ["md"]
     config["lora"] = {"r": 8, "own": 1}
     config["eval_loss"] = {"mel": {"n_mels": 128}}
     config["data"] = {"splitter": {"val": 0.1}}
     config["hardware"]["max_batch_size"] = 4
     _, notes, _ = finalize(config, {})
     told = [note.partition(":")[0] for note in notes]
-    assert sorted(told) == sorted(
-        ["ablation.leaderboard", "lora", "eval_loss.mel", "data.splitter"]
-    )
+    assert sorted(told) == sorted(["lora", "eval_loss.mel", "data.splitter"])
     assert all("not acted on by this version" in note for note in notes)
 
 

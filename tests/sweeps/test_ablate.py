@@ -219,3 +219,51 @@ def test_detached_it_prints_the_id_and_goes_on_by_itself(
         time.sleep(0.02)
     assert driver(sweep.path) is None
     assert "1/1  completed" in sweep.driver_log.read_text()
+
+
+def test_a_sweep_leaves_a_leaderboard_where_its_key_says(typed: Any, lab: Lab) -> None:
+    lab.ends = {2: State.FAILED}
+    _, out, _ = typed("ablate", "quickstart", RATES)
+    folder = find("runs", "last").outputs
+    assert "  board   outputs/ablation_leaderboard.html" in out
+    assert (folder / "ablation_leaderboard.html").is_file()
+
+    def names(*words: str) -> list[str]:
+        _, out, _ = typed("ablate", "quickstart", RATES, "--json", *words)
+        found = sorted(path.name for path in find("runs", "last").outputs.iterdir())
+        assert sorted(Path(path).name for path in rows(out)[-1]["leaderboard"]) == found
+        return [name.rpartition(".")[2] for name in found]
+
+    assert names() == ["csv", "html", "md"]
+    assert names("ablation.leaderboard=[md]") == ["csv", "md"]
+    assert names("ablation.leaderboard=[html]") == ["csv", "html"]
+    assert names("ablation.leaderboard=[]") == []
+    _, out, err = typed("ablate", "quickstart", "ablation.leaderboard=[md]", RATES, "--dry-run")
+    assert "not acted on" not in out + err
+
+    # Who asks for it gets it, also where the sweep writes none by itself, and by any metric.
+    code, out, _ = typed("ablate", "--leaderboard", "last", "--json")
+    assert (code, len(rows(out)[0]["leaderboard"])) == (0, 3)
+    code, out, _ = typed("ablate", "--leaderboard", "last", "--metric", "val/other")
+    assert code == 0
+    assert "by val/other (min)" in Path(out.split()[0]).read_text()
+    assert typed("ablate", "--leaderboard", "last", "--seeds", "1")[0] == 2
+
+
+def test_a_leaderboard_that_cannot_be_written_costs_no_results(typed: Any, lab: Lab) -> None:
+    def spoil(run: Any) -> None:
+        outputs = find("runs", "last").outputs
+        if outputs.is_dir():
+            outputs.rmdir()
+            outputs.write_text("in the way")
+        lab(run)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drive, "_fresh", spoil)
+        code, out, err = typed("ablate", "quickstart", RATES)
+    assert code == 0
+    assert "RANK" in out
+    assert "the leaderboard could not be written: File exists" in err
+    code, _, err = typed("ablate", "--leaderboard", "last")
+    assert code == 2
+    assert "Traceback" not in err

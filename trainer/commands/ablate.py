@@ -40,6 +40,7 @@ def ablate(
     overrides: tuple[str, ...],
     resume: str | None,
     status: str | None,
+    leaderboard: str | None,
     stop: str | None,
     list_them: bool,
     runs_dir: Path,
@@ -47,7 +48,13 @@ def ablate(
     **options: Any,
 ) -> int:
     """Do what the options ask for; see `traindeck ablate --help`."""
-    given = {"--resume": resume, "--status": status, "--stop": stop, "--list": list_them}
+    given = {
+        "--resume": resume,
+        "--status": status,
+        "--leaderboard": leaderboard,
+        "--stop": stop,
+        "--list": list_them,
+    }
     _check_together([name for name, value in given.items() if value], overrides, options)
     if list_them:
         return list_sweeps(runs_dir, as_json)
@@ -56,6 +63,9 @@ def ablate(
     if status:
         path = find(runs_dir, status).path
         return show(Sweep.load(path, options["metric"], options["goal"]), as_json)
+    if leaderboard:
+        path = find(runs_dir, leaderboard).path
+        return write_leaderboard(Sweep.load(path, options["metric"], options["goal"]), as_json)
     if stop:
         return stop_sweep(find(runs_dir, stop))
     driving = {name: options[name] for name in ("parallel", "interval", "retry_failed", "detach")}
@@ -191,6 +201,30 @@ def show(sweep: Sweep, as_json: bool) -> int:
     return EXIT_OK
 
 
+def write_leaderboard(sweep: Sweep, as_json: bool) -> int:
+    """Write the leaderboard of a sweep as it stands, and print where it is."""
+    from trainer.sweeps.leaderboard import write
+    from trainer.sweeps.plan import FORMATS
+
+    try:
+        # Who asks for it gets it, also where the sweep was told to write none by itself.
+        files = write(sweep, formats=sweep.leaderboard or FORMATS)
+    except OSError as error:
+        raise RunError(
+            Problem(
+                f"the leaderboard could not be written: {error.strerror or error}",
+                str(sweep.outputs),
+                "Check the disk and the rights of that folder.",
+            )
+        ) from error
+    if as_json:
+        json_line({"sweep_id": sweep.id, "leaderboard": [str(path) for path in files]})
+        return EXIT_OK
+    for path in files:
+        line(str(path))
+    return EXIT_OK
+
+
 def stop_sweep(sweep: Sweep) -> int:
     """Ask the driver of a sweep to stop it, or its trials if nobody drives it."""
     from trainer.runs import control
@@ -239,7 +273,7 @@ def _check_together(
 
 def _settled(given: str, options: Mapping[str, Any]) -> str:
     """Name an option that only a sweep that begins can have; empty if there is none."""
-    free = ("metric", "goal") if given == "--status" else ()
+    free = ("metric", "goal") if given in ("--status", "--leaderboard") else ()
     return next((name for name in _PLANNING if options.get(name) and name not in free), "")
 
 
@@ -319,8 +353,21 @@ def _go(
             told=lambda told: _say(teller.tell, told),
             asked=asked,
         )
-        _say(teller.end, outcome)
+        # Who leaves at once does not wait for a page, and trials still train.
+        files = [] if outcome.asked == "leave" else _leaderboard(sweep, outcome)
+        _say(teller.end, outcome, files)
         return _exit_code(outcome, interrupted=bool(interrupts.count or interrupts.leave))
+
+
+def _leaderboard(sweep: Sweep, outcome: Outcome) -> list[Path]:
+    """Write the leaderboard; that it cannot be written is no reason to lose the results."""
+    from trainer.sweeps.leaderboard import write
+
+    try:
+        return write(sweep, outcome.trials)
+    except OSError as error:
+        _say(note, f"traindeck: the leaderboard could not be written: {error.strerror or error}")
+        return []
 
 
 def _say(speak: Callable[..., None], *words: Any, **more: Any) -> None:

@@ -42,7 +42,7 @@ Exit codes:
 )
 @click.option(
     "--metric",
-    help="What trials are compared by, also with --status.  [default: trainer.monitor]",
+    help="What trials are compared by, also with --status and --leaderboard.  [default: trainer.monitor]",
 )
 @click.option(
     "--goal",
@@ -65,6 +65,12 @@ Exit codes:
     metavar="SWEEP",
     shell_complete=complete("sweep"),
     help="Show the trials and results of a sweep.",
+)
+@click.option(
+    "--leaderboard",
+    metavar="SWEEP",
+    shell_complete=complete("sweep"),
+    help="Write the leaderboard of a sweep as it stands; print where it is.",
 )
 @click.option(
     "--stop",

@@ -13,6 +13,7 @@ from trainer.sweeps.plan import labels, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from trainer.sweeps.drive import Outcome, Told
     from trainer.sweeps.folder import Sweep
@@ -111,8 +112,13 @@ class Teller:
         else:
             line(said)
 
-    def end(self, outcome: Outcome) -> None:
-        """Tell how it ended: results first, then what went wrong, then what to do."""
+    def end(self, outcome: Outcome, leaderboard: Sequence[Path] = ()) -> None:
+        """Tell how it ended: results first, then what went wrong, then what to do.
+
+        Args:
+            outcome: How it ended.
+            leaderboard: The files of the leaderboard that have been written.
+        """
         sweep, trials = self._sweep, outcome.trials
         if self._json:
             failed = [trial_row(trial) for trial in outcome.failed]
@@ -123,6 +129,7 @@ class Teller:
                 missing=outcome.missing,
                 failed=failed,
                 path=str(sweep.path),
+                leaderboard=[str(path) for path in leaderboard],
                 **results_row(sweep, trials),
             )
             return
@@ -138,6 +145,10 @@ class Teller:
         if live:
             line(f"{plural(live, 'trial')} still running")
         line(f"  folder  {sweep.path}")
+        if leaderboard:
+            # Pages are for people, so the page is named where there is one.
+            best = next((path for path in leaderboard if path.suffix == ".html"), leaderboard[0])
+            line(f"  board   {best.relative_to(sweep.path)}")
         failed_only = outcome.missing and all(
             trial.done or trial.state in results.FAILED for trial in trials
         )

@@ -20,5 +20,7 @@ class Ablation(Section):
         1, "Trials of a sweep that train at the same time.", source="001", unit="runs", ge=1
     )
     leaderboard: list[Literal["md", "html"]] = key(
-        ["md", "html"], "How the leaderboard is written.", source="001", acted_on=False
+        ["md", "html"],
+        "How a sweep's leaderboard is written, with a CSV beside it; an empty list for none.",
+        source="001",
     )

@@ -22,7 +22,7 @@ from trainer.runs.folders import new_id, shown_name, slug
 from trainer.runs.layout import RunFolder, dumps, read_json
 from trainer.runs.status import printable
 from trainer.secrets import mask, mask_words
-from trainer.sweeps.plan import MODES, Goal, Mode, Plan, Trial
+from trainer.sweeps.plan import MODES, Goal, Mode, Plan, Trial, formats
 from trainer.sweeps.trials import Trials, TrialState
 
 __all__ = ["SWEEP_JSON", "Sweep", "TrialState", "create", "find", "list_sweeps"]
@@ -69,6 +69,7 @@ class Sweep:
         parallel: Trials at the same time, as planned.
         metric: What trials are compared by.
         goal: "min" or "max".
+        leaderboard: The formats that its leaderboard is written in; none of them switches it off.
         tags: Tags of its runs.
         threads: Threads of each trial where its config names none.
         planned: The trials as planned.
@@ -94,6 +95,7 @@ class Sweep:
         self.parallel = max(1, int(record["parallel"]))
         self.metric = metric or printable(str(record["metric"]))
         self.goal: Goal = goal or ("max" if record["goal"] == "max" else "min")
+        self.leaderboard = formats(record.get("leaderboard"))
         self.tags: tuple[str, ...] = tuple(record["tags"])
         self.threads = max(1, int(record["threads"]))
         self.planned = tuple(_trial(each) for each in record["trials"])
@@ -212,6 +214,7 @@ def create(
         "parallel": plan.parallel,
         "metric": plan.metric,
         "goal": plan.goal,
+        "leaderboard": list(plan.leaderboard),
         "tags": [shown_name(tag) for tag in tags],
         # Settled here: sums must not depend on how many trials happen to run beside each other.
         "threads": max(1, usable_cores() // plan.parallel),

@@ -19,6 +19,8 @@ from trainer.sweeps.axes import MOST_VALUES, SEED, Axis, Parsed, Value, element,
 Mode = Literal["product", "one_at_a_time", "paired"]
 MODES: tuple[Mode, ...] = ("product", "one_at_a_time", "paired")
 Goal = Literal["min", "max"]
+FORMATS: tuple[str, ...] = ("md", "html")
+"""The formats of a leaderboard, as `ablation.leaderboard` names them."""
 PROFILE = "ablation"
 """The profile of `trainer` that a sweep takes where nobody chose another."""
 _MOST_NAMED = 5
@@ -60,6 +62,7 @@ class Plan:
         metric: What they are compared by.
         goal: Whether less or more of it is better.
         parallel: How many train at the same time.
+        leaderboard: The formats that its leaderboard is written in.
         notes: What a person should know.
         where: `config_file`, `profiles_dir` and `cwd` to compose with.
     """
@@ -73,6 +76,7 @@ class Plan:
     metric: str = "val/loss"
     goal: Goal = "min"
     parallel: int = 1
+    leaderboard: tuple[str, ...] = FORMATS
     notes: tuple[str, ...] = ()
     where: Mapping[str, Any] = field(default_factory=dict)
 
@@ -143,6 +147,7 @@ def make(
         metric=metric or str(monitor.get("monitor") or "val/loss"),
         goal=goal or ("max" if monitor.get("monitor_mode") == "max" else "min"),
         parallel=parallel or _whole(section.get("parallel_runs")),
+        leaderboard=formats(section.get("leaderboard")),
         notes=tuple(notes),
         where=where,
     )
@@ -181,6 +186,12 @@ def check(
         total = len(plan.trials)
         raise ConfigError(*(_named(problem, of, total) for problem, of in problems.values()))
     return replace(plan, trials=tuple(trials)), tuple(first)
+
+
+def formats(wanted: Any) -> tuple[str, ...]:
+    """Pick the formats of a leaderboard out of a list; all of them if there is no list."""
+    listed = wanted if isinstance(wanted, list | tuple) else FORMATS
+    return tuple(name for name in FORMATS if name in listed)
 
 
 def default_name(composed: Composed) -> str:
