@@ -267,3 +267,22 @@ def test_a_leaderboard_that_cannot_be_written_costs_no_results(typed: Any, lab: 
     code, _, err = typed("ablate", "--leaderboard", "last")
     assert code == 2
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(("times", "files"), [(1, 3), (2, 0)])
+def test_an_interrupted_sweep_leaves_one_too(
+    typed: Any, lab: Lab, monkeypatch: pytest.MonkeyPatch, times: int, files: int
+) -> None:
+    def interrupted(run: Any) -> None:
+        lab(run)
+        for _ in range(times):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(drive, "_fresh", interrupted)
+    code, out, _ = typed("ablate", "quickstart", RATES)
+    assert (code, lab.started) == (130, [1])
+    found = sorted(find("runs", "last").outputs.iterdir())
+    assert len(found) == files
+    assert ("board" in out) == bool(files)
+    if files:
+        assert "2 trials: 1 completed, 1 waiting." in found[-1].read_text()

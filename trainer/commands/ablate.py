@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainer.commands import ablate_board
 from trainer.commands import ablate_text as text
 from trainer.commands.follow import Interrupts
 from trainer.commands.output import age, json_line, line, note, number, plural, table
@@ -65,7 +66,7 @@ def ablate(
         return show(Sweep.load(path, options["metric"], options["goal"]), as_json)
     if leaderboard:
         path = find(runs_dir, leaderboard).path
-        return write_leaderboard(Sweep.load(path, options["metric"], options["goal"]), as_json)
+        return ablate_board.show(Sweep.load(path, options["metric"], options["goal"]), as_json)
     if stop:
         return stop_sweep(find(runs_dir, stop))
     driving = {name: options[name] for name in ("parallel", "interval", "retry_failed", "detach")}
@@ -201,30 +202,6 @@ def show(sweep: Sweep, as_json: bool) -> int:
     return EXIT_OK
 
 
-def write_leaderboard(sweep: Sweep, as_json: bool) -> int:
-    """Write the leaderboard of a sweep as it stands, and print where it is."""
-    from trainer.sweeps.leaderboard import write
-    from trainer.sweeps.plan import FORMATS
-
-    try:
-        # Who asks for it gets it, also where the sweep was told to write none by itself.
-        files = write(sweep, formats=sweep.leaderboard or FORMATS)
-    except OSError as error:
-        raise RunError(
-            Problem(
-                f"the leaderboard could not be written: {error.strerror or error}",
-                str(sweep.outputs),
-                "Check the disk and the rights of that folder.",
-            )
-        ) from error
-    if as_json:
-        json_line({"sweep_id": sweep.id, "leaderboard": [str(path) for path in files]})
-        return EXIT_OK
-    for path in files:
-        line(str(path))
-    return EXIT_OK
-
-
 def stop_sweep(sweep: Sweep) -> int:
     """Ask the driver of a sweep to stop it, or its trials if nobody drives it."""
     from trainer.runs import control
@@ -354,20 +331,13 @@ def _go(
             asked=asked,
         )
         # Who leaves at once does not wait for a page, and trials still train.
-        files = [] if outcome.asked == "leave" else _leaderboard(sweep, outcome)
+        files, reason = (
+            ([], "") if outcome.asked == "leave" else ablate_board.at_end(sweep, outcome)
+        )
+        if reason:
+            _say(note, f"traindeck: {reason}")
         _say(teller.end, outcome, files)
         return _exit_code(outcome, interrupted=bool(interrupts.count or interrupts.leave))
-
-
-def _leaderboard(sweep: Sweep, outcome: Outcome) -> list[Path]:
-    """Write the leaderboard; that it cannot be written is no reason to lose the results."""
-    from trainer.sweeps.leaderboard import write
-
-    try:
-        return write(sweep, outcome.trials)
-    except OSError as error:
-        _say(note, f"traindeck: the leaderboard could not be written: {error.strerror or error}")
-        return []
 
 
 def _say(speak: Callable[..., None], *words: Any, **more: Any) -> None:

@@ -78,7 +78,7 @@ def marginal(table: Table, mode: Mode) -> Effects:
         table: The results.
         mode: How the axes were combined.
     """
-    cells = [group for group in in_order(table) if group.mean is not None]
+    cells = [group for group in _in_order(table) if group.mean is not None]
     levels = _levels(table)
     if not cells or not levels:
         return Effects()
@@ -109,12 +109,12 @@ def marginal(table: Table, mode: Mode) -> Effects:
     return Effects(tuple(rows), reference, source, notes)
 
 
-def level(value: Any) -> str:
+def _level(value: Any) -> str:
     """Name a value so that equal values have equal names."""
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def in_order(table: Table) -> list[Group]:
+def _in_order(table: Table) -> list[Group]:
     """Give the combinations in the order of their first trials."""
     return sorted(table.groups, key=lambda group: group.rows[0].trial)
 
@@ -124,12 +124,12 @@ def _levels(table: Table) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {key: {} for key in table.factors}
     for row in table.rows:
         for key, value in row.factors.items():
-            found.setdefault(key, {}).setdefault(level(value), value)
+            found.setdefault(key, {}).setdefault(_level(value), value)
     return {key: values for key, values in found.items() if values}
 
 
 def _has(cell: Group, key: str, name: str) -> bool:
-    return key in cell.factors and level(cell.factors[key]) == name
+    return key in cell.factors and _level(cell.factors[key]) == name
 
 
 def _variance(
