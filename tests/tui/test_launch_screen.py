@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 from tuilab import context, make_run, work_done
@@ -422,6 +423,21 @@ async def test_without_colours_and_with_plain_signs(
 
 ODD = """= + ~ ~~a a=[ a={ a=' ${x} a=${ trainer trainer. 😀=1 [b] a=b=c trainer.max_epochs=1,2 / \\
 optimizer.config.lr=1e optimizer= ~trainer data.root=~ run.tags=[a trainer@x=y hydra.job=1 -m"""
+
+
+async def test_keys_that_come_at_once_each_go_where_they_belong(runs_dir: Path) -> None:
+    async with launch(runs_dir) as (pilot, screen):
+        await press(pilot, "3")
+        line = screen.query_one(OverrideLine)
+        for word in ("quickstart", "seed=1", "data.max_items=12"):
+            for char in word:
+                line.input.post_message(events.Key(char, char))
+            line.input.post_message(events.Key("enter", None))
+        await settle(pilot)
+        assert (line.text, screen.draft.words) == (
+            "",
+            ("quickstart", "seed=1", "data.max_items=12"),
+        )
 
 
 async def test_any_text_on_the_line_does_no_harm(runs_dir: Path) -> None:

@@ -29,7 +29,7 @@ async def test_a_newcomer_changes_the_learning_rate_sees_the_diff_and_launches(
 ) -> None:
     async with profiles(runs_dir, "") as lab:
         assert "ci_fast" in lab.text()
-        await lab.press("enter", "a")
+        await lab.press("down", "enter", "a")
         await lab.type("learning rate")
         await lab.press("enter", "ctrl+u")
         await lab.type("5e-4")

@@ -91,7 +91,18 @@ def remove(text: str, root: Node, path: Path) -> str:
         if at + 1 < len(above.pairs):
             return _cut(text, key.start, above.pairs[at + 1][0].start, "")
         return _cut(text, key.start, end, "{}")
-    return _cut(text, start_of_line, _line_end(text, end), "")
+    return _cut(text, start_of_line, _line_end(text, end), _comments_within(text, key, node))
+
+
+def _comments_within(text: str, key: Node, node: Node) -> str:
+    """Give the comment lines above the only key of a section, and of the one within it, …"""
+    kept = ""
+    while node.kind == "map" and not node.flow and len(node.pairs) == 1:
+        first, inner = node.pairs[0]
+        between = text[_line_end(text, key.end) : _line_start(text, first.start)]
+        kept += "".join(line for line in between.splitlines(True) if line.lstrip()[:1] == "#")
+        key, node = first, inner
+    return kept
 
 
 def _follow(root: Node | None, path: Path) -> tuple[Node | None, Node]:

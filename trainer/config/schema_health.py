@@ -68,8 +68,8 @@ class Health(Section):
     )
     divergence_rise: float = key(
         0.3,
-        "How far the loss may rise above its best, as a share of the first loss, twice that while "
-        "the learning rate is higher; and how far it may stay above the first loss for 100 steps.",
+        "Rise of the loss above its best, or for 100 steps above its first value, that is one too "
+        "far, as a share of the first loss.",
         gt=0.0,
     )
     divergence_spread: float = key(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.style import Style
-from textual import on
+from textual import events, on
 from textual.actions import SkipAction
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -51,6 +51,16 @@ class OverrideInput(Input):
         if not self._line().accept():
             raise SkipAction
 
+    async def _on_key(self, event: events.Key) -> None:
+        # A binding would be looked up only after the event has gone through every widget above, and
+        # by then what was typed behind Enter would stand on the same line.
+        if event.key == "enter":
+            event.stop()
+            event.prevent_default()
+            self._line().enter()
+            return
+        await super()._on_key(event)
+
     def action_pick(self, by: int) -> None:
         """Move through the suggestions."""
         self._line().pick(by)
@@ -65,6 +75,7 @@ class OverrideLine(Vertical):
 
     Args:
         suggest: Gives what may be meant by a text, best first.
+        entered: Called with a text that is to be an override.
         ellipsis: Ends a text that was cut.
     """
 
@@ -88,16 +99,16 @@ class OverrideLine(Vertical):
     class Left(Message):
         """The person is done with the line."""
 
-    class Entered(Message):
-        """The text on the line is to be an override."""
-
-        def __init__(self, text: str) -> None:
-            self.text = text
-            super().__init__()
-
-    def __init__(self, suggest: Callable[[str], Sequence[Suggestion]], ellipsis: str = "…") -> None:
+    def __init__(
+        self,
+        suggest: Callable[[str], Sequence[Suggestion]],
+        entered: Callable[[str], None],
+        ellipsis: str = "…",
+    ) -> None:
         super().__init__()
         self._suggest = suggest
+        self._entered = entered
+        self._looked_at = ""
         self._rows = SuggestionRows(ellipsis)
         self._moved = False
         self._said = ("", False)
@@ -138,6 +149,7 @@ class OverrideLine(Vertical):
 
     def refresh_suggestions(self) -> None:
         """Look again what may follow."""
+        self._looked_at = self.text
         typed = last_on(self.text)[1]
         found = self._suggest(typed) if self.input.has_focus else ()
         settled = len(found) == 1 and found[0].text == typed
@@ -167,14 +179,14 @@ class OverrideLine(Vertical):
         self.refresh_suggestions()
         self.post_message(self.Typed(event.value))
 
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        event.stop()
-        text = event.value.strip()
+    def enter(self) -> None:
+        """Take the suggestion that was gone to, or else the text."""
+        if self._looked_at != self.text:
+            self.refresh_suggestions()
         if self._moved and self._rows.suggestions:
             self.accept()
-        elif text:
-            self.post_message(self.Entered(text))
+        elif text := self.text.strip():
+            self._entered(text)
 
     def on_descendant_focus(self) -> None:
         """Show what may be typed."""

@@ -99,7 +99,7 @@ class LaunchPanes(RatedScreen):
                     yield FieldForm(self._problem_with, empty="nothing is composed yet")
                 with Vertical(id="overrides", classes="part"):
                     yield Static(Content(" overrides"), classes="heading", markup=False)
-                    yield OverrideLine(self._suggest, glyphs.ellipsis)
+                    yield OverrideLine(self._suggest, self._entered, glyphs.ellipsis)
                     yield OverrideRows(glyphs.ellipsis)
             with Vertical(classes="right"):
                 yield ResultRows(glyphs)
@@ -320,10 +320,9 @@ class LaunchPanes(RatedScreen):
         self._line = self._in_hand = ""
         self.query_one(OverrideLine).put("")
 
-    @on(OverrideLine.Entered)
-    def _entered(self, event: OverrideLine.Entered) -> None:
+    def _entered(self, text: str) -> None:
         edited = self._in_hand
-        if self._accept(event.text) and edited:
+        if self._accept(text) and edited:
             self.query_one(OverrideRows).focus()
 
     def _accept(self, text: str) -> bool:
