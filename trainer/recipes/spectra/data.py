@@ -21,6 +21,7 @@ from trainer.recipes.spectra.calibrate import Settings
 from trainer.recipes.spectra.layout import Observation, Unreadable, missing
 from trainer.recipes.spectra.samples import Transits
 from trainer.recipes.spectra.tables import Tables
+from trainer.recipes.split import split_by_digest
 
 __all__ = ["SpectraData", "Transits"]
 
@@ -253,20 +254,7 @@ class SpectraData:
                 )
             )
         digests = {planet: self._digest(planet) for planet in ids}
-        ordered = sorted(ids, key=lambda planet: digests[planet][8:])
-        bound = int(self.val_fraction * 2**64)
-        val = [p for p in ordered if int.from_bytes(digests[p][:8], "big") < bound]
-        train = [p for p in ordered if int.from_bytes(digests[p][:8], "big") >= bound]
-        # A few planets may leave a side empty by chance.
-        if not val:
-            val = [train.pop()]
-        if not train:
-            train = [val.pop()]
-        if self.max_items is not None and self.max_items < len(ids):
-            share = round(self.max_items * self.val_fraction)
-            count_val = max(1, min(share, len(val), self.max_items - 1))
-            val, train = val[:count_val], train[: self.max_items - count_val]
-        return train, val
+        return split_by_digest(digests, self.val_fraction, self.max_items)
 
     def _digest(self, planet: int) -> bytes:
         return hashlib.blake2b(f"{self.seed} {planet}".encode()).digest()[:16]

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from trainer.errors import ConfigError, Problem
+from trainer.recipes.split import split_by_digest
 
 # Third-party code is not the library; tests and caches are missing from many installations, and
 # without them every installation of one Python version gives the same data.
@@ -129,22 +130,8 @@ class PyStdlib:
                     key="data.root",
                 )
             )
-        # Sorted by digest: a prefix of the list is a fair sample of all folders.
         digests = {path: _digest(path.relative_to(self.root)) for path in paths}
-        ordered = sorted(paths, key=lambda path: digests[path][8:])
-        bound = int(self.val_fraction * 2**64)
-        val = [p for p in ordered if int.from_bytes(digests[p][:8], "big") < bound]
-        train = [p for p in ordered if int.from_bytes(digests[p][:8], "big") >= bound]
-        # A small folder may leave a side empty by chance.
-        if not val:
-            val = [train.pop()]
-        if not train:
-            train = [val.pop()]
-        if self.max_items is not None and self.max_items < len(paths):
-            share = round(self.max_items * self.val_fraction)
-            count = max(1, min(share, len(val), self.max_items - 1))
-            val, train = val[:count], train[: self.max_items - count]
-        return train, val
+        return split_by_digest(digests, self.val_fraction, self.max_items)
 
     def _windows(self, paths: Sequence[Path], stride: int) -> Windows:
         data = bytearray([SEPARATOR])
