@@ -152,6 +152,7 @@ def list_sweeps(runs_dir: Path, as_json: bool) -> int:
     from trainer.sweeps import results
     from trainer.sweeps.folder import Sweep
     from trainer.sweeps.folder import list_sweeps as folders
+    from trainer.sweeps.told import sweep_state
 
     rows, found = [], []
     for path in folders(runs_dir):
@@ -167,7 +168,7 @@ def list_sweeps(runs_dir: Path, as_json: bool) -> int:
         best = results.table(sweep, trials).best
         rows.append(
             [
-                text.sweep_state(sweep, trials),
+                sweep_state(sweep, trials),
                 sweep.id,
                 sweep.name[:40],
                 f"{sum(trial.done for trial in trials)}/{len(trials)}",

@@ -10,6 +10,7 @@ from trainer.commands.output import duration, json_line, line, note, number, plu
 from trainer.events.text import clean
 from trainer.sweeps import results
 from trainer.sweeps.plan import labels, shown
+from trainer.sweeps.told import MODES, plan_lines, sweep_state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,11 +23,6 @@ if TYPE_CHECKING:
 
 INTERVAL_TERMINAL = 5.0
 INTERVAL_FILE = 30.0
-_MODES = {
-    "product": "all combinations",
-    "one_at_a_time": "each value against the baseline",
-    "paired": "all keys in step",
-}
 
 
 class Teller:
@@ -186,22 +182,6 @@ def progress(sweep: Sweep, trials: Sequence[TrialState], parallel: int) -> str:
     return " · ".join(parts)
 
 
-def sweep_state(sweep: Sweep, trials: Sequence[TrialState]) -> str:
-    """Name the state of a sweep in one word."""
-    from trainer.sweeps.lock import driver
-
-    who = driver(sweep.path)
-    if who is not None and who.alive:
-        return "stopping" if who.stopping else "running"
-    if all(trial.done for trial in trials):
-        return "completed"
-    if any(trial.live for trial in trials):
-        return "undriven"
-    if all(trial.done or trial.state in results.FAILED for trial in trials):
-        return "failed"
-    return "unfinished"
-
-
 def facts(sweep: Sweep, trials: Sequence[TrialState]) -> list[tuple[str, str]]:
     """List what is to be known of a sweep beside its trials."""
     state = sweep_state(sweep, trials)
@@ -213,7 +193,7 @@ def facts(sweep: Sweep, trials: Sequence[TrialState]) -> list[tuple[str, str]]:
     rows = [
         ("state", state + (f"  ({advice})" if advice else "")),
         ("trials", progress(sweep, trials, sweep.parallel)),
-        ("mode", _MODES[sweep.mode]),
+        ("mode", MODES[sweep.mode]),
     ]
     rows += [
         ("varies", f"{clean(axis.key)}: {', '.join(shown(value) for value in axis.values)}")
@@ -228,21 +208,8 @@ def facts(sweep: Sweep, trials: Sequence[TrialState]) -> list[tuple[str, str]]:
 
 def plan_table(plan: Plan) -> None:
     """List the trials of a plan with what each of them overrides."""
-    base = set(plan.base)
-    width = len(str(len(plan.trials)))
-    if plan.base:
-        line(f"every trial: {' '.join(plan.base)}")
-    for trial in plan.trials:
-        own = [word for word in trial.overrides if word not in base]
-        line(f"{trial.number:>{width}}  {' '.join(own) or 'the baseline'}")
-    sizes = [len(axis.values) for axis in plan.axes]
-    made = " x ".join(str(size) for size in sizes) if plan.mode == "product" and sizes else ""
-    made += f"{' x ' if made else ''}{plural(len(plan.seeds), 'seed')}" if plan.seeds else ""
-    many = plural(len(plan.trials), "trial")
-    line(
-        f"{many}{f' ({made})' if made else ''}, {plan.parallel} at a time, "
-        f"by {plan.metric} ({plan.goal}); all configs are right"
-    )
+    for each in plan_lines(plan):
+        line(each)
 
 
 def trials_table(sweep: Sweep, trials: Sequence[TrialState]) -> None:
