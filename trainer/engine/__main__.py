@@ -8,6 +8,7 @@ from pathlib import Path
 from trainer.engine.early import listen_early
 from trainer.engine.output import keep_printing
 from trainer.engine.requests import Requests
+from trainer.engine.waiting import spin_briefly
 from trainer.errors import EXIT_WRONG_INPUT
 
 
@@ -20,6 +21,7 @@ def main(argv: list[str]) -> int:
     # First of all: torch takes seconds to import, and a signal in them must not kill the run.
     requests = Requests()
     listen_early(requests, folder)
+    spin_briefly()
     # Before anything keeps hold of the streams, as loggers do when they are made.
     keep_printing()
     from trainer.engine.fit import fit
