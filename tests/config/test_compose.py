@@ -259,7 +259,7 @@ class TestOwnPrimary:
         write(project / "profiles", {"config.yaml": "defaults: [{trainer: x}]\na: [1\n"})
         assert "profiles/config.yaml:" in said()
         assert "cannot be read" in said(config_file=Path("nothing.yaml"))
-        assert "is no YAML file" in said(config_file=Path("training.toml"))
+        assert "is neither YAML nor TOML" in said(config_file=Path("training.ini"))
 
     def test_a_wrong_choice_is_told_with_its_line(self, project: Path, write: Write) -> None:
         write(project, {"train.yaml": "defaults:\n  - trainer: fast\n"})
@@ -307,7 +307,7 @@ class TestDiff:
     def test_both_ends_of_training_are_told(self) -> None:
         notes = " ".join(compose(["trainer.max_epochs=3", "trainer.max_steps=10"]).notes)
         assert "whichever comes first" in notes
-        assert "whichever" not in " ".join(compose(["trainer.max_steps=10"]).notes)
+        assert "whichever" not in " ".join(compose(["quickstart", "trainer.max_steps=10"]).notes)
 
     def test_between_profiles_presets_and_runs(self, project: Path) -> None:
         a, b = side(["trainer/ci_fast"]), side(["trainer/kaggle_safe.yaml"])

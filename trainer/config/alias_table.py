@@ -87,13 +87,13 @@ def _scheduler_name(value: Any) -> Mapping[str, Any]:
             "scheduler.config": {
                 "start_factor": 1.0,
                 "end_factor": 0.0,
-                "total_iters": "${trainer.max_steps}",
+                "total_iters": "auto",
             },
             "scheduler.interval": "step",
         },
         "cosine": {
             "scheduler.type": "CosineAnnealingLR",
-            "scheduler.config": {"T_max": "${trainer.max_steps}"},
+            "scheduler.config": {"T_max": "auto"},
             "scheduler.interval": "step",
         },
     }
@@ -104,9 +104,9 @@ def _eval_strategy(value: Any) -> Mapping[str, Any]:
     if value in ("no", False, None):
         return {"trainer.limit_val_batches": 0}
     if value == "epoch":
-        return {"trainer.check_val_every_n_epoch": 1}
+        return {"trainer.check_val_every_n_epoch": 1, "trainer.limit_val_batches": None}
     if value == "steps":
-        return {"trainer.check_val_every_n_epoch": None}
+        return {"trainer.check_val_every_n_epoch": None, "trainer.limit_val_batches": None}
     raise ValueError(f"must be 'no', 'steps' or 'epoch', not {value!r}")
 
 
@@ -225,4 +225,7 @@ ALIASES: tuple[Alias, ...] = (
     *_schedule_rows("hyperparameters.", "004"),
     *_hyperparameters(""),
     Alias("dataset", "data.name", "004"),
+    Alias("datasets.path", "data.root", "004"),
+    Alias("datasets", "data", "004"),
+    Alias("experts", "expert", "004"),
 )

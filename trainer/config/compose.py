@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from trainer.config import merge as merging
+from trainer.config import toml_tables
+from trainer.config.diff import Change, diff
+from trainer.config.hardware_clamp import Setting
+from trainer.config.hardware_clamp import clamp as clamping
 from trainer.config.interpolate import has_interpolation, missing, resolve
 from trainer.config.loader import Profile, parse
 from trainer.config.overrides import parse_all
@@ -17,7 +21,7 @@ from trainer.config.primary import built_in_primary
 from trainer.config.primary import primary as find_primary
 from trainer.config.provenance import Origin, flatten
 from trainer.config.rules import SchemaRules
-from trainer.config.sources import Sources, search_path
+from trainer.config.sources import Sources, search_path, with_unsaved
 from trainer.config.tree import Tree, build
 from trainer.config.tree import history as tree_history
 from trainer.errors import ConfigError, Problem
@@ -38,6 +42,7 @@ class Composed:
         notes: What a person should know, such as what the hardware profile changed.
         problems: What is wrong with the config; only ever filled with `check=False`.
         files: The profiles that were merged, in order, as shown to a person.
+        clamped: What `clamp` changed.
     """
 
     config: dict[str, Any]
@@ -47,6 +52,7 @@ class Composed:
     notes: tuple[str, ...]
     problems: tuple[Problem, ...] = ()
     files: tuple[str, ...] = ()
+    clamped: tuple[Change, ...] = ()
     # How it was composed: for its history, and so that its defaults are composed the same way.
     _tree: Tree | None = field(default=None, repr=False, compare=False)
     _how: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
@@ -96,26 +102,39 @@ def compose(
     profiles_dir: Path | None = None,
     cwd: Path | None = None,
     check: bool = True,
+    clamp: bool = False,
     texts: Mapping[str, str] | None = None,
 ) -> Composed:
     """Compose a config from profiles and overrides. Safe to call from several threads.
 
     Args:
         overrides: Overrides in Hydra's grammar, in order; a bare word is a preset.
-        config_file: A primary file of the person's own.
+        config_file: A file of the person's own: a primary file, or one of tables (`.toml`).
         profiles_dir: The project's profiles; `cwd / "profiles"` when not given.
         cwd: The project's folder; the current one when not given.
         check: Raise what is wrong; otherwise it is in the result's `problems`.
-        texts: Profiles as an editor holds them, not yet saved, by `group/name`; each is read in
-            place of its file, which need not exist.
+        clamp: Lower what is beyond the hardware profile to what it allows, in place of refusing it.
+        texts: Profiles as an editor holds them, not yet saved, by `group/name`, or by the path of a
+            TOML file; each is read in place of its file, which need not exist.
 
     Raises:
         ConfigError: The config is wrong; holds every problem found. With `check=False` only what
             leaves nothing to compose: a folder or a primary file that cannot be read.
     """
     here = Path.cwd() if cwd is None else Path(cwd)
-    sources = search_path(profiles_dir, here)
-    return _compose(tuple(overrides), sources, config_file, here, check=check, texts=texts)
+    sources = search_path(profiles_dir, here, config_file)
+    words = tuple(overrides)
+    if not clamp:
+        return _compose(words, sources, config_file, here, check=check, texts=texts)
+    asked = _compose(words, sources, config_file, here, check=False, texts=texts)
+    settings, notes = clamping(asked.config)
+    if not settings and not (check and asked.problems):
+        return asked
+    composed = _compose(
+        words, sources, config_file, here, check=check, texts=texts, settings=settings
+    )
+    changes = tuple(diff(asked, composed))
+    return replace(composed, notes=(*composed.notes, *notes), clamped=changes)
 
 
 def _compose(
@@ -127,14 +146,32 @@ def _compose(
     check: bool,
     own: bool = True,
     texts: Mapping[str, str] | None = None,
+    settings: Sequence[Setting] = (),
 ) -> Composed:
-    """Compose; without `own` as if the person had no primary file."""
+    """Compose; without `own` as if the person had no primary file.
+
+    `settings` are laid over everything, before anything is resolved: what follows a value by an
+    interpolation follows this one.
+    """
+    sources = with_unsaved(sources, texts or {})
+    broken = [problem for file in sources.toml_files() for problem in file.problems]
+    if broken and check:
+        # What the tables of a broken file would have said is not told as lacking.
+        raise ConfigError(*broken)
     parsed, problems = parse_all([_as_choice(word, sources) for word in overrides])
+    problems += broken
     first = find_primary(sources, config_file, cwd) if own else built_in_primary(sources)
     unsaved = _unsaved(texts or {}, sources, problems)
     tree = build(sources, parsed, SchemaRules(), first.path, {**first.extra, **unsaved})
+    for each in settings:
+        found = Origin("resolved", text=each.why, kind="finalize")
+        merging.set_value(tree.config, tree.origins, each.key, each.value, found, lenient=True)
     tree.problems[:0] = problems
     tree.notes += first.notes
+    tree.notes += [
+        f"{file.shown} is not used: none of its tables is a group of profiles or a section"
+        for file in sources.strangers()
+    ]
     if first.shown and config_file is None:
         tree.notes.insert(0, f"{first.shown} is used as the primary file")
     how = {"sources": sources, "config_file": config_file, "cwd": cwd}
@@ -147,6 +184,8 @@ def _unsaved(
     """Read profiles from texts; one that cannot be read counts as empty, as a file would."""
     read: dict[str, Profile] = {}
     for name, text in texts.items():
+        if name.endswith(toml_tables.SUFFIX):
+            continue
         found = sources.find(name)
         shown, kind = (found.shown, found.source.kind) if found else (f"{name}.yaml", "project")
         path = found.path if found else None
@@ -237,6 +276,10 @@ def defaults_of(composed: Composed) -> Composed:
         for group, option in composed.choices.items()
         if group in RECIPE_GROUPS and plain.choices.get(group) != option
     )
+    # A group that this recipe leaves empty is none of its defaults either.
+    kept += tuple(
+        f"~{g}" for g in RECIPE_GROUPS if g in plain.choices and g not in composed.choices
+    )
     return _compose(kept, sources, None, cwd, check=False, own=False) if kept else plain
 
 
@@ -269,7 +312,7 @@ def side(
 def _as_choice(word: str, sources: Sources) -> str:
     """Read `trainer/kaggle_safe`, `trainer/kaggle_safe.yaml` as `trainer=kaggle_safe`."""
     group, slash, option = word.removesuffix(".yaml").rpartition("/")
-    if slash and "=" not in word and sources.is_group(group) and sources.find(f"{group}/{option}"):
+    if slash and "=" not in word and sources.is_group(group) and sources.has(f"{group}/{option}"):
         return f"{group}={option}"
     return word
 

@@ -5,6 +5,9 @@ defaults list in the project's profiles folder, or in the project's folder itsel
 name a group that we know, so that another program's `config.yaml`, or a run's, is never picked up by
 accident. A `train.yaml` that is passed over is told in a note, and one that is broken is an error.
 
+A TOML file (`--config FILE.toml`, or `config/training.toml` in the project) does the same with what
+stands outside the tables of its groups; where there is a YAML file as well, that lies above it.
+
 Its defaults list chooses options as overrides do (below those typed on the command line), and adds
 the groups that the built-in list lacks. Its own values lie above every group's, or below them if
 `_self_` is its first entry. A preset comes after them, unless the file itself names the preset before
@@ -19,8 +22,9 @@ from pathlib import Path
 
 from trainer.config.entries import Entry
 from trainer.config.loader import Profile, load, read
-from trainer.config.sources import PRIMARY, Found, Source, Sources
+from trainer.config.sources import PRIMARY, Found, Source, Sources, is_toml
 from trainer.config.text import clean
+from trainer.config.toml_tables import TABLES, TomlFile
 from trainer.errors import ConfigError, Problem
 
 OURS = "train.yaml"
@@ -56,17 +60,36 @@ def primary(sources: Sources, config_file: Path | None, cwd: Path) -> Primary:
     """
     built_in = _built_in(sources)
     notes: list[str] = []
-    own = _asked_for(config_file, cwd) if config_file is not None else _found(sources, cwd, notes)
-    if own is None:
+    if is_toml(config_file):
+        _must_exist(sources)
+        own = None
+    elif config_file is not None:
+        own = _asked_for(config_file, cwd)
+    else:
+        own = _found(sources, cwd, notes)
+    tomls = {
+        f"{OWN}{at}_": _outside(file)
+        for at, file in enumerate(reversed(sources.toml_files()))
+        if file.values or file.defaults
+    }
+    if own is None and not tomls:
         return replace(built_in_primary(sources), notes=tuple(notes))
-    entries = _combined(built_in, own)
+    if own is None:
+        *_, (name, own) = tomls.items()
+        del tomls[name]
+    listed = next(
+        (file.defaults for file in (own, *reversed(tomls.values())) if file.defaults), None
+    )
+    entries = _combined(built_in, replace(own, defaults=listed), tuple(tomls))
     combined = Profile({}, {}, entries, None, own.shown, own.path, own.kind)
     content = Profile(own.values, own.origins, None, own.package, own.shown, own.path, own.kind)
     base = Profile(
         built_in.values, built_in.origins, None, built_in.package, built_in.shown, built_in.path,
         built_in.kind,
     )  # fmt: skip
-    return Primary(COMBINED, {COMBINED: combined, OWN: content, BUILT_IN: base}, own.shown)
+    extra = {COMBINED: combined, OWN: content, BUILT_IN: base}
+    extra |= {name: replace(file, defaults=None) for name, file in tomls.items()}
+    return Primary(COMBINED, extra, own.shown, tuple(notes))
 
 
 def built_in_primary(sources: Sources) -> Primary:
@@ -79,13 +102,38 @@ def _built_in(sources: Sources) -> Profile:
     return load(Found(source, f"{source.root}/{PRIMARY}.yaml", f"{PRIMARY}.yaml"))
 
 
+def _outside(file: TomlFile) -> Profile:
+    """Give what stands outside the tables of a file's groups."""
+    return Profile(
+        file.values, file.origins, file.defaults, None, file.shown, file.path, file.kind
+    )  # fmt: skip
+
+
+def _must_exist(sources: Sources) -> None:
+    """Refuse a file that was named and holds nothing for us.
+
+    Raises:
+        ConfigError: None of its tables means anything here.
+    """
+    for file in sources.strangers():
+        if file.kind == "config":
+            raise ConfigError(
+                Problem(
+                    "None of its tables is a group of profiles or a section of a config.",
+                    file.shown,
+                    f"Tables are {', '.join(TABLES)}.",
+                )
+            )
+
+
 def _asked_for(config_file: Path, cwd: Path) -> Profile:
     path = cwd / config_file.expanduser()
     shown = clean(str(config_file))
     if config_file.suffix not in (".yaml", ".yml"):
         raise ConfigError(
             Problem(
-                f"'{shown}' is no YAML file.", remedy="Give --config a file that ends in .yaml."
+                f"'{shown}' is neither YAML nor TOML.",
+                remedy="Give --config a file that ends in .yaml or .toml.",
             )
         )
     return read(str(path), shown, "config")
@@ -128,8 +176,14 @@ def _names_our_groups(profile: Profile, sources: Sources) -> bool:
     )
 
 
-def _combined(built_in: Profile, own: Profile) -> tuple[Entry, ...]:
-    """Make one defaults list of two: the built-in order, the person's choices."""
+def _combined(built_in: Profile, own: Profile, under: tuple[str, ...] = ()) -> tuple[Entry, ...]:
+    """Make one defaults list of two: the built-in order, the person's choices.
+
+    Args:
+        built_in: The built-in primary file.
+        own: The person's.
+        under: Names of further files whose values lie below those of `own`, lowest first.
+    """
     chosen: dict[str, Entry] = {}
     before: list[Entry] = []
     after: list[Entry] = []
@@ -147,7 +201,7 @@ def _combined(built_in: Profile, own: Profile) -> tuple[Entry, ...]:
     if own.defaults and not seen_self:
         preset_first = PRESET in chosen
     self_first = seen_self and _self_is_first(own.defaults or ())
-    content = Entry(None, OWN, None, False, False, 0)
+    content = [Entry(None, name, None, False, False, 0) for name in (*under, OWN)]
     groups = [
         _with_choice(entry, chosen.pop(_key(entry), None))
         for entry in built_in.defaults or ()
@@ -158,10 +212,10 @@ def _combined(built_in: Profile, own: Profile) -> tuple[Entry, ...]:
     base = Entry(None, f"/{BUILT_IN}", None, False, False, 0)
     below = self_first or _self_is_first(built_in.defaults or ())
     if self_first:
-        listed = [base, content, *parts, *before, *after, *presets]
+        listed = [base, *content, *parts, *before, *after, *presets]
     else:
         lower = [base, *parts, *before] if below else [*parts, *before, base]
-        own_last = [*presets, content, *after] if preset_first else [content, *after, *presets]
+        own_last = [*presets, *content, *after] if preset_first else [*content, *after, *presets]
         listed = [*lower, *own_last]
     overrides = [entry for entry in built_in.defaults or () if entry.override]
     return (*listed, *overrides, *(entry for entry in chosen.values()))

@@ -18,7 +18,15 @@ def lacking(config: Mapping[str, Any]) -> Iterator[Problem]:
     Args:
         config: The resolved config.
     """
-    section = config.get("data")
+    section, run = config.get("data"), config.get("run")
+    if isinstance(run, Mapping) and run.get("recipe") == "lora":
+        yield Problem(
+            "This version composes and checks the fine-tuning of language models, and cannot train it.",
+            "",
+            "See what would be trained with --dry-run.",
+            "run.recipe",
+        )
+        return
     target = section.get("_target_") if isinstance(section, Mapping) else None
     for prefix, (packages, extra) in _PACKAGES.items():
         if not isinstance(target, str) or not target.startswith(prefix):

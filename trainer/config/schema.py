@@ -18,6 +18,7 @@ from trainer.config.schema_ablation import Ablation
 from trainer.config.schema_base import Key, Section, key, section, walk
 from trainer.config.schema_health import Health
 from trainer.config.schema_logger import Logger
+from trainer.config.schema_lora import Evaluation, Expert, Lora, Output
 from trainer.config.schema_parts import (
     Callbacks,
     Data,
@@ -29,7 +30,7 @@ from trainer.config.schema_parts import (
     Scheduler,
     Symbolic,
 )
-from trainer.config.schema_run import Expert, Hardware, Limits, Lora, Run
+from trainer.config.schema_run import Hardware, Limits, Run
 from trainer.config.schema_trainer import HANDLED_ELSEWHERE, LightningArgs, Trainer
 from trainer.config.text import clean
 from trainer.errors import ConfigError, Problem
@@ -77,6 +78,12 @@ class Config(Section):
     lora: Lora = section(Lora, "Low-rank adapters.", source="004", acted_on=False)
     expert: Expert = section(
         Expert, "Whom a language model is trained to be.", source="004", acted_on=False
+    )
+    output: Output = section(
+        Output, "Where a fine-tuned model is left.", source="004", acted_on=False
+    )
+    evaluation: Evaluation = section(
+        Evaluation, "How a finished model is judged.", source="004", acted_on=False
     )
     limits: Limits = section(Limits, "What a run may use.", source="000 001")
     health: Health = section(

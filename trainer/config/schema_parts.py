@@ -148,6 +148,60 @@ class Data(OpenSection):
     sequence_length: int | None = key(
         None, "Longest sequence of a sample.", source="004", unit="tokens", ge=1, absent=True
     )
+    description: str | None = key(
+        None, "What the data are, in a sentence.", source="004", absent=True
+    )
+    train_split: str | None = key(
+        None,
+        "Instructions: file of the training samples below `root`, one JSON object a line.",
+        source="004",
+        absent=True,
+        acted_on=False,
+    )
+    val_split: str | None = key(
+        None,
+        "Instructions: file of the samples that validation takes; null: none.",
+        source="004",
+        absent=True,
+        acted_on=False,
+    )
+    test_split: str | None = key(
+        None,
+        "Instructions: file of the samples that the finished model is evaluated on; null: none.",
+        source="004",
+        absent=True,
+        acted_on=False,
+    )
+    quality_threshold: float | None = key(
+        None,
+        "Instructions: least `quality_score` of a sample that is used, one without a score counting "
+        "as good; null uses all.",
+        source="004",
+        ge=0.0,
+        le=1.0,
+        absent=True,
+        acted_on=False,
+    )
+    domains: list[str] | None = key(
+        None,
+        "Instructions: only samples whose `domain` is one of these, and those that name none; "
+        "null or an empty list uses all.",
+        source="004",
+        absent=True,
+        acted_on=False,
+    )
+    response_only: bool | None = key(
+        None,
+        "Instructions: count the loss over the response alone, not over the prompt before it.",
+        absent=True,
+        acted_on=False,
+    )
+    packing: bool | None = key(
+        None,
+        "Instructions: put several samples into one sequence, none of which sees another.",
+        absent=True,
+        acted_on=False,
+    )
     splitter: dict[str, Any] | None = key(
         None,
         "How recordings are split into training and validation.",
@@ -161,6 +215,36 @@ class Model(OpenSection):
     """The `model` section: a class by `_target_` with its keywords."""
 
     name: str | None = key(None, "Name of the model.", source="003", absent=True)
+    base_model: str | None = key(
+        None,
+        "Language model to begin with: a local folder, or a name on the hub; null: the expert's.",
+        source="004",
+        absent=True,
+        acted_on=False,
+    )
+    revision: str | None = key(
+        None, "Version of the base model on the hub.", absent=True, acted_on=False
+    )
+    gradient_checkpointing: bool | None = key(
+        None,
+        "Compute activations again in the backward pass, which saves memory and costs time; null: "
+        "where the hardware profile supports it.",
+        source="004",
+        absent=True,
+        acted_on=False,
+    )
+    attention: Literal["sdpa", "eager", "flash_attention_2"] | None = key(
+        None,
+        "How the base model computes attention; null: as transformers chooses.",
+        absent=True,
+        acted_on=False,
+    )
+    trust_remote_code: bool | None = key(
+        None,
+        "Run the code that comes with the base model; only for models whose authors you trust.",
+        absent=True,
+        acted_on=False,
+    )
 
 
 class Loss(OpenSection):

@@ -1,12 +1,10 @@
-"""Where and under which limits a run happens: hardware, limits, the run itself, LoRA, expert."""
+"""Where and under which limits a run happens: hardware, limits, the run itself."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field
-
-from trainer.config.schema_base import OpenSection, Section, key
+from trainer.config.schema_base import Section, key
 
 
 class Hardware(Section):
@@ -117,38 +115,4 @@ class Run(Section):
     )
     eval_runner: dict[str, Any] | None = key(
         None, "Evaluate checkpoints as they appear.", source="003", acted_on=False
-    )
-
-
-class Lora(OpenSection):
-    """The `lora` section: keywords of a LoRA adapter."""
-
-    r: int | None = key(None, "Rank.", source="004", ge=1, absent=True)
-    lora_alpha: Annotated[float, Field(gt=0.0)] | None = key(
-        None, "Scale of the adapter.", source="004", absent=True
-    )
-    lora_dropout: float | None = key(
-        None, "Dropout before the adapter.", source="004", ge=0.0, lt=1.0, absent=True
-    )
-    bias: Literal["none", "all", "lora_only"] | None = key(
-        None, "Which biases are trained.", source="004", absent=True
-    )
-    target_modules: list[str] | str | None = key(
-        None, "Names of the modules that get an adapter.", source="004", absent=True
-    )
-
-
-class Expert(OpenSection):
-    """The `expert` section: whom a language model is trained to be."""
-
-    display_name: str | None = key(None, "Name as shown.", source="004", absent=True)
-    role: str | None = key(None, "Short word for what it does.", source="004", absent=True)
-    group: str | None = key(None, "Which experts it belongs to.", source="004", absent=True)
-    base_model: str | None = key(None, "Model that it is trained from.", source="004", absent=True)
-    context_window: int | None = key(
-        None, "Longest context.", source="004", unit="tokens", ge=1, absent=True
-    )
-    specialization: str | None = key(None, "What it knows.", source="004", absent=True)
-    prompt_template: str | None = key(
-        None, "Text that an example is put into.", source="004", absent=True
     )

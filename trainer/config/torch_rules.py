@@ -22,8 +22,22 @@ NOT_AFTER_WARMUP = {
 }
 """Schedulers that a warmup cannot hand over to, with the reason."""
 
+WHOLE = "auto"
+"""What the length of a schedule may be instead of a count: to the end of training, less the warmup."""
+
+LENGTHS = {
+    "LinearLR": "total_iters",
+    "PolynomialLR": "total_iters",
+    "CosineAnnealingLR": "T_max",
+    "OneCycleLR": "total_steps",
+}
+"""The keyword of each scheduler that may be `auto`."""
+
 # What an unset trainer.max_steps or trainer.max_epochs becomes in a profile that follows it.
-_FOLLOWS = "Where it follows trainer.max_steps or trainer.max_epochs, set that first."
+_FOLLOWS = (
+    "Where it follows trainer.max_steps or trainer.max_epochs, set that first; or write auto for the "
+    "whole training."
+)
 # As other libraries call what torch calls otherwise.
 _SAME = {
     "learning_rate": "lr",
@@ -233,7 +247,7 @@ def _keywords(
 
 def _remedy(name: str, word: str, value: Any) -> str:
     if is_count(word) and value in (-1, None):
-        return _FOLLOWS
+        return _FOLLOWS if LENGTHS.get(name) == word else _FOLLOWS.partition(";")[0] + "."
     if (name, word) == ("InverseLR", "warmup") and is_number(value) and value >= 1:
         return "Steps of warmup go into scheduler.warmup."
     return _nearest(value, choices_of(name, word)) if isinstance(value, str) else ""
@@ -242,6 +256,10 @@ def _remedy(name: str, word: str, value: Any) -> str:
 def _wants(name: str, word: Keyword, value: Any) -> str:
     """Say what a keyword of a class takes if the value is not that; an empty text if it is."""
     null = " or null" if word.nullable else ""
+    if LENGTHS.get(name) == word.name:
+        if value == WHOLE:
+            return ""
+        null = f"{null} or {WHOLE}"
     if value is None:
         return "" if word.nullable else _KINDS.get(word.kind, "another value")
     kind, _, count = word.kind.partition("*")

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 
 from trainer.config import merge as merging
 from trainer.config.defaults_list import Layer, NeedsHydra, Repository, expand
-from trainer.config.loader import Profile, load
+from trainer.config.loader import Profile
 from trainer.config.merge import NeedsOmegaConf
 from trainer.config.overrides import Override
 from trainer.config.provenance import HERE, SCHEMA, Origin, OriginTree, of, override_origin
@@ -145,11 +145,12 @@ def build(
 
 
 def _repository(sources: Sources, extra: Mapping[str, Profile]) -> Repository:
+    from trainer.config import tables
+
     def find(path: str) -> Profile | None:
         if path in extra:
             return extra[path]
-        found = sources.find(path) if is_inside(path) else None
-        return None if found is None else load(found)
+        return tables.profile(sources, path) if is_inside(path) else None
 
     return Repository(find, sources.is_group, sources.options, sources.groups)
 

@@ -31,7 +31,7 @@ from trainer.engine.losses.watch import term_watch
 from trainer.engine.module import TrainModule
 from trainer.engine.optim import make_optimizer
 from trainer.engine.saver import Saver
-from trainer.engine.schedule import make_scheduler
+from trainer.engine.schedule import make_scheduler, training_length
 from trainer.engine.session import Session
 from trainer.errors import ConfigError, Problem
 from trainer.runs.layout import RunFolder
@@ -249,7 +249,11 @@ def _keywords(config: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _lend_optimizer(model: pl.LightningModule, config: Mapping[str, Any]) -> None:
     def configure_optimizers() -> Any:
         optimizer = make_optimizer(model, config["optimizer"])
-        scheduler = make_scheduler(optimizer, config["scheduler"])
+        scheduler = make_scheduler(
+            optimizer,
+            config["scheduler"],
+            lambda interval: training_length(model.trainer, interval),
+        )
         return (
             optimizer if scheduler is None else {"optimizer": optimizer, "lr_scheduler": scheduler}
         )

@@ -67,7 +67,7 @@ def curve(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         made = make_optimizer(_Tiny(), {**optimizer, "no_decay_verbose": False})
-        config = make_scheduler(made, scheduler)
+        config = make_scheduler(made, scheduler, lambda interval: _length(length, interval))
         moves = None if config is None else config["scheduler"]
         watches = isinstance(moves, schedulers.ReduceLROnPlateau)
         clock = Clock(
@@ -91,6 +91,17 @@ def curve(
             "points": _points(lrs, clock, moves),
             "notes": _notes(clock, moves, config if watches else None, scheduler),
         }
+
+
+def _length(length: Length, interval: str) -> int:
+    """Give how many intervals the run has; as many as are shown where nothing says so."""
+    if interval == "epoch":
+        return _ASSUMED["epoch"] if length.epochs is None else length.epochs
+    each = length.steps_of_epoch
+    ends = [] if length.steps is None else [length.steps]
+    if each is not None and length.epochs is not None:
+        ends.append(length.epochs * each)
+    return min(ends, default=_ASSUMED["step"])
 
 
 @dataclass(frozen=True)

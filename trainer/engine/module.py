@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from trainer.engine.optim import make_optimizer
-from trainer.engine.schedule import make_scheduler
+from trainer.engine.schedule import make_scheduler, training_length
 
 
 class TrainModule(pl.LightningModule):
@@ -95,7 +95,9 @@ class TrainModule(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Make the optimiser and, if there is one, the scheduler that the config describes."""
         optimizer = make_optimizer(self, self._optimizer)
-        scheduler = make_scheduler(optimizer, self._scheduler)
+        scheduler = make_scheduler(
+            optimizer, self._scheduler, lambda interval: training_length(self.trainer, interval)
+        )
         if scheduler is None:
             return optimizer
         return {"optimizer": optimizer, "lr_scheduler": scheduler}

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+import pytorch_lightning as pl
 import torch.optim.lr_scheduler as schedulers
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from trainer.config.torch_args import NEED_CODE, SCHEDULERS
-from trainer.config.torch_rules import NOT_AFTER_WARMUP
+from trainer.config.torch_rules import LENGTHS, NOT_AFTER_WARMUP, WHOLE
 from trainer.engine.targets import check_arguments
 from trainer.errors import ConfigError, Problem, nearest
 
@@ -78,12 +80,18 @@ class LinearWarmup:
         return min(1.0, (step + 1) / self.steps)
 
 
-def make_scheduler(optimizer: Optimizer, section: Mapping[str, Any]) -> dict[str, Any] | None:
+def make_scheduler(
+    optimizer: Optimizer,
+    section: Mapping[str, Any],
+    length: Callable[[str], float] | None = None,
+) -> dict[str, Any] | None:
     """Make what Lightning calls an lr_scheduler config from the `scheduler` section.
 
     Args:
         optimizer: The optimiser to be scheduled.
         section: `type`, `enabled`, `config`, `interval`, `frequency`, `monitor`, `warmup`.
+        length: Gives how many intervals (`step` or `epoch`) training has; asked for only where the
+            schedule is to last as long as training (`auto`).
 
     Returns:
         The config for Lightning; None without a scheduler.
@@ -100,6 +108,10 @@ def make_scheduler(optimizer: Optimizer, section: Mapping[str, Any]) -> dict[str
     cls = None if name is None else scheduler_class(str(name))
     interval = _interval(section, cls, warmup)
     keywords = dict(section.get("config") or {})
+    frequency = int(section.get("frequency") or 1)
+    if cls is not None and keywords.get(LENGTHS.get(cls.__name__, "")) == WHOLE:
+        units = math.inf if length is None else length(interval)
+        keywords[LENGTHS[cls.__name__]] = _whole(units, frequency, warmup)
     main = None if cls is None else _construct(cls, optimizer, keywords)
     found: LRScheduler | None = main
     if warmup is not None:
@@ -114,7 +126,7 @@ def make_scheduler(optimizer: Optimizer, section: Mapping[str, Any]) -> dict[str
     config: dict[str, Any] = {
         "scheduler": found,
         "interval": interval,
-        "frequency": int(section.get("frequency") or 1),
+        "frequency": frequency,
     }
     if isinstance(main, schedulers.ReduceLROnPlateau):
         monitor = section.get("monitor") or "val/loss"
@@ -123,6 +135,37 @@ def make_scheduler(optimizer: Optimizer, section: Mapping[str, Any]) -> dict[str
         # An epoch without a validation has nothing to compare; a training metric is always there.
         config["strict"] = not monitor.startswith("val")
     return config
+
+
+def training_length(trainer: pl.Trainer, interval: str) -> float:
+    """Give how many intervals a training has; infinite if nothing ends it.
+
+    Args:
+        trainer: Its trainer; its data are attached.
+        interval: `step` (of the optimiser) or `epoch`.
+    """
+    if interval == "step":
+        return float(trainer.estimated_stepping_batches)
+    epochs = trainer.max_epochs
+    return math.inf if epochs is None or epochs < 0 else float(epochs)
+
+
+def _whole(units: float, frequency: int, warmup: Mapping[str, Any] | None) -> int:
+    """Give the scheduler's steps from the end of the warmup to the end of training.
+
+    Raises:
+        ConfigError: Nothing says when training ends.
+    """
+    if math.isinf(units):
+        raise ConfigError(
+            Problem(
+                "The schedule is to last as long as training, and nothing ends training.",
+                "",
+                "Set trainer.max_steps or trainer.max_epochs, or the schedule's length.",
+                "scheduler.config",
+            )
+        )
+    return max(1, int(units) // frequency - (warmup["steps"] if warmup else 0))
 
 
 def scheduler_class(name: str) -> type[LRScheduler]:
