@@ -25,14 +25,19 @@ from trainer.commands.config_cli import config, profiles
 from trainer.commands.data_cli import data
 from trainer.commands.options import (
     CONFIG_FILE,
+    EXPERT,
+    HARDWARE,
     JSON,
+    LISTS,
     PROFILES_DIR,
     QUEUE,
     RUNS_DIR,
+    VERBOSE,
     Group,
     complete,
     overrides_argument,
     run_argument,
+    several,
 )
 from trainer.errors import (
     EXIT_FAILED,
@@ -120,6 +125,10 @@ cli.add_command(ablate)
 @QUEUE
 @click.option("--interval", type=click.FloatRange(min=0.1), help="Seconds between progress lines.")
 @click.option("-m", "--multirun", is_flag=True, help="Sweep, as `ablate` does.")
+@EXPERT
+@HARDWARE
+@VERBOSE
+@several(*LISTS)
 def train(**options: Any) -> int:
     """Compose a config, launch it in a process of its own and follow it.
 
@@ -131,7 +140,16 @@ def train(**options: Any) -> int:
       traindeck train quickstart
       traindeck train trainer=ci_fast optimizer.config.lr=1e-3
       traindeck train quickstart --detach --name night --tag baseline
+      traindeck train oracle-rauru-mac --config my_config.toml
+      traindeck train --list-presets
     """
+    listed = options.pop("listed")
+    if listed is not None:
+        from trainer.commands import lists
+
+        return lists.show(
+            listed, options["config_file"], options["profiles_dir"], options["as_json"]
+        )
     from trainer.commands import train as command
 
     return command.train(**options)

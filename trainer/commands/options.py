@@ -29,8 +29,32 @@ CONFIG_FILE = click.option(
     "--config",
     "config_file",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="A YAML file of your own that overlays the built-in config.",
+    help="A YAML file of your own that overlays the built-in config, or a TOML file of tables in place"
+    " of config/training.toml.",
 )
+LISTS = (
+    click.option(
+        "--list-presets", "listed", flag_value="preset", help="List all presets, and start nothing."
+    ),
+    click.option(
+        "--list-experts", "listed", flag_value="expert", help="List the experts to train."
+    ),
+    click.option(
+        "--list-hardware", "listed", flag_value="hardware", help="List the hardware profiles."
+    ),
+)
+EXPERT = click.option(
+    "--expert", metavar="NAME", help="Train this expert; the same as expert=NAME.",
+    shell_complete=lambda ctx, _, word: options_named("expert", ctx, word),
+)  # fmt: skip
+HARDWARE = click.option(
+    "--hardware", metavar="NAME", help="Train on this; the same as hardware=NAME.",
+    shell_complete=lambda ctx, _, word: options_named("hardware", ctx, word),
+)  # fmt: skip
+VERBOSE = click.option(
+    "--verbose", "-v", is_flag=True,
+    help="Tell before the start which files were read and where each value comes from.",
+)  # fmt: skip
 QUEUE = click.option("--queue", is_flag=True, help="Wait until the device is free of other runs.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Machine-readable output on stdout.")
 
@@ -44,6 +68,26 @@ def complete(kind: str) -> Any:
         return candidates(kind, incomplete, ctx.params)
 
     return find
+
+
+def options_named(group: str, ctx: click.Context, incomplete: str) -> list[str]:
+    """Offer a group's options to the shell, without the group's name."""
+    from trainer.commands.complete import candidates
+
+    prefix = f"{group}="
+    found = candidates("overrides", prefix + incomplete, ctx.params)
+    return [word.removeprefix(prefix) for word in found]
+
+
+def several(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Make one decorator of several options, which help lists in this order."""
+
+    def decorate(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
 
 
 def overrides_argument(name: str = "overrides") -> Callable[[F], F]:

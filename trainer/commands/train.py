@@ -33,8 +33,12 @@ def train(
     queue: bool,
     interval: float | None,
     multirun: bool,
+    expert: str | None,
+    hardware: str | None,
+    verbose: bool,
 ) -> int:
     """Compose, launch and follow; see `traindeck train --help`."""
+    overrides = with_named(overrides, expert, hardware)
     if multirun:
         return _sweep(
             overrides,
@@ -60,7 +64,10 @@ def train(
         overrides, config_file, profiles_dir, runs_dir=runs_dir, name=name, tags=tags, queue=queue
     )
     if dry_run:
-        return _dry_run(composed, command, as_json)
+        return _dry_run(composed, command, as_json, verbose)
+    if verbose:
+        for text in told(composed):
+            note(text)
     for text in composed.notes:
         note(f"note: {text}")
     need_training_packages(composed.config)
@@ -84,6 +91,32 @@ def train(
         profiles_dir=profiles_dir,
         config_file=config_file,
     )
+
+
+def with_named(
+    overrides: tuple[str, ...], expert: str | None, hardware: str | None
+) -> tuple[str, ...]:
+    """Put what was given as `--expert` and `--hardware` among the overrides.
+
+    An expert alone, without a preset, is one to be fine-tuned.
+    """
+    from trainer.config.tables import RECIPE
+
+    named = [f"expert={expert}"] if expert else []
+    named += [f"hardware={hardware}"] if hardware else []
+    presets = [word for word in overrides if "=" not in word or word.startswith("preset=")]
+    return (*([RECIPE] if expert and not presets else []), *overrides, *named)
+
+
+def told(composed: Composed) -> list[str]:
+    """Say which files were read, in order, and where each value comes from that is no default."""
+    from trainer.config.compose import defaults_of
+    from trainer.config.diff import diff
+    from trainer.runs.plan import diff_lines
+
+    files = ", ".join(dict.fromkeys(composed.files))
+    changes = diff(defaults_of(composed), composed)
+    return [f"files: {files}", *diff_lines(changes), f"config hash: {composed.hash}"]
 
 
 def _sweep(overrides: tuple[str, ...], *, queue: bool, **options: Any) -> int:
@@ -241,7 +274,9 @@ def quoted(value: str) -> str:
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _dry_run(composed: Composed, command: Sequence[str], as_json: bool) -> int:
+def _dry_run(
+    composed: Composed, command: Sequence[str], as_json: bool, verbose: bool = False
+) -> int:
     from trainer.commands.config import change_rows
     from trainer.config.compose import defaults_of
     from trainer.config.diff import diff
@@ -261,6 +296,10 @@ def _dry_run(composed: Composed, command: Sequence[str], as_json: bool) -> int:
         return EXIT_OK
     for text in dry_run_lines(composed, changes, command):
         line(text)
+    if verbose:
+        line("\n# files, the lowest first")
+        for file in dict.fromkeys(composed.files):
+            line(file)
     return EXIT_OK
 
 
