@@ -23,7 +23,9 @@ from trainer.commands.ablate_cli import ablate
 from trainer.commands.check_cli import check
 from trainer.commands.config_cli import config, profiles
 from trainer.commands.data_cli import data
+from trainer.commands.hardware_cli import hardware
 from trainer.commands.options import (
+    CLAMP,
     CONFIG_FILE,
     EXPERT,
     HARDWARE,
@@ -106,6 +108,7 @@ cli.add_command(profiles)
 cli.add_command(check)
 cli.add_command(data)
 cli.add_command(ablate)
+cli.add_command(hardware)
 
 
 # ── training ─────────────────────────────────────────────────────────────────────────────────
@@ -122,6 +125,7 @@ cli.add_command(ablate)
 @JSON
 @click.option("--detach", "-d", is_flag=True, help="Start, print the run's id and return.")
 @click.option("--dry-run", is_flag=True, help="Show config, diff and command; start nothing.")
+@CLAMP
 @QUEUE
 @click.option("--interval", type=click.FloatRange(min=0.1), help="Seconds between progress lines.")
 @click.option("-m", "--multirun", is_flag=True, help="Sweep, as `ablate` does.")

@@ -22,7 +22,10 @@ OPTIONS = [
 # What an option needs that the default recipe, which counts in steps, does not give.
 NEEDS = {
     "scheduler=cosine": ["trainer.max_epochs=3"],
-    "hardware=windows-rtx-5060": ["hardware.status=supported"],
+    "hardware=mac-mps": ["dataloader.batch_size=1"],
+    "hardware=cloud-rtx-4090": ["dataloader.batch_size=4"],
+    "hardware=cloud-a100-40gb": ["dataloader.batch_size=8"],
+    "hardware=windows-rtx-5060": ["hardware.status=supported", "dataloader.batch_size=2"],
 }
 
 
@@ -149,22 +152,27 @@ def test_trainer_ci_fast() -> None:
 
 
 HARDWARE = {
-    "mac-mps": ("mps", 20, 1, 1024, True, False, False, 8, 2, None),
-    "windows-rtx-5060": ("cuda", 16, 2, 2048, True, True, True, 16, 4, None),
-    "cloud-rtx-4090": ("cuda", 24, 4, 4096, True, True, True, 32, 2, 0.60),
-    "cloud-a100-40gb": ("cuda", 40, 8, 8192, True, True, True, 64, 1, 1.20),
+    "mac-mps": ("mps", None, 20, 1, 1024, True, False, False, 8, 2, None),
+    "windows-rtx-5060": ("cuda", None, 16, 2, 2048, True, True, True, 16, 4, None),
+    "cloud-rtx-4090": ("cuda", None, 24, 4, 4096, True, True, True, 32, 2, 0.60),
+    "cloud-a100-40gb": ("cuda", None, 40, 8, 8192, True, True, True, 64, 1, 1.20),
+    "cloud-h100-80gb": ("cuda", None, 80, 64, 16384, True, True, True, 128, 1, 2.50),
+    "cloud-h200-141gb": ("cuda", None, 141, 128, 32768, True, True, True, 256, 1, 3.50),
+    "kaggle-t4x2": ("cuda", 2, 16, 64, 2048, True, False, True, 16, 2, 0.0),
+    "kaggle-p100": ("cuda", 1, 16, 64, 2048, True, False, True, 16, 4, 0.0),
+    "cpu": ("cpu", None, None, None, None, False, True, True, None, None, None),
 }
 HARDWARE_KEYS = (
-    "device", "available_memory_gb", "max_batch_size", "max_sequence_length", "supports_fp16",
-    "supports_bf16", "supports_gradient_checkpointing", "max_lora_rank",
+    "device", "devices", "available_memory_gb", "max_batch_size", "max_sequence_length",
+    "supports_fp16", "supports_bf16", "supports_gradient_checkpointing", "max_lora_rank",
     "recommended_gradient_accumulation", "cost_per_hour",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", HARDWARE)
 def test_hardware(name: str) -> None:
-    made = config(f"hardware={name}", "hardware.status=supported")["hardware"]
-    assert tuple(made[key] for key in HARDWARE_KEYS) == HARDWARE[name]
+    made = config(f"hardware={name}", "hardware.status=supported", "dataloader.batch_size=1")
+    assert tuple(made["hardware"][key] for key in HARDWARE_KEYS) == HARDWARE[name]
 
 
 def test_the_rtx_5060_is_refused_with_the_reason() -> None:
@@ -179,7 +187,7 @@ def test_the_rtx_5060_is_refused_with_the_reason() -> None:
     [("cpu", "32-true"), ("mac-mps", "16-mixed"), ("cloud-a100-40gb", "bf16-mixed")],
 )
 def test_mixed_precision_by_hardware(hardware: str, precision: str) -> None:
-    composed = compose([f"hardware={hardware}", "trainer=defaults"])
+    composed = compose([f"hardware={hardware}", "trainer=defaults", "dataloader.batch_size=1"])
     assert composed.config["trainer"]["precision"] == precision
     assert any(f"-> {precision}" in note for note in composed.notes)
 

@@ -11,6 +11,7 @@ from documentlab import printed
 
 from trainer.config.aliases import rewrite_mapping
 from trainer.config.compose import Composed, compose
+from trainer.errors import ConfigError
 
 D004_TABLES = """\
 [hardware]
@@ -155,7 +156,10 @@ def test_004_the_keys_of_its_tables(tmp_path: Path) -> None:
         f"hyperparameters.{name}"
         for name in ("num_epochs", "learning_rate", "warmup_steps", "weight_decay")
     }
-    made = composed(yaml.safe_dump(canonical, sort_keys=False), tmp_path).config
+    text = yaml.safe_dump(canonical, sort_keys=False)
+    with pytest.raises(ConfigError, match=r"takes at most 1 \(hardware.max_batch_size"):
+        composed(text, tmp_path)
+    made = composed(text, tmp_path, "dataloader.batch_size=1").config
     assert made["hardware"]["device"] == "mps"
     assert made["trainer"]["accelerator"] == "mps"
     assert made["lora"]["r"] == 8

@@ -167,7 +167,7 @@ def test_strict_determinism_is_asked_of_lightning_and_of_cublas(received, monkey
 )
 def test_mixed_precision_becomes_lightnings(received, hardware, precision):
     def section(amp):
-        made = compose([f"hardware={hardware}", f"trainer.amp={amp}"])
+        made = compose([f"hardware={hardware}", f"trainer.amp={amp}", "dataloader.batch_size=1"])
         return received(**{"trainer.precision": made.config["trainer"]["precision"]})
 
     assert section("true")["precision"] == precision

@@ -32,6 +32,11 @@ CONFIG_FILE = click.option(
     help="A YAML file of your own that overlays the built-in config, or a TOML file of tables in place"
     " of config/training.toml.",
 )
+CLAMP = click.option(
+    "--clamp",
+    is_flag=True,
+    help="Lower what is beyond the hardware profile to what it allows; the effective batch stays.",
+)
 LISTS = (
     click.option(
         "--list-presets", "listed", flag_value="preset", help="List all presets, and start nothing."

@@ -31,6 +31,7 @@ def train(
     detach: bool,
     dry_run: bool,
     queue: bool,
+    clamp: bool,
     interval: float | None,
     multirun: bool,
     expert: str | None,
@@ -43,6 +44,7 @@ def train(
         return _sweep(
             overrides,
             queue=queue,
+            clamp=clamp,
             config_file=config_file,
             profiles_dir=profiles_dir,
             runs_dir=runs_dir,
@@ -57,17 +59,28 @@ def train(
         from trainer.config.compose import compose
         from trainer.runs.again import need_training_packages
         from trainer.runs.launch import create
-        from trainer.runs.plan import default_name, train_command
+        from trainer.runs.plan import batch_lines, clamped_lines, default_name, train_command
 
-        composed = compose(overrides, config_file=config_file, profiles_dir=profiles_dir)
+        composed = compose(
+            overrides, config_file=config_file, profiles_dir=profiles_dir, clamp=clamp
+        )
     command = train_command(
-        overrides, config_file, profiles_dir, runs_dir=runs_dir, name=name, tags=tags, queue=queue
+        overrides,
+        config_file,
+        profiles_dir,
+        runs_dir=runs_dir,
+        name=name,
+        tags=tags,
+        queue=queue,
+        clamp=clamp,
     )
     if dry_run:
         return _dry_run(composed, command, as_json, verbose)
     if verbose:
         for text in told(composed):
             note(text)
+    for text in [*clamped_lines(composed), *batch_lines(composed)]:
+        note(text)
     for text in composed.notes:
         note(f"note: {text}")
     need_training_packages(composed.config)
@@ -119,7 +132,7 @@ def told(composed: Composed) -> list[str]:
     return [f"files: {files}", *diff_lines(changes), f"config hash: {composed.hash}"]
 
 
-def _sweep(overrides: tuple[str, ...], *, queue: bool, **options: Any) -> int:
+def _sweep(overrides: tuple[str, ...], *, queue: bool, clamp: bool, **options: Any) -> int:
     """Sweep as `traindeck ablate` does, but with the trainer that a single run would have."""
     from trainer.commands.ablate import sweep_over
 
@@ -129,6 +142,15 @@ def _sweep(overrides: tuple[str, ...], *, queue: bool, **options: Any) -> int:
                 "--queue is for single runs; a sweep starts its trials one after the other.",
                 "-m",
                 "Leave it out, and say how many train at a time with `traindeck ablate --parallel`.",
+            )
+        )
+    if clamp:
+        raise TraindeckError(
+            Problem(
+                "--clamp is for single runs; a sweep compares what was asked for.",
+                "-m",
+                "Write the values that the hardware profile allows: `traindeck train … --clamp "
+                "--dry-run` shows them.",
             )
         )
     return sweep_over(overrides, default_profile=False, **options)
@@ -280,7 +302,7 @@ def _dry_run(
     from trainer.commands.config import change_rows
     from trainer.config.compose import defaults_of
     from trainer.config.diff import diff
-    from trainer.runs.plan import dry_run_lines
+    from trainer.runs.plan import batch_facts, dry_run_lines
 
     changes = diff(defaults_of(composed), composed)
     if as_json:
@@ -289,6 +311,8 @@ def _dry_run(
                 "config": composed.config,
                 "hash": composed.hash,
                 "diff": change_rows(changes),
+                "clamped": change_rows(composed.clamped),
+                "batch": batch_facts(composed.config),
                 "notes": list(composed.notes),
                 "command": list(command),
             }

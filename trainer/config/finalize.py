@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from trainer.config.durations import seconds as parse_duration
+from trainer.config.hardware_rules import hardware_notes
 from trainer.config.health_rules import health_notes
 from trainer.config.loader_rules import loader_notes
 from trainer.config.loss_rules import waiting_notes
@@ -48,9 +49,11 @@ def finalize(
     notes: list[str] = []
     reasons: dict[str, str] = {}
     _numbers(final)
+    _detected(final, notes, reasons)
     _device(final, reasons)
     _precision(final, notes, reasons)
     notes += _two_ends(final, provenance or {})
+    notes += hardware_notes(final)
     notes += trainer_notes(final)
     notes += loader_notes(final)
     notes += plateau_notes(final)
@@ -117,6 +120,23 @@ def _set(config: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
         node[part] = dict(node[part])
         node = node[part]
     node[path[-1]] = value
+
+
+def _detected(config: dict[str, Any], notes: list[str], reasons: dict[str, str]) -> None:
+    """Fill in what this machine has where the hardware profile asks for that, once and for all."""
+    hardware = config.get("hardware")
+    if not isinstance(hardware, dict) or hardware.get("detect") is not True:
+        return
+    from trainer.config.hardware_detect import facts_of, machine
+
+    facts, told = facts_of(machine())
+    hardware["detect"] = False
+    reasons["hardware.detect"] = "found already; the config holds it"
+    for name, value in facts.items():
+        if hardware.get(name) is None and value is not None:
+            hardware[name] = value
+            reasons[f"hardware.{name}"] = "found on this machine"
+    notes.append(f"hardware: {told}")
 
 
 def _device(config: dict[str, Any], reasons: dict[str, str]) -> None:

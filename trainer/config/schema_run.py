@@ -11,41 +11,75 @@ class Hardware(Section):
     """The `hardware` section: what a machine has. `trainer` follows it where it says `auto`."""
 
     name: str | None = key(None, "Name of the machine as people know it.", source="004")
+    detect: bool = key(
+        False,
+        "Fill in what is not written from what this machine has; the run's config holds what was "
+        "found.",
+    )
     device: Literal["cpu", "cuda", "mps"] | None = key(
         None, "Kind of device; gives `trainer.accelerator` where that is `auto`.", source="004"
     )
-    devices: int | None = key(None, "How many of them there are.", ge=1)
+    devices: int | None = key(
+        None,
+        "How many of them there are; gives `trainer.devices` where that is `auto`, and no more may "
+        "be asked for.",
+        ge=1,
+    )
     available_memory_gb: float | None = key(
-        None, "Memory of each device.", source="004", unit="GB", gt=0.0, acted_on=False
+        None,
+        "Memory of each device; a model whose weights, gradients and optimiser state alone need "
+        "more is refused.",
+        source="004",
+        unit="GB",
+        gt=0.0,
     )
     max_batch_size: int | None = key(
-        None, "Largest batch that fits.", source="004", unit="samples", ge=1
+        None,
+        "Largest batch that fits, per device; a larger `dataloader.batch_size` is refused.",
+        source="004",
+        unit="samples",
+        ge=1,
     )
     max_sequence_length: int | None = key(
-        None, "Longest sequence that fits.", source="004", unit="tokens", ge=1, acted_on=False
+        None,
+        "Longest sequence that fits; a longer `data.sequence_length`, `data.context` or "
+        "`dataloader.max_length` is refused.",
+        source="004",
+        unit="tokens",
+        ge=1,
     )
-    supports_fp16: bool | None = key(None, "Whether it computes in fp16.", source="004")
-    supports_bf16: bool | None = key(None, "Whether it computes in bf16.", source="004")
+    supports_fp16: bool | None = key(
+        None, "Whether it computes in fp16; otherwise such a precision is refused.", source="004"
+    )
+    supports_bf16: bool | None = key(
+        None, "Whether it computes in bf16; otherwise such a precision is refused.", source="004"
+    )
     supports_gradient_checkpointing: bool | None = key(
-        None, "Whether gradient checkpointing works on it.", source="004", acted_on=False
+        None,
+        "Whether gradient checkpointing works on it; otherwise `model.gradient_checkpointing` is "
+        "refused.",
+        source="004",
     )
     max_lora_rank: int | None = key(
-        None, "Largest LoRA rank that fits.", source="004", ge=1, acted_on=False
+        None, "Largest LoRA rank that fits; a greater `lora.r` is refused.", source="004", ge=1
     )
     recommended_gradient_accumulation: int | None = key(
         None,
-        "Gradient accumulation that suits it.",
+        "Gradient accumulation that suits it; advice, shown with the profile.",
         source="004",
         unit="batches",
         ge=1,
-        acted_on=False,
     )
     status: Literal["supported", "unsupported"] = key(
         "supported", "Whether PyTorch runs on it; `unsupported` refuses the launch.", source="004"
     )
     notes: str | None = key(None, "What else there is to know about it.", source="004")
     cost_per_hour: float | None = key(
-        None, "What an hour on it costs.", source="004", unit="$/h", ge=0.0, acted_on=False
+        None,
+        "What an hour on the whole machine costs; shown with what a run may cost at most.",
+        source="004",
+        unit="$/h",
+        ge=0.0,
     )
 
 

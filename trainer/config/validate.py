@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from trainer.config.aliases import ALIASES, canonical_key
+from trainer.config.hardware_rules import hardware_problems
 from trainer.config.health_rules import health_problems
 from trainer.config.lightning_rules import lightning_problems
 from trainer.config.loader_rules import loader_problems
@@ -63,6 +64,7 @@ def validate(
     problems += optimizer_problems(config, where)
     problems += scheduler_problems(config, where)
     problems += contradictions(config, where)
+    problems += hardware_problems(config, where)
     problems += trainer_problems(config, where)
     problems += lightning_problems(config, where)
     problems += loader_problems(config, where)
@@ -273,29 +275,7 @@ def _concerns(problem: Problem, keys: Iterable[str]) -> bool:
 
 def _together(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[Problem]:
     """What is wrong only in keys taken together."""
-    hardware, trainer = _section(config, "hardware"), _section(config, "trainer")
-    if hardware.get("status") == "unsupported":
-        name = hardware.get("name") or hardware.get("device") or "this hardware"
-        why = str(hardware.get("notes") or "").rstrip(".")
-        yield Problem(
-            f"Hardware {text_of(name)} is unsupported{f': {why}' if why else ''}.",
-            origin("hardware.status", where),
-            "Choose another (hardware=cpu, hardware=cloud-rtx-4090, …), or set "
-            "hardware.status=supported if it works for you.",
-            "hardware.status",
-        )
-    precision = str(trainer.get("precision"))
-    same_device = trainer.get("accelerator") in _ACCELERATORS.get(str(hardware.get("device")), ())
-    for prefix, flag in (("bf16", "supports_bf16"), ("16", "supports_fp16")):
-        mixed_or_true = precision == prefix or precision.startswith(f"{prefix}-")
-        if same_device and mixed_or_true and hardware.get(flag) is False:
-            yield Problem(
-                f"'trainer.precision' is {precision}, which the hardware profile "
-                f"({hardware.get('name')}) does not support.",
-                origin("trainer.precision", where),
-                "Set trainer.precision=null trainer.amp=true to have it chosen.",
-                "trainer.precision",
-            )
+    trainer = _section(config, "trainer")
     limits = _section(config, "limits")
     wall, grace = limits.get("wall_clock"), limits.get("grace")
     if is_number(wall) and is_number(grace) and 0 < wall <= grace:
@@ -337,9 +317,6 @@ def _together(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[P
                 "Leave out folders and control characters.",
                 f"run.{name}",
             )
-
-
-_ACCELERATORS = {"cuda": ("gpu", "cuda"), "mps": ("mps",), "cpu": ("cpu",)}
 
 
 def _is_file(text: str) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.display import aligned
+from trainer.display import aligned, duration
 from trainer.events.text import clean
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def train_command(
     name: str | None = None,
     tags: Sequence[str] = (),
     queue: bool = False,
+    clamp: bool = False,
 ) -> list[str]:
     """Give the command that trains so, as a list of words.
 
@@ -47,6 +48,7 @@ def train_command(
         name: The run's name, if one was given.
         tags: Words to find it by.
         queue: Whether it waits until the device is free.
+        clamp: Whether it is lowered to what the hardware profile allows.
     """
     words = ["traindeck", "train", *overrides]
     if config_file is not None:
@@ -59,6 +61,8 @@ def train_command(
         words += ["--name", name]
     for tag in tags:
         words += ["--tag", tag]
+    if clamp:
+        words.append("--clamp")
     if queue:
         words.append("--queue")
     return words
@@ -90,6 +94,49 @@ def diff_lines(changes: Sequence[Change], same: str = NO_CHANGES) -> list[str]:
     return aligned([[" ", "KEY", "VALUE", "FROM"], *(cells(change) for change in changes)])
 
 
+def clamped_lines(composed: Composed) -> list[str]:
+    """Write what `--clamp` changed, as a diff; empty if it changed nothing."""
+    if not composed.clamped:
+        return []
+    from trainer.config.hardware_rules import hardware_name
+
+    return [f"clamped to {hardware_name(composed.config)}", *diff_lines(composed.clamped)]
+
+
+def batch_lines(composed: Composed) -> list[str]:
+    """Write how many samples a step sees, if that is not one batch, and what the run may cost."""
+    from trainer.config.hardware_batch import batch_of
+
+    lines = []
+    batch = batch_of(composed.config)
+    if batch is not None and batch.effective != batch.size:
+        lines.append(f"batch: {batch}")
+    hardware, limits = (composed.config.get(name) or {} for name in ("hardware", "limits"))
+    hourly, wall = hardware.get("cost_per_hour"), limits.get("wall_clock")
+    if isinstance(hourly, int | float) and hourly > 0:
+        most = ""
+        if isinstance(wall, int | float):
+            most = f", at most {hourly * wall / 3600:.2f} $ within {duration(wall)}"
+        lines.append(f"cost: {hourly:.2f} $ an hour{most}")
+    return lines
+
+
+def batch_facts(config: Mapping[str, Any]) -> dict[str, int | None] | None:
+    """Give the batch of a config as plain data; None where it is not known."""
+    from trainer.config.hardware_batch import batch_of
+
+    batch = batch_of(config)
+    if batch is None:
+        return None
+    return {
+        "per_device": batch.size,
+        "devices": batch.devices,
+        "nodes": batch.nodes,
+        "accumulate": batch.accumulate,
+        "effective": batch.effective,
+    }
+
+
 def dry_run_lines(
     composed: Composed, changes: Sequence[Change], command: Sequence[str]
 ) -> list[str]:
@@ -100,6 +147,7 @@ def dry_run_lines(
         changes: How it differs from the defaults.
         command: What launches it.
     """
+    told = batch_lines(composed)
     return [
         "# config",
         *clean(composed.yaml().rstrip(), keep_newlines=True).split("\n"),
@@ -108,6 +156,8 @@ def dry_run_lines(
         *diff_lines(changes),
         *(f"note: {clean(text)}" for text in composed.notes),
         "",
+        *(["# clamped", *clamped_lines(composed), ""] if composed.clamped else ()),
+        *(["# batch and cost", *told, ""] if told else ()),
         "# config hash",
         composed.hash,
         "",
