@@ -117,8 +117,8 @@ def test_composing_twice_does_not_share_anything(small: Path) -> None:
     [
         (["trainer=ci"], "The group 'trainer' has no option 'ci'. It has ci_fast, defaults."),
         (["trainer=ci_fats"], "Did you mean 'ci_fast'?"),
-        (["quik"], "The group 'preset' has no option 'quik'. Did you mean 'quick'?"),
-        (["gpu"], "The group 'preset' has no option 'gpu'. Did you mean hardware=gpu?"),
+        (["quik"], "Preset 'quik' not found. Did you mean 'quick'?"),
+        (["gpu"], "Preset 'gpu' not found. Did you mean hardware=gpu?"),
         (["trainers/x=1"], "There is no group 'trainers/x'."),
         (["trainer@x=defaults"], "No defaults list holds 'trainer@x'"),
         (["traner@x=defaults"], "There is no group 'traner'. Did you mean 'trainer'?"),

@@ -90,6 +90,9 @@ def _overrides(incomplete: str, params: Mapping[str, Any]) -> list[str]:
     from trainer.config.sources import list_groups, list_options
     from trainer.config.values import known_keys
 
-    folder = params.get("profiles_dir")
-    groups = {group: list_options(group, folder) for group in list_groups(folder)}
+    folder, own = params.get("profiles_dir"), params.get("config_file")
+    groups = {
+        group: list_options(group, folder, config_file=own)
+        for group in list_groups(folder, config_file=own)
+    }
     return [found.text for found in suggestions(incomplete, groups, known_keys())]

@@ -15,6 +15,7 @@ from trainer.config.loader import Profile
 from trainer.config.overrides import Override
 from trainer.config.sources import is_inside
 from trainer.config.text import clean
+from trainer.config.toml_tables import PRESET
 from trainer.errors import ConfigError, Problem, nearest
 
 
@@ -333,10 +334,17 @@ class _Expansion:
         options = self.repository.options(group) if is_inside(group) else []
         if group and options:
             near = nearest(name, options) or self._elsewhere(name)
+            what = f"The group '{clean(group)}' has no option '{clean(name)}'."
+            all_of_them = f"It has {_listed(options)}."
+            if group == PRESET:
+                what = f"Preset '{clean(name)}' not found."
+                all_of_them = (
+                    f"There are {_listed(options)}; `traindeck train --list-presets` tells of each."
+                )
             self.problem(
-                f"The group '{clean(group)}' has no option '{clean(name)}'.",
+                what,
                 node.where,
-                f"{near} It has {_listed(options)}.".strip(),
+                f"{near} {all_of_them}".strip(),
                 group.replace("/", "."),
             )
         else:

@@ -171,7 +171,7 @@ def home_of(
     check_name(group, name)
     here = Path.cwd() if cwd is None else Path(cwd)
     folder = here / ("profiles" if profiles_dir is None else profiles_dir)
-    if _same_folder(folder, profiles.FOLDER) or not _can_write(folder):
+    if _same_folder(folder, profiles.FOLDER) or not can_write(folder):
         folder = user_folder()
     path = folder.absolute() / group / f"{name}.yaml"
     return path, clean(f"{_shown(folder.absolute(), here)}/{group}/{name}.yaml")
@@ -320,7 +320,7 @@ def _move(old: Path, new: Path) -> None:
         raise EditError(_failed("renamed", old, error)) from None
 
 
-def _can_write(folder: Path) -> bool:
+def can_write(folder: Path) -> bool:
     """Say whether a folder, which may have to be made, can be written to."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent

@@ -184,14 +184,9 @@ def _choices(
 ) -> tuple[Entry, ...]:
     """Take the options that a preset's table chooses out of it, as entries of a defaults list."""
     chosen: dict[str, Entry] = {}
-    for key in list(raw):
-        group = _group_named(key)
-        value = raw[key]
-        if group is None or group == PRESET or not _is_option(value):
-            continue
-        chosen[f"/{group}"] = Entry(f"/{group}", value, None, False, True, _line(places.get(key)))
-        del raw[key]
-        places.pop(key, None)
+    for key, group in option_keys(raw).items():
+        line = _line(places.pop(key, None))
+        chosen[f"/{group}"] = Entry(f"/{group}", raw.pop(key), None, False, True, line)
     entries = [
         entry for entry in listed or () if not (entry.override and _absolute(entry) in chosen)
     ]
@@ -202,6 +197,16 @@ def _choices(
     entries = [entry for entry in entries if not entry.is_self]
     last = selves[0] if selves else Entry(None, "_self_", None, False, False, 0)
     return (*entries, *chosen.values(), last)
+
+
+def option_keys(values: Mapping[str, Any]) -> dict[str, str]:
+    """Find the keys of a preset's table that choose an option, with the group of each."""
+    found: dict[str, str] = {}
+    for key, value in values.items():
+        group = _group_named(key)
+        if group is not None and group != PRESET and _is_option(value):
+            found[key] = group
+    return found
 
 
 def _absolute(entry: Entry) -> str:

@@ -39,11 +39,19 @@ class Mark:
         path: Its keys from the root; an item of an array of tables has its index.
         line: Its line, from 1.
         header: Whether it is a table's `[header]` rather than a key with a value.
+        table: The path of the header that it stands below; of a header, its own.
+        start: Where in the text the header, or the key's value, begins.
+        end: Where that ends.
+        inline: Whether it stands inside a value, as a key of an inline table does.
     """
 
     path: Path
     line: int
     header: bool
+    table: Path = ()
+    start: int = 0
+    end: int = 0
+    inline: bool = False
 
 
 def parse(text: str, shown: str) -> dict[str, Any]:
@@ -147,7 +155,7 @@ class _Scan:
     def statements(self) -> Iterator[Mark]:
         table: Path = ()
         while self._skip():
-            line = self._line()
+            line, start = self._line(), self.at
             if self.text.startswith("[[", self.at):
                 self.at += 2
                 *above, last = self._key()
@@ -155,17 +163,19 @@ class _Scan:
                 self.arrays[name] = self.arrays.get(name, -1) + 1
                 table = (*name, str(self.arrays[name]))
                 self.at = self.text.index("]]", self.at) + 2
-                yield Mark(table, line, True)
+                yield Mark(table, line, True, table, start, self.at)
             elif self.text[self.at] == "[":
                 self.at += 1
                 table = self._inside(self._key())
                 self.at = self.text.index("]", self.at) + 1
-                yield Mark(table, line, True)
+                yield Mark(table, line, True, table, start, self.at)
             else:
                 path = (*table, *self._key())
                 self.at = self.text.index("=", self.at) + 1
-                yield Mark(path, line, False)
-                yield from self._value(path)
+                self._skip()
+                start, inside = self.at, list(self._value(path, table))
+                yield Mark(path, line, False, table, start, self.at)
+                yield from inside
 
     def _inside(self, path: Path) -> Path:
         """Put in the index of the newest item wherever a path leads through an array of tables."""
@@ -203,7 +213,7 @@ class _Scan:
                 return tuple(parts)
             self.at += 1
 
-    def _value(self, path: Path) -> Iterator[Mark]:
+    def _value(self, path: Path, table: Path) -> Iterator[Mark]:
         """Go over a value; the keys of tables inside it are marked as well."""
         self._skip()
         sign = self.text[self.at]
@@ -214,7 +224,7 @@ class _Scan:
                 if self.text[self.at] == ",":
                     self.at += 1
                     continue
-                yield from self._value((*path, str(index)))
+                yield from self._value((*path, str(index)), table)
                 index += 1
             self.at += 1
         elif sign == "{":
@@ -226,8 +236,10 @@ class _Scan:
                 line = self._line()
                 below = (*path, *self._key())
                 self.at = self.text.index("=", self.at) + 1
-                yield Mark(below, line, False)
-                yield from self._value(below)
+                self._skip()
+                start, inside = self.at, list(self._value(below, table))
+                yield Mark(below, line, False, table, start, self.at, True)
+                yield from inside
             self.at += 1
         else:
             patterns = (_LONG, _BASIC, _LITERAL, _PLAIN)
