@@ -142,6 +142,18 @@ class Deck(App[int]):
         """Show runs over each other; up to eight."""
         opening.compare(self, runs)
 
+    def open_sweeps(self) -> None:
+        """Show the list of sweeps."""
+        opening.sweeps(self)
+
+    def open_sweep(self, path: Path) -> None:
+        """Show one sweep, by its folder."""
+        opening.sweep(self, path)
+
+    def open_sweep_writer(self, words: Sequence[str] = ()) -> None:
+        """Show the screen on which sweeps are written, beginning with some overrides."""
+        opening.sweep_writer(self, words)
+
     def open_help(self) -> None:
         """Show the keys of the screen in front."""
         from tui.screens.help import HelpScreen

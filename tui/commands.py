@@ -96,9 +96,12 @@ class DeckCommands(Provider):
             ("Runs", "The list of all runs", deck.open_runs),
             ("Launch", "Compose a run and start it", deck.open_launch),
             ("Profiles", "Browse and edit the profiles", deck.open_profiles),
+            ("Sweeps", "The list of all sweeps", deck.open_sweeps),
+            ("WriteSweep", "Vary some keys, and compare the runs", deck.open_sweep_writer),
         ):
             if type(self.screen).__name__ != f"{name}Screen":
-                yield Command(f"Go to {name}", what, go)
+                place = "Write a sweep" if name == "WriteSweep" else f"Go to {name}"
+                yield Command(place, what, go)
         choose = partial(theme.pick, deck)
         yield Command("Theme: choose…", "See each theme as you go  (ctrl+t)", choose)
         edit = deck.action_settings

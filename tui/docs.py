@@ -64,6 +64,8 @@ def tables() -> dict[str, str]:
     from tui.screens.monitor.legend import meanings
     from tui.screens.profiles import ProfilesScreen
     from tui.screens.runs import RunsScreen
+    from tui.screens.sweep import SweepScreen, SweepsScreen, WriteSweepScreen
+    from tui.screens.sweep.panes import WritePanes
     from tui.widgets.chart.signs import PLAIN, UNICODE
 
     return {
@@ -82,6 +84,9 @@ def tables() -> dict[str, str]:
         "keys of Profiles": key_table(ProfilesScreen),
         "keys of Launch": key_table(LaunchScreen, LaunchPanes),
         "keys of Compare": key_table(CompareScreen),
+        "keys of Write a sweep": key_table(WriteSweepScreen, WritePanes),
+        "keys of Sweep": key_table(SweepScreen),
+        "keys of Sweeps": key_table(SweepsScreen),
     }
 
 

@@ -13,7 +13,7 @@ class Glyphs:
 
     Attributes:
         plain: Whether these are ASCII only; charts then draw with ASCII as well.
-        states: A sign for each state of a run, always shown beside the word.
+        states: A sign for each state of a run or a sweep, always shown beside the word.
         bar: Signs of a progress bar: full and empty.
         spark: Signs of a sparkline, lowest first.
         arrow: Stands between an old and a new value.
@@ -53,6 +53,7 @@ class Glyphs:
 UNICODE = Glyphs(
     plain=False,
     states={
+        "waiting": "·",
         "queued": "·",
         "starting": "▷",
         "running": "▶",
@@ -67,6 +68,8 @@ UNICODE = Glyphs(
         "preempted": "◌",
         "requeued": "·",
         "unreadable": "?",
+        "undriven": "▷",
+        "unfinished": "■",
     },
     bar="━─",
     spark="▁▂▃▄▅▆▇█",
@@ -86,6 +89,7 @@ UNICODE = Glyphs(
 ASCII = Glyphs(
     plain=True,
     states={
+        "waiting": ".",
         "queued": ".",
         "starting": "o",
         "running": ">",
@@ -100,6 +104,8 @@ ASCII = Glyphs(
         "preempted": "p",
         "requeued": ".",
         "unreadable": "?",
+        "undriven": "o",
+        "unfinished": "#",
     },
     bar="#.",
     spark="_.-=+*%#",

@@ -10,6 +10,8 @@ from trainer.sweeps.lock import driver
 from trainer.sweeps.trials import FAILED, TrialState
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from trainer.sweeps.folder import Sweep
     from trainer.sweeps.plan import Plan
 
@@ -22,31 +24,47 @@ MODES = {
 
 
 def sweep_state(sweep: Sweep, trials: Sequence[TrialState]) -> str:
+    """Name the state of a sweep in one word; see `state_word`."""
+    return state_word(
+        sweep.path,
+        total=len(trials),
+        done=sum(trial.done for trial in trials),
+        live=sum(trial.live for trial in trials),
+        failed=sum(trial.state in FAILED for trial in trials),
+    )
+
+
+def state_word(path: Path, *, total: int, done: int, live: int, failed: int) -> str:
     """Name the state of a sweep in one word.
+
+    Args:
+        path: Its folder, which tells who drives it.
+        total: All its trials.
+        done: Trials that have trained to their end.
+        live: Trials whose runs wait, run or stop.
+        failed: Trials that went wrong by themselves.
 
     Returns:
         "running" or "stopping" while somebody drives it; else "completed", "undriven" (trials run
         and nobody starts the rest), "failed" (all that is missing has failed) or "unfinished".
     """
-    who = driver(sweep.path)
+    who = driver(path)
     if who is not None and who.alive:
         return "stopping" if who.stopping else "running"
-    if all(trial.done for trial in trials):
+    if done == total:
         return "completed"
-    if any(trial.live for trial in trials):
+    if live:
         return "undriven"
-    if all(trial.done or trial.state in FAILED for trial in trials):
-        return "failed"
-    return "unfinished"
+    return "failed" if done + failed == total else "unfinished"
 
 
 def made_of(plan: Plan) -> str:
     """Say what a plan's number of trials comes from: `12 trials (3 x 2 x 2 seeds)`."""
     sizes = [len(axis.values) for axis in plan.axes]
-    made = " x ".join(str(size) for size in sizes) if plan.mode == "product" and sizes else ""
-    made += f"{' x ' if made else ''}{plural(len(plan.seeds), 'seed')}" if plan.seeds else ""
+    factors = [str(size) for size in sizes] if plan.mode == "product" else []
+    factors += [plural(len(plan.seeds), "seed")] if plan.seeds else []
     many = plural(len(plan.trials), "trial")
-    return f"{many} ({made})" if made else many
+    return f"{many} ({' x '.join(factors)})" if len(factors) > 1 or plan.seeds else many
 
 
 def plan_lines(plan: Plan) -> list[str]:

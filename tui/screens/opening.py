@@ -113,6 +113,39 @@ def compare(deck: Deck, runs: Sequence[Path]) -> None:
     _open(deck, "compare", make)
 
 
+def sweeps(deck: Deck) -> None:
+    """Show the list of sweeps."""
+
+    def make() -> Screen[None]:
+        from tui.screens.sweep import SweepsScreen
+
+        return SweepsScreen()
+
+    _open(deck, "sweep", make)
+
+
+def sweep(deck: Deck, path: Path) -> None:
+    """Show one sweep."""
+
+    def make() -> Screen[None]:
+        from tui.screens.sweep import SweepScreen
+
+        return SweepScreen(path)
+
+    _open(deck, "sweep", make)
+
+
+def sweep_writer(deck: Deck, words: Sequence[str]) -> None:
+    """Show the screen on which sweeps are written."""
+
+    def make() -> Screen[None]:
+        from tui.screens.sweep import WriteSweepScreen
+
+        return WriteSweepScreen(words)
+
+    _open(deck, "sweep", make)
+
+
 def _open(deck: Deck, name: str, make: Callable[[], Screen[None]]) -> None:
     module = f"tui.screens.{name}"
     deck.push_screen(make() if module in sys.modules else Opening(name, module, make))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from trainer.events.text import clean
 
 if TYPE_CHECKING:
+    from trainer.config.sources import Option, Sources
     from tui.context import Context
 
 #: Groups that people choose from most stand first.
@@ -28,6 +30,8 @@ class Entry:
         doc: Its leading comment, as one paragraph.
         problem: Why it cannot be read; empty if it can.
         hides: Files of the same name that it stands in for.
+        table: Its table in the file, such as `presets.mine`; empty if the file is its own.
+        line: The line of the table's header, from 1; 0 if the file is its own.
     """
 
     group: str
@@ -37,6 +41,8 @@ class Entry:
     doc: str = ""
     problem: str = ""
     hides: int = 0
+    table: str = ""
+    line: int = 0
 
     @property
     def full(self) -> str:
@@ -51,7 +57,7 @@ class Catalogue:
     Attributes:
         groups: Every group with its profiles.
         stamp: Changes when a profile comes, goes or is replaced.
-        problem: Why the folders cannot be read; empty if they can.
+        problem: Why the folders, or a file of tables, cannot be read; empty if they can.
     """
 
     groups: tuple[tuple[str, tuple[Entry, ...]], ...] = ()
@@ -69,18 +75,18 @@ class Catalogue:
 
 def scan(context: Context) -> Catalogue:
     """Read all profiles; blocks for some milliseconds."""
-    from trainer.config.sources import list_options, search_path
+    from trainer.config.sources import options_of, search_path
     from trainer.errors import ConfigError
 
     try:
-        sources = search_path(context.profiles_dir, context.cwd)
+        sources = search_path(context.profiles_dir, context.cwd, context.config_file)
     except ConfigError as error:
         return Catalogue(problem=str(error))
     stamp = fingerprint(context)
     names = sorted(sources.groups(), key=lambda g: (_FIRST.index(g) if g in _FIRST else 99, g))
     groups = []
     for group in names:
-        options = list_options(group, context.profiles_dir, context.cwd)
+        options = options_of(sources, group)
         groups.append(
             (
                 group,
@@ -91,14 +97,17 @@ def scan(context: Context) -> Catalogue:
                         option.path,
                         option.kind,
                         clean(option.doc),
-                        _problem(option.path, option.kind),
+                        _problem_of(sources, option),
                         len(option.shadows),
+                        option.table,
+                        option.line,
                     )
                     for option in options
                 ),
             )
         )
-    return Catalogue(tuple(groups), stamp)
+    broken = [problem for file in sources.toml_files() for problem in file.problems]
+    return Catalogue(tuple(groups), stamp, clean(str(broken[0])) if broken else "")
 
 
 def fingerprint(context: Context) -> int:
@@ -108,9 +117,14 @@ def fingerprint(context: Context) -> int:
 
     found: list[tuple[str, int]] = []
     try:
-        folders = search_path(context.profiles_dir, context.cwd).folders
+        sources = search_path(context.profiles_dir, context.cwd, context.config_file)
     except ConfigError:
         return 0
+    folders = sources.folders
+    for toml in sources.tomls:
+        # Tables come and go inside a file, so the file itself counts, and not only its folder.
+        with contextlib.suppress(OSError):
+            found.append((toml.path, Path(toml.path).stat().st_mtime_ns))
     for source in folders:
         for folder, below, _files in os.walk(source.root):
             below[:] = [name for name in below if not name.startswith((".", "_"))]
@@ -119,6 +133,19 @@ def fingerprint(context: Context) -> int:
             except OSError:
                 continue
     return hash(tuple(sorted(found)))
+
+
+def _problem_of(sources: Sources, option: Option) -> str:
+    from trainer.config.tables import profile
+    from trainer.errors import ConfigError
+
+    if not option.table:
+        return _problem(option.path, option.kind)
+    try:
+        profile(sources, f"{option.group}/{option.name}")
+    except ConfigError as error:
+        return str(error.problems[0])
+    return ""
 
 
 def _problem(path: Path, kind: str) -> str:

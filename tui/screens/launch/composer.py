@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -132,9 +132,9 @@ def work_out(draft: Draft, line: str, context: Context, edited: str = "") -> Out
     cwd, profiles = context.cwd, context.profiles_dir
     groups: dict[str, tuple[Option, ...]] = {}
     try:
-        found = list_groups(profiles, cwd)
-        for group in sorted(found, key=_order):
-            groups[group] = tuple(list_options(group, profiles, cwd))
+        found = list_groups(profiles, cwd, context.config_file)
+        for group in in_order(found):
+            groups[group] = tuple(list_options(group, profiles, cwd, context.config_file))
         presets = [option.name for option in groups.get("preset", ())]
         line = line if all(is_whole(word, presets) for word in words_on(line)) else ""
         whole = draft.put_line(line, edited)
@@ -209,6 +209,11 @@ def _value(composed: Composed, key: str) -> Any:
         else:
             return None
     return node
+
+
+def in_order(groups: Iterable[str]) -> list[str]:
+    """Sort groups: those that people choose from most come first."""
+    return sorted(groups, key=_order)
 
 
 def _order(group: str) -> tuple[int, str]:

@@ -77,6 +77,7 @@ class OverrideLine(Vertical):
         suggest: Gives what may be meant by a text, best first.
         entered: Called with a text that is to be an override.
         ellipsis: Ends a text that was cut.
+        placeholder: Says dimly what may be typed.
     """
 
     DEFAULT_CSS = """
@@ -104,9 +105,11 @@ class OverrideLine(Vertical):
         suggest: Callable[[str], Sequence[Suggestion]],
         entered: Callable[[str], None],
         ellipsis: str = "…",
+        placeholder: str = "preset, group=option or key=value",
     ) -> None:
         super().__init__()
         self._suggest = suggest
+        self._placeholder = placeholder
         self._entered = entered
         self._looked_at = ""
         self._rows = SuggestionRows(ellipsis)
@@ -115,7 +118,7 @@ class OverrideLine(Vertical):
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
-        yield OverrideInput(placeholder="preset, group=option or key=value", compact=True)
+        yield OverrideInput(placeholder=self._placeholder, compact=True)
         yield self._rows
         yield Static("", classes="said", markup=False)
 

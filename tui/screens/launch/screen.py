@@ -51,6 +51,7 @@ class LaunchScreen(LaunchPanes):
         binding(
             "B", "batches", "batches", show=False, tip="Build the data, count an epoch's batches"
         ),
+        binding("w", "sweep", "sweep", tip="Vary some keys: a sweep that begins with this"),
         binding("p", "profile", "profile", show=False, tip="Open the chosen profile"),
         binding("x,delete", "take_back", "remove", show=False, tip="Take the override out"),
         binding("q", "back", "back", show=False, tip="Back; asks if something would be lost"),
@@ -202,6 +203,11 @@ class LaunchScreen(LaunchPanes):
     def action_batches(self) -> None:
         """Count the batches of an epoch, which the learning rate may depend on."""
         self.count_batches()
+
+    def action_sweep(self) -> None:
+        """Write a sweep whose baseline is what was put together here."""
+        line = self.outcome.line if self.outcome.line else ""
+        self.deck.open_sweep_writer(self.draft.put_line(line).words)
 
     def action_dry_run(self) -> None:
         """Show what `traindeck train --dry-run` prints."""

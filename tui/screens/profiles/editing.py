@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from trainer.config import edit_toml
 from trainer.config.compose import Composed, compose, defaults_of, side
 from trainer.config.diff import Change, diff
 from trainer.config.edit import ProfileText
 from trainer.config.edit_files import Opened, home_of, open_file
+from trainer.config.edit_toml import TableText
 from trainer.config.sources import search_path
 from trainer.errors import ConfigError, Problem
 from tui.sources.profiles import Entry
@@ -67,7 +69,7 @@ class Editing:
             return False
         if remember:
             self.past.append((self.profile.text, None))
-        self.profile = ProfileText(text, self.entry.group, self.shown)
+        self.profile = text_in(self.entry, text, self.shown)
         return True
 
     def adopt(self, opened: Opened, text: str | None = None) -> None:
@@ -87,7 +89,7 @@ class Editing:
     def name(self, shown: str) -> None:
         """Take another name to be shown by."""
         self.shown = shown
-        self.profile = ProfileText(self.profile.text, self.entry.group, shown)
+        self.profile = text_in(self.entry, self.profile.text, shown)
 
     def undo(self) -> None:
         """Take back the last change."""
@@ -97,25 +99,39 @@ class Editing:
         self.put(text, remember=False)
 
 
+def text_in(entry: Entry, text: str, shown: str) -> ProfileText:
+    """Give a profile's text; of a table, that of its file with the table in hand."""
+    if entry.table:
+        return TableText(text, entry.group, entry.name, shown)
+    return ProfileText(text, entry.group, shown)
+
+
 def open_profile(entry: Entry, context: Context) -> Editing:
     """Read a profile to edit it; one that cannot be read says why."""
-    found = search_path(context.profiles_dir, context.cwd).find(entry.full)
-    shown = found.shown if found is not None else f"{entry.full}.yaml"
+    sources = search_path(context.profiles_dir, context.cwd, context.config_file)
+    if entry.table:
+        files = [source.shown for source in sources.tomls if source.path == str(entry.path)]
+        shown = files[0] if files else entry.path.name
+    else:
+        found = sources.find(entry.full)
+        shown = found.shown if found is not None else f"{entry.full}.yaml"
     try:
         opened = open_file(entry.path)
     except ConfigError as error:
         unread = str(error.problems[0])
-        empty = ProfileText("", entry.group, shown)
+        empty = text_in(entry, "", shown)
         return Editing(entry, Opened.new(entry.path), empty, shown, shown, unread)
     if len(opened.text) > _LARGE:
         unread = f"{shown} is too large to be edited here."
-        return Editing(entry, opened, ProfileText("", entry.group, shown), shown, shown, unread)
+        return Editing(entry, opened, text_in(entry, "", shown), shown, shown, unread)
     target = _home(entry, context) if entry.kind == BUILT_IN else shown
-    return Editing(entry, opened, ProfileText(opened.text, entry.group, shown), shown, target)
+    return Editing(entry, opened, text_in(entry, opened.text, shown), shown, target)
 
 
 def _home(entry: Entry, context: Context) -> str:
     """Say where a copy of a built-in profile goes."""
+    if entry.table:
+        return edit_toml.home_of(context.cwd)[1]
     try:
         return home_of(entry.group, entry.name, context.profiles_dir, context.cwd)[1]
     except ConfigError:
@@ -153,7 +169,7 @@ def words_of(entry: Entry, context: Context) -> list[str]:
 
     word = f"{entry.group}={entry.name}"
     try:
-        sources = search_path(context.profiles_dir, context.cwd)
+        sources = search_path(context.profiles_dir, context.cwd, context.config_file)
         first = primary(sources, context.config_file, context.cwd)
     except ConfigError:
         return [word]
@@ -184,7 +200,7 @@ def look(entry: Entry, text: ProfileText, context: Context, against: Sequence[st
             profiles_dir=context.profiles_dir,
             cwd=context.cwd,
             check=False,
-            texts={entry.full: text.text},
+            texts={str(entry.path) if entry.table else entry.full: text.text},
         )
         if against:
             other = side(against, profiles_dir=context.profiles_dir, cwd=context.cwd)

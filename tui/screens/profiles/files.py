@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from trainer.config import edit_files
+from trainer.config import edit_files, edit_toml
 from trainer.config.edit import ProfileText
 from trainer.config.edit_files import Conflict, Opened
+from trainer.config.edit_toml import TableText
 from trainer.config.scaffold import template
 from trainer.errors import ConfigError
 from tui.screens.base import DeckScreen
@@ -107,7 +108,8 @@ class ProfileFiles(DeckScreen):
             return
         # The editor gets a copy: what it writes goes the same way as any other change here.
         with tempfile.TemporaryDirectory(prefix="traindeck-") as folder:
-            path = Path(folder) / f"{editing.entry.name}.yaml"
+            suffix = editing.entry.path.suffix if editing.entry.table else ".yaml"
+            path = Path(folder) / f"{editing.entry.name}{suffix}"
             path.write_text(editing.profile.text, encoding="utf-8", newline="")
             problem = edit(self.deck, path)
             if problem:
@@ -140,7 +142,9 @@ class ProfileFiles(DeckScreen):
             return True
         if not await self._may_save(editing):
             return False
-        opened, shown = editing.opened, editing.shown
+        opened, shown, text = editing.opened, editing.shown, editing.profile
+        if editing.is_built_in and isinstance(text, TableText):
+            return await self._save_copy(editing, text)
         if editing.is_built_in:
             entry = editing.entry
             place = (entry.group, entry.name, self.context.profiles_dir, self.context.cwd)
@@ -167,6 +171,22 @@ class ProfileFiles(DeckScreen):
             editing.entry = replace(editing.entry, kind="project", path=now.path)
             editing.home = shown
             editing.name(shown)
+        self.changed(editing)
+        self.reread(editing.entry.full)
+        return True
+
+    async def _save_copy(self, editing: Editing, text: TableText) -> bool:
+        """Write a built-in table, as it was changed, into the project's own file of tables."""
+        entry, cwd = editing.entry, self.context.cwd
+        now = await self._done(lambda: _copied(text, entry.name, cwd))
+        if now is None:
+            return False
+        opened, shown = now
+        editing.entry = replace(editing.entry, kind="project", path=opened.path)
+        editing.opened, editing.outdated, editing.home = opened, False, shown
+        editing.name(shown)
+        editing.put(opened.text)
+        self.deck.say(f"Saved as a copy: [{entry.table}] in {shown}.")
         self.changed(editing)
         self.reread(editing.entry.full)
         return True
@@ -216,6 +236,15 @@ class ProfileFiles(DeckScreen):
         name = await self._ask_name(f"Save {entry.full} as", entry.group, f"{entry.name}_2")
         if name is None:
             return
+        if isinstance(editing.profile, TableText):
+            table, cwd = editing.profile, self.context.cwd
+            now = await self._done(lambda: _copied(table, name, cwd))
+            if now is not None:
+                if leave:
+                    editing.put(editing.opened.text)
+                self.deck.say(f"Saved: {entry.group}={name} in {now[1]}.")
+                self.reread(f"{entry.group}/{name}")
+            return
         place = (entry.group, name, self.context.profiles_dir, self.context.cwd)
         target = await self._done(lambda: edit_files.home_of(*place))
         if target is None:
@@ -234,6 +263,9 @@ class ProfileFiles(DeckScreen):
         if editing.is_built_in:
             self.deck.say("Built-in profiles keep their names; D makes a copy.", "warning")
             return
+        if entry.table:
+            self.deck.say(f"[{entry.table}] is named in {editing.shown}: y edits it.", "warning")
+            return
         if editing.is_changed:
             self.deck.say("Save it first.", "warning")
             return
@@ -249,6 +281,10 @@ class ProfileFiles(DeckScreen):
         entry = editing.entry
         if editing.is_built_in:
             self.deck.say("Built-in profiles stay.", "warning")
+            return
+        if entry.table:
+            told = f"[{entry.table}] is one of several tables in {editing.shown}: y takes it out."
+            self.deck.say(told, "warning")
             return
         lines = [str(entry.path), "u brings it back, until you leave this screen."]
         if editing.is_changed:
@@ -318,3 +354,15 @@ class ProfileFiles(DeckScreen):
         except ConfigError as error:
             self.tell(error)
             return None
+
+
+def _copied(text: TableText, name: str, cwd: Path | None) -> tuple[Opened, str]:
+    """Add a table under a name to the file of tables that is the person's own.
+
+    Raises:
+        EditError: That file has such a table, or cannot be written.
+    """
+    path, shown = edit_toml.home_of(cwd)
+    whole = edit_toml.copied(text, name, path, shown)
+    opened = edit_files.open_file(path) if path.exists() else Opened.new(path)
+    return edit_files.save(opened, whole)[0], shown

@@ -212,7 +212,12 @@ class ProfilesScreen(WatchFiles):
         if editing is self.current:
             return
         self.current, self.seen, self.problem_at = editing, None, -1
-        self.query_one(YamlPane).open(editing.profile.text)
+        area = self.query_one(YamlPane)
+        area.write_in("toml" if editing.entry.table else "yaml")
+        area.open(editing.profile.text)
+        if editing.entry.line:
+            area.move_cursor((editing.entry.line - 1, 0))
+            area.scroll_to(y=editing.entry.line - 1, animate=False)
         self.draw()
         self._look()
 
@@ -313,7 +318,8 @@ class ProfilesScreen(WatchFiles):
         facts.append(entry.kind)
         if editing.is_built_in:
             facts.append(f"saves as {editing.home}")
-        first = f"{editing.shown}   {f' {self.context.glyphs.separator} '.join(facts)}"
+        table = f"  [{entry.table}]" if entry.table else ""
+        first = f"{editing.shown}{table}   {f' {self.context.glyphs.separator} '.join(facts)}"
         second = editing.unread or entry.doc
         about = Content.assemble((clean(first), "bold"), "\n", (clean(second), "dim"))
         self.query_one("#about", Static).update(about)

@@ -18,6 +18,9 @@ _THEME = "profile"
 #: What each kind of token is drawn with.
 _PARTS = {
     "yaml.field": "yaml--key",
+    "toml.type": "yaml--mark",
+    "property": "yaml--key",
+    "float": "yaml--value",
     "comment": "yaml--comment",
     "string": "yaml--text",
     "number": "yaml--value",
@@ -81,10 +84,14 @@ class YamlPane(TextArea):
 
     def on_mount(self) -> None:
         """Highlight, where the parser is installed."""
-        if "yaml" in self.available_languages:
-            self.language = "yaml"
+        self.write_in("yaml")
         self._paint()
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self._paint())
+
+    def write_in(self, language: str) -> None:
+        """Highlight as YAML or TOML, where the parser is installed."""
+        if language in self.available_languages and self.language != language:
+            self.language = language
 
     def _paint(self) -> None:
         styles = {

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from tui.clock import Clock
     from tui.glyphs import Glyphs
 
-#: Which look a state has; states that are not named look like text.
-_LOOKS = {
+#: Which look a state of a run or a sweep has; states that are not named look like text.
+LOOKS = {
     "running": "live",
     "stopping": "live",
     "starting": "live",
@@ -43,6 +43,8 @@ _LOOKS = {
     "unreadable": "broken",
     "timeout": "waiting",
     "completed": "done",
+    "undriven": "waiting",
+    "unfinished": "waiting",
 }
 #: In these a reason, if there is one, says more than how far the run came.
 _REASONED = frozenset(
@@ -267,7 +269,7 @@ class RunRows(LineList):
         return pieces
 
     def _look_of(self, run: RunSummary) -> str:
-        look = _LOOKS.get(run.state)
+        look = LOOKS.get(run.state)
         return f"runs--{look}" if look else "linelist--dim"
 
     def _cell(self, run: RunSummary, column: Column, cells: int, now: float) -> Pieces:

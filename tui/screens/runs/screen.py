@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -61,6 +62,7 @@ class RunsScreen(RunActions):
         binding("K", "kill", "kill", tip="End runs at once, without a checkpoint"),
         binding("R", "resume", "resume", tip="Go on with runs that are over"),
         binding("n", "launch", "launch", tip="Launch a new run"),
+        binding("w", "sweep", "sweeps", tip="The sweep of the run under the cursor, or all sweeps"),
         binding("slash", "filter", "filter", tip="Narrow the list: state:running loss<0.5 word"),
         binding(
             "space", "select", "select", tip="Choose the run, or no longer, and go to the next one"
@@ -346,6 +348,31 @@ class RunsScreen(RunActions):
     def action_launch(self) -> None:
         """Launch a new run."""
         self.deck.open_launch()
+
+    def action_sweep(self) -> None:
+        """Open the sweep that the run under the cursor is a trial of; else the list of sweeps."""
+        run = self._rows.under_cursor
+        sweep = run.parent.get("sweep", "") if run is not None else ""
+        if not sweep:
+            self.deck.open_sweeps()
+            return
+        self.run_worker(
+            lambda: self._find_sweep(sweep), thread=True, group="sweep of", exclusive=True
+        )
+
+    def _find_sweep(self, sweep: str) -> None:
+        from tui.sources.sweeplist import find_sweep
+
+        path = find_sweep(self.source.folders, sweep)
+        if self.app.is_running:
+            self.app.call_from_thread(self._found_sweep, sweep, path)
+
+    def _found_sweep(self, sweep: str, path: Path | None) -> None:
+        if path is None:
+            self.deck.say(f"the folder of its sweep {sweep} is gone", "warning")
+            self.deck.open_sweeps()
+        else:
+            self.deck.open_sweep(path)
 
     def action_profiles(self) -> None:
         """Look at the profiles."""

@@ -1,0 +1,176 @@
+"""What varies and what does not: the overrides as rows, and what may be typed next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.style import Style
+
+from trainer.display import plural
+from tui.screens.launch.draft import target
+from tui.screens.launch.line import OverrideRows
+from tui.screens.sweep.planner import Planned
+from tui.text import clean, fit, left
+from tui.widgets.linelist import Pieces
+
+if TYPE_CHECKING:
+    from trainer.config.complete import Suggestion
+    from trainer.config.schema_base import Key
+    from trainer.config.sources import Option
+
+#: All choices of a key are offered at once where they are no more than this.
+_MOST_CHOICES = 12
+#: Cells of the column that says what a row does.
+_COUNT = 10
+
+
+class SweepWords(OverrideRows):
+    """The overrides: those that vary first, with how many values they have."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"words--varies"}
+    DEFAULT_CSS = "SweepWords > .words--varies { color: $text-accent; text-style: bold; }"
+
+    def __init__(self, ellipsis: str = "…") -> None:
+        super().__init__(ellipsis)
+        #: For each row its place in the draft.
+        self.places: list[int] = []
+        self._sizes: list[str] = []
+
+    def show_words(self, words: Sequence[str], planned: Planned) -> None:
+        """Show a draft's overrides.
+
+        Args:
+            words: In the draft's order.
+            planned: What came of them.
+        """
+        sizes = [planned.sizes.get(target(word), 0) for word in words]
+        self.places = sorted(range(len(words)), key=lambda at: not sizes[at])
+        counts = [_count(words[at], sizes[at]) for at in self.places]
+        same = counts == self._sizes
+        self._sizes = counts
+        self.show([(words[at], planned.problem_of_word(words[at])) for at in self.places])
+        if not same:
+            self.refresh()
+
+    def pieces(self, index: int, width: int) -> Pieces:
+        """Draw an override with what it does, or a line of what is wrong with it."""
+        if not self.rows:
+            text = " nothing yet: type a key with several values, such as seed=0,1,2"
+            return [(fit(text, width, self._ellipsis), self.part("linelist--dim"))]
+        at, text = self._lines[index]
+        if text:
+            return super().pieces(index, width)
+        word, problem = self.rows[at]
+        count = self._sizes[at] if at < len(self._sizes) else ""
+        return [
+            ("! " if problem else "  ", self.part("overrides--wrong")),
+            (
+                left(count or "fixed", _COUNT),
+                self.part("words--varies" if count else "linelist--dim"),
+            ),
+            (
+                fit(clean(word), width - _COUNT - 3, self._ellipsis),
+                Style.null() if count else self.part("linelist--dim"),
+            ),
+        ]
+
+
+def _count(word: str, size: int) -> str:
+    if not size:
+        return ""
+    return plural(size, "seed" if target(word) == "seed" else "value")
+
+
+def suggest(
+    text: str,
+    groups: Mapping[str, Sequence[Option]],
+    keys: Sequence[Key],
+    config: Mapping[str, Any],
+) -> list[Suggestion]:
+    """Give what may be meant by an override that may have several values, best first.
+
+    Args:
+        text: One override, perhaps unfinished.
+        groups: The options of every group.
+        keys: Every key that may be set.
+        config: The baseline, whose values are offered as well.
+    """
+    from trainer.config.complete import Suggestion, suggestions
+
+    name, equals, value = text.lstrip().partition("=")
+    if not equals:
+        return suggestions(text, groups, keys, config)
+    head, tail = _last_value(value)
+    found = suggestions(f"{name}={tail}", groups, keys, config)
+    if not head:
+        several = _several(name, groups, keys, config)
+        offered = [each for each in several if each.text.startswith(f"{name}={value}")]
+        exact = [each for each in found if each.text == f"{name}={value}"]
+        # A whole value stays what Enter and Tab mean.
+        return [*exact, *offered, *(each for each in found if each not in exact)]
+    given = {part.strip() for part in head.split(",")}
+    return [
+        Suggestion(f"{name}={head}{rest}", each.what, each.whole)
+        for each in found
+        if (rest := each.text.partition("=")[2]) not in given
+    ]
+
+
+def _last_value(value: str) -> tuple[str, str]:
+    """Split a list of values before the one being typed: at the last comma outside of brackets."""
+    depth, quote, at = 0, "", 0
+    for place, sign in enumerate(value):
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "\"'":
+            quote = sign
+        elif sign in "([{":
+            depth += 1
+        elif sign in ")]}":
+            depth = max(0, depth - 1)
+        elif sign == "," and depth == 0:
+            at = place + 1
+    return value[:at], value[at:]
+
+
+def _several(
+    name: str,
+    groups: Mapping[str, Sequence[Option]],
+    keys: Sequence[Key],
+    config: Mapping[str, Any],
+) -> list[Suggestion]:
+    """Offer lists of values for a key or a group."""
+    from trainer.config.complete import Suggestion
+
+    if name in groups:
+        names = [option.name for option in groups[name]]
+        text = f"each of {len(names)}: {', '.join(names)}"
+        return [Suggestion(f"{name}=glob(*)", text, True)] if len(names) > 1 else []
+    if name == "seed":
+        return [Suggestion("seed=0,1,2", "repeat every trial with three seeds", True)]
+    key = next((key for key in keys if key.key == name), None)
+    if key is None:
+        return []
+    kinds = key.type.split(" | ")
+    if "bool" in kinds:
+        return [Suggestion(f"{name}=true,false", "with it and without", True)]
+    if 1 < len(key.choices) <= _MOST_CHOICES:
+        listed = ",".join(str(choice) for choice in key.choices)
+        return [Suggestion(f"{name}={listed}", f"each of {len(key.choices)}", True)]
+    now = _value(name, config)
+    if isinstance(now, bool) or not isinstance(now, int | float) or now <= 0:
+        return []
+    if isinstance(now, int):
+        values = sorted({max(1, now // 2), now, now * 2})
+        listed = ",".join(map(str, values))
+        return [Suggestion(f"{name}={listed}", "half of it, as it is now, twice", True)]
+    listed = ",".join(f"{now * by:.3g}" for by in (0.1, 1.0, 10.0))
+    return [Suggestion(f"{name}={listed}", "a tenth of it, as it is now, ten times", True)]
+
+
+def _value(name: str, config: Mapping[str, Any]) -> object:
+    node: Any = config
+    for part in name.split("."):
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return node
