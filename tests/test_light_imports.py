@@ -34,6 +34,7 @@ LIGHT = [
     "trainer.runs.launch",
     "trainer.runs.lr",
     "trainer.runs.supervisor",
+    "trainer.runs.warm",
     "trainer.sweeps",
     "trainer.sweeps.drive",
     "trainer.sweeps.results",

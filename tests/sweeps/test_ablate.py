@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from trainer.cli import main
+from trainer.commands import ablate as command
 from trainer.runs import control
 from trainer.runs.status import State
 from trainer.sweeps import drive
@@ -31,6 +33,7 @@ def typed(
     project: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
     """Type a command; nothing is trained."""
+    monkeypatch.setattr(command, "_launcher", lambda *_: nullcontext())
     monkeypatch.setattr(drive, "_fresh", lab)
     monkeypatch.setattr(drive, "POLL", 0.001)
     monkeypatch.delenv("TRAINDECK_RUNS_DIR", raising=False)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,9 @@ from trainer.start import LeavingAtOnce
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
+    from trainer.runs.warm import WarmPool
     from trainer.sweeps.drive import Asked, Outcome
     from trainer.sweeps.folder import Sweep
     from trainer.sweeps.plan import Mode, Plan
@@ -69,7 +72,8 @@ def ablate(
         return ablate_board.show(Sweep.load(path, options["metric"], options["goal"]), as_json)
     if stop:
         return stop_sweep(find(runs_dir, stop))
-    driving = {name: options[name] for name in ("parallel", "interval", "retry_failed", "detach")}
+    kept = ("parallel", "interval", "retry_failed", "detach", "fresh")
+    driving = {name: options[name] for name in kept}
     if resume:
         from trainer.runs.again import need_training_packages
 
@@ -95,6 +99,7 @@ def sweep_over(
     tags: tuple[str, ...] = (),
     dry_run: bool = False,
     detach: bool = False,
+    fresh: bool = False,
     interval: float | None = None,
     config_file: Path | None = None,
     profiles_dir: Path | None = None,
@@ -144,7 +149,14 @@ def sweep_over(
         tags=[tag for tag in tags if tag.strip()],
         command=_command(overrides, plan, options),
     )
-    return _go(sweep, as_json=as_json, detach=detach, parallel=parallel, interval=interval)
+    return _go(
+        sweep,
+        as_json=as_json,
+        detach=detach,
+        fresh=fresh,
+        parallel=parallel,
+        interval=interval,
+    )
 
 
 def list_sweeps(runs_dir: Path, as_json: bool) -> int:
@@ -302,17 +314,20 @@ def _go(
     as_json: bool,
     resumed: bool = False,
     detach: bool = False,
+    fresh: bool = False,
     parallel: int | None = None,
     interval: float | None = None,
     retry_failed: bool = False,
 ) -> int:
     """Drive a sweep from here, or from a process of its own."""
     if detach:
-        return _detached(sweep, as_json, parallel=parallel, retry_failed=retry_failed)
+        return _detached(
+            sweep, as_json, parallel=parallel, retry_failed=retry_failed, fresh=fresh
+        )
     from trainer.sweeps.drive import run
 
     teller = text.Teller(sweep, parallel or sweep.parallel, as_json=as_json, interval=interval)
-    with Interrupts() as interrupts:
+    with Interrupts() as interrupts, _launcher(sweep, fresh) as launcher:
 
         def asked() -> Asked:
             if interrupts.leave == "SIGHUP":
@@ -327,6 +342,7 @@ def _go(
         outcome = run(
             sweep,
             parallel,
+            launcher,
             retry_failed=retry_failed,
             told=lambda told: _say(teller.tell, told),
             asked=asked,
@@ -339,6 +355,18 @@ def _go(
             _say(note, f"traindeck: {reason}")
         _say(teller.end, outcome, files)
         return _exit_code(outcome, interrupted=bool(interrupts.count or interrupts.leave))
+
+
+def _launcher(sweep: Sweep, fresh: bool) -> AbstractContextManager[WarmPool | None]:
+    """Give what starts the trials: a pool of warm workers, or nothing for fresh processes."""
+    if fresh or not sweep.warm_workers:
+        return nullcontext()
+    from trainer.runs.warm import WarmPool
+
+    log = sweep.path / "logs" / "warm.log"
+    return WarmPool(
+        sweep.where.get("cwd"), log=log, said=lambda text: _say(note, f"traindeck: {text}")
+    )
 
 
 def _say(speak: Callable[..., None], *words: Any, **more: Any) -> None:
@@ -363,7 +391,9 @@ def _no_terminal() -> None:
     os.close(nothing)
 
 
-def _detached(sweep: Sweep, as_json: bool, *, parallel: int | None, retry_failed: bool) -> int:
+def _detached(
+    sweep: Sweep, as_json: bool, *, parallel: int | None, retry_failed: bool, fresh: bool
+) -> int:
     """Start a driver that needs no terminal, and wait until it has the sweep."""
     from trainer.runs.ending import last_lines
     from trainer.sweeps.lock import driver
@@ -371,6 +401,7 @@ def _detached(sweep: Sweep, as_json: bool, *, parallel: int | None, retry_failed
     words = ["ablate", "--resume", str(sweep.path), "--runs-dir", str(sweep.runs_dir)]
     words += ["--parallel", str(parallel)] if parallel else []
     words += ["--retry-failed"] if retry_failed else []
+    words += ["--fresh"] if fresh else []
     sweep.driver_log.parent.mkdir(exist_ok=True)
     with sweep.driver_log.open("ab") as log:
         since = log.tell()

@@ -54,6 +54,11 @@ Exit codes:
 @click.option("--dry-run", is_flag=True, help="Check and list the trials; start nothing.")
 @click.option("--detach", "-d", is_flag=True, help="Go on without this terminal; print the id.")
 @click.option(
+    "--fresh",
+    is_flag=True,
+    help="Start each trial in a fresh process, not from a warm one (ablation.warm_workers).",
+)
+@click.option(
     "--resume",
     metavar="SWEEP",
     shell_complete=complete("sweep"),

@@ -19,6 +19,11 @@ class Ablation(Section):
     parallel_runs: int = key(
         1, "Trials of a sweep that train at the same time.", source="001", unit="runs", ge=1
     )
+    warm_workers: bool = key(
+        True,
+        "Whether the trials of a sweep are forked from one process that has loaded torch and "
+        "Lightning. Each takes a fresh process otherwise, and seconds to start.",
+    )
     leaderboard: list[Literal["md", "html"]] = key(
         ["md", "html"],
         "How a sweep's leaderboard is written, with a CSV beside it; an empty list for none.",

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from trainer.runs import ending
 from trainer.runs.enforce import Enforcer
@@ -30,6 +30,53 @@ def program_of(identity: Mapping[str, Any]) -> list[str]:
     return [str(word) for word in argv] if isinstance(argv, list) else []
 
 
+class Start(Protocol):
+    """Starts a process that leads a session of its own, with nothing to read and one output."""
+
+    def __call__(
+        self,
+        argv: Sequence[str],
+        *,
+        output: int,
+        cwd: str | None,
+        env: Mapping[str, str],
+        keep_open: Sequence[int],
+    ) -> int:
+        """Start it and give its pid; its output goes to the open file `output`.
+
+        Raises:
+            OSError: It cannot be started.
+            ValueError: The same, for a command line or environment that cannot be one.
+        """
+
+
+def execute(
+    argv: Sequence[str],
+    *,
+    output: int,
+    cwd: str | None,
+    env: Mapping[str, str],
+    keep_open: Sequence[int],
+) -> int:
+    """Start a program: the usual `Start`."""
+    # Here, so that a supervisor that only waits in a queue stays as small as it can.
+    import subprocess
+
+    process = subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        cwd=cwd,
+        env=env,
+        start_new_session=True,
+        pass_fds=keep_open,
+    )
+    # It is waited for by who asked; this only keeps Popen from doing so as well.
+    process.returncode = 0
+    return process.pid
+
+
 class Child:
     """One training process, in a session of its own, with output to a file and no terminal.
 
@@ -40,6 +87,7 @@ class Child:
         attempt: The number of this attempt.
         resume: The checkpoint to begin from, relative to the run folder or absolute; or empty.
         keep_open: Descriptors that it inherits.
+        start: What starts it.
 
     Attributes:
         pid: Its pid, which is also its group's number.
@@ -59,10 +107,8 @@ class Child:
         attempt: int,
         resume: str,
         keep_open: Sequence[int],
+        start: Start = execute,
     ) -> None:
-        # Here, so that a supervisor that only waits in a queue stays as small as it can.
-        import subprocess
-
         extra = identity.get("env")
         environment = {
             # What it prints is seen at once, and nothing of it is lost if it is killed.
@@ -84,24 +130,18 @@ class Child:
             environment[ENV_END] = describe_pipe(mouth)
             with open_output(run) as output:
                 self.output_from = output.tell()
-                process = subprocess.Popen(
+                self.pid = start(
                     program_of(identity),
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
+                    output=output.fileno(),
                     cwd=cwd if isinstance(cwd, str) else None,
                     env=environment,
-                    start_new_session=True,
-                    pass_fds=(mouth, *keep_open),
+                    keep_open=(mouth, *keep_open),
                 )
         except BaseException:
             os.close(self._ear)
             raise
         finally:
             os.close(mouth)
-        self.pid = process.pid
-        # We wait for it ourselves; this only keeps Popen from doing so as well.
-        process.returncode = 0
         self._violent = False
         self._waited: tuple[int, Any] | None = None
 

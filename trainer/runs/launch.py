@@ -14,7 +14,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,11 @@ if TYPE_CHECKING:
     from trainer.config.compose import Composed
 
 _READY_TIMEOUT = 30.0
+
+StartSupervisor = Callable[[list[str], int, int], Callable[[bool], None]]
+"""Starts `python -m trainer.runs.supervisor` with the words, an open file to print to, and the
+descriptor to answer on. Gives what is called after the answer, with whether there was any: it lets
+go of the process, or kills it."""
 
 
 def create(
@@ -148,7 +153,12 @@ def create(
     return run
 
 
-def start(run: RunFolder, *, queue: str | Sequence[str] | None = None) -> None:
+def start(
+    run: RunFolder,
+    *,
+    queue: str | Sequence[str] | None = None,
+    by: StartSupervisor | None = None,
+) -> None:
     """Start the supervisor of a run, detached from this process and its terminal.
 
     Returns once it has the folder; the training process follows on its own.
@@ -157,6 +167,7 @@ def start(run: RunFolder, *, queue: str | Sequence[str] | None = None) -> None:
         run: A folder from `create`, or one that `prepare_resume` made ready.
         queue: Devices to wait for, first come, first served ("cuda:0", or several); "auto"
             for those that the config uses; None starts at once.
+        by: What starts the supervisor; a fresh process if None.
 
     Raises:
         RunError: Another process uses the folder, or the supervisor did not come up.
@@ -167,20 +178,11 @@ def start(run: RunFolder, *, queue: str | Sequence[str] | None = None) -> None:
         run.logs.mkdir(exist_ok=True)
         with open_output(run) as output:
             since = output.tell()
-            # -P: a folder or file called "trainer" in the person's project must not be taken
-            # for ours.
-            process = subprocess.Popen(
-                [
-                    *(sys.executable, "-P", "-m", "trainer.runs.supervisor"),
-                    *(str(run.path.absolute()), "--detach", "--ready-fd", str(writer)),
-                    *(("--queue", ",".join(words)) if words else ()),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-                pass_fds=(writer,),
-            )
+            arguments = [
+                str(run.path.absolute()),
+                *(("--queue", ",".join(words)) if words else ()),
+            ]
+            settle = (by or _execute)(arguments, output.fileno(), writer)
     except OSError as error:
         os.close(reader)
         _mark_failed(run, f"the supervisor could not be started: {error}")
@@ -191,10 +193,8 @@ def start(run: RunFolder, *, queue: str | Sequence[str] | None = None) -> None:
         answer = _wait_for_answer(reader)
     finally:
         os.close(reader)
-    if not answer:
-        # Too slow, or gone. If it still comes up it finds nobody listening and gives up.
-        process.kill()
-    process.wait()
+    # Too slow, or gone? If it still comes up it finds nobody listening and gives up.
+    settle(bool(answer))
     if answer == "ok":
         return
     if not answer:
@@ -202,6 +202,30 @@ def start(run: RunFolder, *, queue: str | Sequence[str] | None = None) -> None:
         answer = "the supervisor did not come up" + (f": {lines[-1]}" if lines else "")
         _mark_failed(run, answer)
     raise RunError(Problem(printable(answer), remedy="See `traindeck show` for its state."))
+
+
+def supervisor_line(arguments: Sequence[str]) -> list[str]:
+    """Give the command line of a supervisor."""
+    # -P: a folder or file called "trainer" in the person's project must not be taken for ours.
+    return [sys.executable, "-P", "-m", "trainer.runs.supervisor", *arguments]
+
+
+def _execute(arguments: Sequence[str], output: int, ready: int) -> Callable[[bool], None]:
+    process = subprocess.Popen(
+        supervisor_line([*arguments, "--detach", "--ready-fd", str(ready)]),
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=output,
+        start_new_session=True,
+        pass_fds=(ready,),
+    )
+
+    def settle(answered: bool) -> None:
+        if not answered:
+            process.kill()
+        process.wait()
+
+    return settle
 
 
 def _wait_for_answer(reader: int) -> str:
@@ -267,8 +291,15 @@ def _with_threads(composed: Composed) -> Composed:
     section = composed.config.get("run")
     if not isinstance(section, dict) or section.get("num_threads") is not None:
         return composed
-    resolved = {**section, "num_threads": usable_cores()}
+    resolved = {**section, "num_threads": max(1, usable_cores() // _processes(composed.config))}
     return replace(composed, config={**composed.config, "run": resolved})
+
+
+def _processes(config: Mapping[str, Any]) -> int:
+    """Count the processes that share the cores: one for each device."""
+    from trainer.config.hardware_batch import devices_of
+
+    return devices_of((config.get("trainer") or {}).get("devices")) or 1
 
 
 def _with_seed(composed: Composed) -> Composed:

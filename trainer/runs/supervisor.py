@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.runs import control, ending, lock, proc
-from trainer.runs.child import Child, program_of
+from trainer.runs.child import Child, Start, execute, program_of
 from trainer.runs.enforce import Enforcer
 from trainer.runs.layout import RunFolder, read_json_or_empty, write_json_atomic
 from trainer.runs.limits import Limits
@@ -40,10 +40,19 @@ class Supervisor:
         run: The run folder.
         queue: Devices to wait for before starting; empty starts at once.
         ready: Descriptor on which the launcher waits for "ok" or a refusal; None for none.
+        start: What starts the training process.
     """
 
-    def __init__(self, run: RunFolder, *, queue: tuple[str, ...] = (), ready: int | None = None):
+    def __init__(
+        self,
+        run: RunFolder,
+        *,
+        queue: tuple[str, ...] = (),
+        ready: int | None = None,
+        start: Start = execute,
+    ):
         self.run = run
+        self._start_process = start
         self._ready = ready
         self._wait_for = queue
         self._identity = run.identity()
@@ -224,6 +233,7 @@ class Supervisor:
             attempt=self._record["attempt"],
             resume=str(self._record.get("resume") or ""),
             keep_open=self._queue.descriptors if self._queue else (),
+            start=self._start_process,
         )
         self._record.update(
             state=State.STARTING if self._engine else State.RUNNING,
@@ -335,8 +345,16 @@ def _detach() -> None:
     os.setsid()
 
 
-def main(argv: list[str]) -> int:
-    """Run the supervisor: `RUN_FOLDER [--detach] [--ready-fd N] [--queue DEVICE,…]`."""
+def main(argv: list[str], *, start: Start = execute) -> int:
+    """Run the supervisor: `RUN_FOLDER [--detach] [--ready-fd N] [--queue DEVICE,…]`.
+
+    Args:
+        argv: Those words.
+        start: What starts the training process.
+
+    Returns:
+        The exit code.
+    """
     words = list(argv)
     ready: int | None = None
     queue: tuple[str, ...] = ()
@@ -358,7 +376,7 @@ def main(argv: list[str]) -> int:
     run = RunFolder(Path(words[0]).absolute())
     # Not the launcher's folder: a file system must not stay busy for our sake.
     os.chdir("/")
-    return Supervisor(run, queue=queue, ready=ready).main()
+    return Supervisor(run, queue=queue, ready=ready, start=start).main()
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from trainer.errors import ConfigError, Problem, RunError, TraindeckError
 from trainer.runs import control
 from trainer.runs.layout import RunFolder
 from trainer.runs.status import read_status
+from trainer.runs.warm import WarmPool
 from trainer.sweeps.folder import Sweep
 from trainer.sweeps.lock import hold
 from trainer.sweeps.plan import Trial
@@ -108,11 +109,11 @@ def run(
     Args:
         sweep: The sweep.
         parallel: Trials at the same time; as planned if None.
-        launcher: What starts a run; a fresh process each if None.
+        launcher: What starts a run, a `WarmPool` for one; a fresh process each if None.
         retry_failed: Whether trials that failed are taken up, too.
         told: Called with what happens.
         asked: Asked at every look whether to stop or to leave.
-        poll: Seconds between looks; a quarter if None.
+        poll: Seconds between looks; a quarter if None. A warm trial's end is seen at once.
 
     Raises:
         RunError: Somebody else drives it, or its folder cannot be written.
@@ -129,7 +130,7 @@ def run(
             for request in inbox.poll():
                 driving.answer(request)
             if driving.idle:
-                time.sleep(POLL if poll is None else poll)
+                driving.wait(POLL if poll is None else poll)
         return driving.outcome()
 
 
@@ -230,13 +231,20 @@ class _Driving:
             self._stop()
         if self.stopping:
             self._stop_trials(states)
-        elif len(self._live) < self.parallel and self._todo:
+        elif len(self._live) < self.parallel and self._todo and self._can_start():
             # One a look: a Ctrl-C is heard between two of them.
             self._start(states[self._todo.popleft()])
             self.idle = False
             return True
         self.told(Told("look", trials=trials))
         return bool(self._live or (self._todo and not self.stopping))
+
+    def _can_start(self) -> bool:
+        return not isinstance(self.launcher, WarmPool) or self.launcher.ready()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until there may be news."""
+        (self.launcher.wait if isinstance(self.launcher, WarmPool) else time.sleep)(seconds)
 
     def answer(self, request: control.Request) -> None:
         """Do what somebody asks for by a file in `control/`."""

@@ -69,6 +69,7 @@ class Sweep:
         parallel: Trials at the same time, as planned.
         metric: What trials are compared by.
         goal: "min" or "max".
+        warm_workers: Whether trials are forked from one process that has everything loaded.
         leaderboard: The formats that its leaderboard is written in; none of them switches it off.
         tags: Tags of its runs.
         threads: Threads of each trial where its config names none.
@@ -95,6 +96,7 @@ class Sweep:
         self.parallel = max(1, int(record["parallel"]))
         self.metric = metric or printable(str(record["metric"]))
         self.goal: Goal = goal or ("max" if record["goal"] == "max" else "min")
+        self.warm_workers = record.get("warm_workers") is not False
         self.leaderboard = formats(record.get("leaderboard"))
         self.tags: tuple[str, ...] = tuple(record["tags"])
         self.threads = max(1, int(record["threads"]))
@@ -214,6 +216,7 @@ def create(
         "parallel": plan.parallel,
         "metric": plan.metric,
         "goal": plan.goal,
+        "warm_workers": plan.warm_workers,
         "leaderboard": list(plan.leaderboard),
         "tags": [shown_name(tag) for tag in tags],
         # Settled here: sums must not depend on how many trials happen to run beside each other.

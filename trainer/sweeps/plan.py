@@ -62,6 +62,7 @@ class Plan:
         metric: What they are compared by.
         goal: Whether less or more of it is better.
         parallel: How many train at the same time.
+        warm_workers: Whether trials are forked from one process that has everything loaded.
         leaderboard: The formats that its leaderboard is written in.
         notes: What a person should know.
         where: `config_file`, `profiles_dir` and `cwd` to compose with.
@@ -76,6 +77,7 @@ class Plan:
     metric: str = "val/loss"
     goal: Goal = "min"
     parallel: int = 1
+    warm_workers: bool = True
     leaderboard: tuple[str, ...] = FORMATS
     notes: tuple[str, ...] = ()
     where: Mapping[str, Any] = field(default_factory=dict)
@@ -147,6 +149,7 @@ def make(
         metric=metric or str(monitor.get("monitor") or "val/loss"),
         goal=goal or ("max" if monitor.get("monitor_mode") == "max" else "min"),
         parallel=parallel or _whole(section.get("parallel_runs")),
+        warm_workers=section.get("warm_workers") is not False,
         leaderboard=formats(section.get("leaderboard")),
         notes=tuple(notes),
         where=where,
