@@ -19,9 +19,12 @@ OPTIONS = [
     for group in GROUPS
     for path in sorted((profiles.FOLDER / group).glob("*.yaml"))
 ]
-# What an option needs that the default recipe, which counts in steps, does not give.
+# What an option needs that the default recipe, which counts in epochs, does not give.
 NEEDS = {
-    "scheduler=cosine": ["trainer.max_epochs=3"],
+    **{
+        f"scheduler={name}": ["trainer.max_steps=3"]
+        for name in ("cosine_steps", "cosine_warmup", "linear", "onecycle")
+    },
     "hardware=mac-mps": ["dataloader.batch_size=1"],
     "hardware=cloud-rtx-4090": ["dataloader.batch_size=4"],
     "hardware=cloud-a100-40gb": ["dataloader.batch_size=8"],
@@ -99,8 +102,8 @@ def test_the_composition_order_lets_a_trainer_win_over_what_it_touches() -> None
     primary = yaml.safe_load((profiles.FOLDER / "config.yaml").read_text(encoding="utf-8"))
     order = [next(iter(e)) if isinstance(e, dict) else e for e in primary["defaults"]]
     assert order == [
-        "_self_", "hardware", "data", "model", "loss", "optimizer", "scheduler", "dataloader",
-        "logger", "callbacks", "limits", "health", "trainer", "preset",
+        "_self_", "hardware", "data", "model", "expert", "lora", "loss", "optimizer", "scheduler",
+        "dataloader", "logger", "callbacks", "limits", "health", "trainer", "hyperparameters", "preset",
     ]  # fmt: skip
     made = config("trainer=kaggle_safe", "dataloader=workers", "limits=ci")
     assert made["dataloader"]["batch_size"] == 32
@@ -192,11 +195,19 @@ def test_mixed_precision_by_hardware(hardware: str, precision: str) -> None:
     assert any(f"-> {precision}" in note for note in composed.notes)
 
 
-def test_the_default_composition_is_the_quickstart() -> None:
-    plain, quickstart = config(), config("quickstart")
-    for section in plain:
-        if section != "run":
-            assert plain[section] == quickstart[section], section
+def test_the_default_composition_is_spectramind_on_generated_planets() -> None:
+    plain = config()
+    assert plain == config("spectramind")
+    assert plain["data"]["root"] is None
+    assert plain["run"]["recipe"] == "spectra"
+    assert plain["run"]["hash_file"] == "run_hash_summary_v50.json"
+    assert plain["run"]["debug_log"] == "v50_debug_log.md"
+
+
+def test_the_quickstart_is_another_recipe() -> None:
+    quickstart = config("quickstart")
+    run = (quickstart["run"][name] for name in ("recipe", "hash_file", "debug_log"))
+    assert tuple(run) == ("text", "run_hash_summary.json", "debug_log.md")
     assert quickstart["data"]["context"] == quickstart["model"]["context"]
     assert config("quickstart", "model.context=32")["data"]["context"] == 32
 
@@ -226,7 +237,7 @@ def test_profiles_name_only_classes_that_exist_and_take_their_keywords() -> None
     for option in OPTIONS:
         group = option.partition("=")[0]
         if group in ("data", "model", "loss", "callbacks"):
-            made = config("model=gpt_nano", "data.max_items=4", option)
+            made = config("quickstart", "model=gpt_nano", "data.max_items=4", option)
             if option.startswith("model=gpt_"):
                 # The sizes are the profile's; building the largest would only take time.
                 made["model"] |= {"dim": 16, "layers": 1, "heads": 2}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from trainer.config import recipe_rules
-from trainer.errors import ConfigError
+from trainer.errors import ConfigError, RunError
 
 SPECTRA = {"data": {"_target_": "trainer.recipes.spectra.data.SpectraData"}}
 
@@ -19,6 +19,19 @@ def test_an_extra_that_is_missing_is_named_before_launch(monkeypatch):
     (problem,) = raised.value.problems
     assert "pyarrow, which is not installed" in problem.what
     assert "traindeck[spectra]" in problem.remedy
+
+
+def test_what_the_base_install_lacks_is_named_at_once(monkeypatch):
+    from trainer.config.compose import compose
+    from trainer.runs import again
+
+    for module in (recipe_rules, again):
+        monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(RunError) as raised:
+        again.need_training_packages(compose([]).config)
+    (problem,) = raised.value.problems
+    assert "training needs torch, pytorch_lightning and pyarrow" in problem.what
+    assert "pip install 'traindeck[train,spectra]'" in problem.remedy
 
 
 @pytest.mark.parametrize("config", [{}, {"data": None}, {"data": {"_target_": 3}}, {"data": {}}])

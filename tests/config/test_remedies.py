@@ -50,12 +50,12 @@ def test_nothing_is_guessed_where_nothing_is_near(override):
     ("overrides", "where", "said"),
     [
         (
-            ["scheduler.type=CosineAnnealingLR"],
+            ["scheduler=none", "scheduler.type=CosineAnnealingLR"],
             "override scheduler.type=CosineAnnealingLR",
             "Set scheduler.config.T_max.",
         ),
         (  # one slip, one problem
-            ["scheduler.type=CosineAnnealingLR", "scheduler.config.Tmax=10"],
+            ["scheduler=none", "scheduler.type=CosineAnnealingLR", "scheduler.config.Tmax=10"],
             "override scheduler.config.Tmax=10",
             "Did you mean 'T_max'?",
         ),

@@ -22,21 +22,22 @@ from trainer.runs.proc import process_start_time
 
 LAB = str(Path(__file__).parent)
 
-# In place of the documents' own; the quickstart's model and data, as small as they can be.
-SMALL = (
-    "model=gpt_nano",
-    "model.dim=16",
-    "model.layers=1",
-    "model.context=16",
-    "data.root=texts",
-    "data.val_fraction=0.5",
-    "run.num_threads=1",
-)
-
-# The same for profiles of one's own, which know nothing of texts.
+# In place of the documents' data and models: a sum of four numbers.
 POINTS = ("data=points", "model=plain", "loss=mse", "callbacks=none", "trainer.max_steps=3")
 
 PROFILES = {
+    # The default composition as it is, but on four small planets and with a tiny network.
+    "data/spectra.yaml": (
+        "# @package _global_\n# A few planets.\n"
+        "data:\n  _target_: trainer.recipes.spectra.data.SpectraData\n  name: spectra\n  root: null\n"
+        "  planets: 4\n  frames: 32\n  val_fraction: 0.25\n  max_items: null\n  time_bins: 16\n"
+        "run:\n  recipe: spectra\n  num_threads: 1\n  hash_file: run_hash_summary_v50.json\n"
+        "  debug_log: v50_debug_log.md\n"
+    ),
+    "model/spectra_small.yaml": (
+        "# A tiny network.\n_target_: trainer.recipes.spectra.model.SpectraNet\n"
+        "name: spectra_small\nwidth: 8\nlayers: 1\nkernel: 3\ncontext: 8\n"
+    ),
     "data/points.yaml": "# Points.\n_target_: documentlab.small.Points\n",
     "model/plain.yaml": "# A linear map.\n_target_: documentlab.small.Autoencoder\n",
     "model/vae.yaml": "# One with a bottleneck.\n_target_: documentlab.small.Autoencoder\nbottleneck: true\n",
@@ -77,12 +78,15 @@ class Typed:
         return last["status"], last["reason"]
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where planets are generated on first use, once for all commands."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stand in a folder with small data and profiles of one's own."""
-    (tmp_path / "texts").mkdir()
-    for name in ("a", "b", "c", "d"):
-        (tmp_path / "texts" / f"{name}.py").write_text(f"{name} = {list(range(40))}\n")
     for name, text in PROFILES.items():
         file = tmp_path / "profiles" / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -91,6 +95,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     settings.mkdir(parents=True)
     (settings / "settings.yaml").write_text("allowed_prefixes: [documentlab]\n")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
     monkeypatch.setenv("TRAINDECK_RUNS_DIR", str(tmp_path / "runs"))
     monkeypatch.setenv("PYTHONPATH", LAB)
     monkeypatch.syspath_prepend(LAB)

@@ -10,7 +10,7 @@ import torch
 import yaml
 from documentlab import printed
 
-from .conftest import POINTS, SMALL, Typed
+from .conftest import POINTS, Typed
 
 Type = Callable[..., Typed]
 
@@ -34,7 +34,7 @@ def optimizer_of(done: Typed) -> dict[str, object]:
 
 def test_000_a_defaults_list_in_train_yaml(typed: Type, project: Path) -> None:
     (project / "train.yaml").write_text(printed.DEFAULTS_LIST)
-    done = typed("traindeck train", *SMALL, "trainer.max_steps=1")
+    done = typed("traindeck train", "trainer.max_steps=1")
     assert done.code == 0
     assert done.config["trainer"]["max_epochs"] == 50
     assert done.config["dataloader"]["batch_size"] == 64

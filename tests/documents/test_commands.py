@@ -9,10 +9,10 @@ import pytest
 import torch
 from documentlab import printed
 
-from .conftest import POINTS, SMALL, Typed
+from .conftest import POINTS, Typed
 
 Type = Callable[..., Typed]
-SHORT = (*SMALL, "trainer.max_steps=2")
+SHORT = ("trainer.max_steps=2",)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ def test_000_and_001_the_trainer_is_chosen(
 
 
 def test_000_and_001_the_smoke_test_trains_to_its_end(typed: Type) -> None:
-    done = typed("traindeck train trainer=ci_fast", *SMALL)
+    done = typed("traindeck train trainer=ci_fast")
     assert (done.code, done.ended) == (0, ("completed", "max_epochs reached"))
     assert [e["epoch"] for e in done.events if e["event"] == "checkpoint"][-1] == 2
     assert len(done.told("val/loss")) == 2
@@ -104,8 +104,7 @@ def test_002_the_learning_rate_is_overridden(typed: Type) -> None:
 
 
 def test_002_batch_size_and_epochs(typed: Type) -> None:
-    # A shorter context makes more samples of the same few texts: enough for whole batches.
-    done = typed(printed.BATCH_AND_EPOCHS, *SHORT, "model.context=4")
+    done = typed(printed.BATCH_AND_EPOCHS, *SHORT)
     assert done.code == 0
     assert set(done.told("train/loss")) == {1, 2}
     assert done.config["dataloader"]["batch_size"] == 32

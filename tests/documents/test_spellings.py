@@ -110,7 +110,8 @@ def test_002_losses_below_the_trainer_as_its_text_says(tmp_path: Path) -> None:
 
 def test_002_eval_losses(tmp_path: Path) -> None:
     made = composed(printed.EVAL_LOSS, tmp_path).config["eval_loss"]
-    assert made == yaml.safe_load(printed.EVAL_LOSS)["eval_loss_config"]
+    # Beside the score of the default composition's loss.
+    assert made == {"score": {}, **yaml.safe_load(printed.EVAL_LOSS)["eval_loss_config"]}
     notes = composed(printed.EVAL_LOSS, tmp_path).notes
     assert [n.partition(":")[0] for n in notes if "not acted on" in n] == [
         "eval_loss.sisdr",

@@ -16,6 +16,7 @@ from trainer.runs.plan import (
     dry_run_lines,
     text_of,
     train_command,
+    untold,
     words_of,
 )
 
@@ -41,6 +42,15 @@ def test_the_command_names_only_what_is_not_usual() -> None:
 def test_a_run_is_called_after_its_preset_or_its_trainer() -> None:
     assert default_name(compose(["quickstart"])) == "quickstart"
     assert default_name(compose(["trainer=ci_fast"])) == "ci_fast"
+    assert default_name(compose(["seed=3"])) == "spectra"
+
+
+def test_what_nobody_named_is_told() -> None:
+    for words in ([], ["trainer=ci_fast"], ["optimizer=adamw", "data.planets=8"]):
+        assert "spectra of generated planets (preset spectramind)" in untold(compose(words))
+    assert "spectra of planets" in untold(compose(["data.root=planets"]))
+    for words in (["spectramind"], ["quickstart"], ["model=spectra_tiny"], ["data=pystdlib"]):
+        assert not untold(compose(words, check=False))
 
 
 def test_a_change_is_four_texts() -> None:

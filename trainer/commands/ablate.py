@@ -110,6 +110,7 @@ def sweep_over(
     mode: Mode = "one_at_a_time" if one_at_a_time else "paired" if paired else "product"
     with LeavingAtOnce():
         from trainer.runs.again import need_training_packages
+        from trainer.runs.plan import untold
         from trainer.sweeps import plan as planning
         from trainer.sweeps.folder import create
 
@@ -135,7 +136,9 @@ def sweep_over(
         "--profiles-dir": profiles_dir,
         "--runs-dir": None if runs_dir == Path("runs") else runs_dir,
     }
-    notes = [*plan.notes, *(first[0].notes if first else ())]
+    notes = [*plan.notes]
+    if first:
+        notes += filter(None, (untold(first[0]), *first[0].notes))
     if dry_run:
         return _dry_run(plan, notes, as_json)
     for each in notes:

@@ -59,7 +59,13 @@ def train(
         from trainer.config.compose import compose
         from trainer.runs.again import need_training_packages
         from trainer.runs.launch import create
-        from trainer.runs.plan import batch_lines, clamped_lines, default_name, train_command
+        from trainer.runs.plan import (
+            batch_lines,
+            clamped_lines,
+            default_name,
+            train_command,
+            untold,
+        )
 
         composed = compose(
             overrides, config_file=config_file, profiles_dir=profiles_dir, clamp=clamp
@@ -81,7 +87,7 @@ def train(
             note(text)
     for text in [*clamped_lines(composed), *batch_lines(composed)]:
         note(text)
-    for text in composed.notes:
+    for text in filter(None, (untold(composed), *composed.notes)):
         note(f"note: {text}")
     need_training_packages(composed.config)
 

@@ -17,7 +17,7 @@ from trainer.config.hardware_clamp import clamp as clamping
 from trainer.config.interpolate import has_interpolation, missing, resolve
 from trainer.config.loader import Profile, parse
 from trainer.config.overrides import parse_all
-from trainer.config.primary import built_in_primary
+from trainer.config.primary import PRESET, built_in_primary
 from trainer.config.primary import primary as find_primary
 from trainer.config.provenance import Origin, flatten
 from trainer.config.rules import SchemaRules
@@ -259,8 +259,9 @@ RECIPE_GROUPS = ("data", "model", "loss", "callbacks")
 def defaults_of(composed: Composed) -> Composed:
     """Compose what a config is compared with: every group's default option, and no overrides.
 
-    Where the config belongs to another recipe than the default one (`run.recipe`), its data, model,
-    loss and callbacks are kept, since those of the default recipe say nothing about it.
+    Where the config belongs to another recipe than the default one (`run.recipe`), the options that
+    its preset chooses stand in their place, since those of the default recipe say nothing about it.
+    Without a preset its data, model, loss and callbacks are kept.
 
     Raises:
         ConfigError: The profiles have changed since, and no longer compose.
@@ -271,15 +272,18 @@ def defaults_of(composed: Composed) -> Composed:
     plain = _compose((), sources, None, cwd, check=False, own=False)
     if _recipe(composed) == _recipe(plain):
         return plain
+    preset = composed.choices.get(PRESET)
+    chosen, groups = composed.choices, set(RECIPE_GROUPS)
+    if preset is not None:
+        alone = _compose((f"{PRESET}={preset}",), sources, None, cwd, check=False, own=False)
+        chosen, groups = alone.choices, {*alone.choices, *plain.choices} - {PRESET}
     kept = tuple(
         f"{group}={option}"
-        for group, option in composed.choices.items()
-        if group in RECIPE_GROUPS and plain.choices.get(group) != option
+        for group, option in chosen.items()
+        if group in groups and plain.choices.get(group) != option
     )
     # A group that this recipe leaves empty is none of its defaults either.
-    kept += tuple(
-        f"~{g}" for g in RECIPE_GROUPS if g in plain.choices and g not in composed.choices
-    )
+    kept += tuple(f"~{group}" for group in plain.choices if group in groups - set(chosen))
     return _compose(kept, sources, None, cwd, check=False, own=False) if kept else plain
 
 

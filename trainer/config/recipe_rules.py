@@ -28,15 +28,25 @@ def lacking(config: Mapping[str, Any]) -> Iterator[Problem]:
         )
         return
     target = section.get("_target_") if isinstance(section, Mapping) else None
-    for prefix, (packages, extra) in _PACKAGES.items():
-        if not isinstance(target, str) or not target.startswith(prefix):
-            continue
-        missing = [package for package in packages if find_spec(package) is None]
-        if missing:
-            be = "is" if len(missing) == 1 else "are"
-            yield Problem(
-                f"{target} needs {' and '.join(missing)}, which {be} not installed.",
-                "",
-                f"Install: pip install 'traindeck[{extra}]'",
-                "data._target_",
-            )
+    missing, extras = packages(config)
+    if missing:
+        be = "is" if len(missing) == 1 else "are"
+        yield Problem(
+            f"{target} needs {' and '.join(missing)}, which {be} not installed.",
+            "",
+            f"Install: pip install 'traindeck[{','.join(extras)}]'",
+            "data._target_",
+        )
+
+
+def packages(config: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Give the packages that the chosen data lack here, and the extras that bring them."""
+    section = config.get("data")
+    target = section.get("_target_") if isinstance(section, Mapping) else None
+    missing, extras = [], []
+    for prefix, (needed, extra) in _PACKAGES.items():
+        if isinstance(target, str) and target.startswith(prefix):
+            lacks = [package for package in needed if find_spec(package) is None]
+            missing += lacks
+            extras += [extra] if lacks else []
+    return missing, extras

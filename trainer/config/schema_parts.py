@@ -45,7 +45,8 @@ class Scheduler(Section):
     config: dict[str, Any] = key({}, "Keywords of that class.", source="002 003 004")
     interval: Literal["epoch", "step"] | None = key(
         None,
-        "What the scheduler counts; null: epochs, or what `warmup` counts, or steps for InverseLR.",
+        "What the scheduler counts; null: epochs, or what `warmup` counts, or steps for InverseLR, or "
+        "for a length of `auto` what training counts.",
         source="003 004",
     )
     frequency: int = key(1, "Scheduler moves every so many intervals.", source="003 004", ge=1)

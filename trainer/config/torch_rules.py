@@ -33,6 +33,16 @@ LENGTHS = {
 }
 """The keyword of each scheduler that may be `auto`."""
 
+
+def is_whole(scheduler: Mapping[str, Any]) -> bool:
+    """Say whether a `scheduler` section without a warmup asks for a schedule as long as training."""
+    keywords = scheduler.get("config")
+    word = LENGTHS.get(str(scheduler.get("type")), "")
+    return not scheduler.get("warmup") and (
+        isinstance(keywords, Mapping) and keywords.get(word) == WHOLE
+    )
+
+
 # What an unset trainer.max_steps or trainer.max_epochs becomes in a profile that follows it.
 _FOLLOWS = (
     "Where it follows trainer.max_steps or trainer.max_epochs, set that first; or write auto for the "

@@ -10,7 +10,7 @@ import warnings
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 import torch.optim.lr_scheduler as schedulers
@@ -93,9 +93,11 @@ def curve(
         }
 
 
-def _length(length: Length, interval: str) -> int:
+def _length(length: Length, interval: str) -> float:
     """Give how many intervals the run has; as many as are shown where nothing says so."""
     if interval == "epoch":
+        if length.epochs is None and length.steps is not None:
+            return inf
         return _ASSUMED["epoch"] if length.epochs is None else length.epochs
     each = length.steps_of_epoch
     ends = [] if length.steps is None else [length.steps]

@@ -110,6 +110,9 @@ def make_scheduler(
     keywords = dict(section.get("config") or {})
     frequency = int(section.get("frequency") or 1)
     if cls is not None and keywords.get(LENGTHS.get(cls.__name__, "")) == WHOLE:
+        if not section.get("interval") and warmup is None and length is not None:
+            # As training counts: in epochs where it has an end in epochs.
+            interval = "step" if math.isinf(length("epoch")) else "epoch"
         units = math.inf if length is None else length(interval)
         keywords[LENGTHS[cls.__name__]] = _whole(units, frequency, warmup)
     main = None if cls is None else _construct(cls, optimizer, keywords)

@@ -42,11 +42,15 @@ def need_training_packages(config: Mapping[str, Any] | None = None) -> None:
     """
     missing = [name for name in ("torch", "pytorch_lightning") if find_spec(name) is None]
     if missing:
+        # All at once: nobody should install torch only to be told of the next package.
+        more, extras = recipe_rules.packages(config or {})
+        *most, last = [*missing, *more]
         raise RunError(
             Problem(
-                f"training needs {' and '.join(missing)}, which the base install leaves out.",
+                f"training needs {', '.join(most)}{' and ' if most else ''}{last}, which the base install"
+                " leaves out.",
                 sys.executable,
-                "Install them: pip install 'traindeck[train]'",
+                f"Install them: pip install 'traindeck[{','.join(['train', *extras])}]'",
             )
         )
     if config is not None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from trainer.config.torch_rules import is_whole
 from trainer.errors import ConfigError, Problem, RunError
 from trainer.events.text import clean
 from trainer.runs.program import python
@@ -110,7 +111,9 @@ def needs_batches(config: Mapping[str, Any]) -> bool:
         return False
     scheduler = config.get("scheduler") or {}
     off = scheduler.get("enabled") is False
-    counted = "step" if _counts_steps(scheduler) or off else "epoch"
+    whole = scheduler.get("interval") is None and is_whole(scheduler)
+    in_steps = length["epochs"] is None if whole else _counts_steps(scheduler)
+    counted = "step" if in_steps or off else "epoch"
     if counted == "epoch":
         return length["steps"] is not None
     return length["epochs"] is not None or (scheduler.get("frequency") or 1) > 1

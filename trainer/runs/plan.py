@@ -21,10 +21,41 @@ SIGNS = {"changed": "~", "added": "+", "removed": "-"}
 
 NO_CHANGES = "no difference"
 
+PLAIN_TRAINER = "defaults"
+"""The profile of `trainer` that is taken when nobody chooses one: no name for a run."""
+
+DEFAULT_DATA = "trainer.recipes.spectra.data.SpectraData"
+"""The data of the default composition."""
+
 
 def default_name(composed: Composed) -> str:
-    """Name a run after its preset, or the trainer profile where there is none."""
-    return composed.choices.get("preset") or composed.choices.get("trainer") or "run"
+    """Name a run after its preset, or the trainer profile that was chosen, or its recipe."""
+    choices = composed.choices
+    trainer = choices.get("trainer") or "run"
+    if "preset" in choices or trainer != PLAIN_TRAINER:
+        return choices.get("preset") or trainer
+    recipe = (composed.config.get("run") or {}).get("recipe")
+    return recipe if isinstance(recipe, str) and recipe else trainer
+
+
+def untold(composed: Composed) -> str:
+    """Say what is trained where nobody said it; empty if somebody did.
+
+    Somebody did who named a preset or chose data, a model or a loss.
+    """
+    said = {word.partition("=")[0].lstrip("+") for word in composed.overrides}
+    data = composed.config.get("data") or {}
+    if (
+        "preset" in composed.choices
+        or {"data", "model", "loss"} & said
+        or data.get("_target_") != DEFAULT_DATA
+    ):
+        return ""
+    planets = "generated planets" if data.get("root") is None else "planets"
+    return (
+        f"no preset is named: this trains on spectra of {planets} (preset spectramind);"
+        " a small GPT is `traindeck train quickstart`"
+    )
 
 
 def train_command(
