@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -110,3 +111,23 @@ def test_a_position_is_where_the_epoch_would_be(start):
     assert len(part) == 11
     part.set_epoch(4)
     assert len(list(part)) == 11
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("how", "code", "said"),
+    [("memory", 4, r"CUDA out of memory.* \(rank 1\)"), ("SIGKILL", 1, "another rank ended")],
+)
+def test_what_ends_one_rank_ends_the_run_and_is_told(lab, events, tmp_path, how, code, said):
+    trouble = {"_target_": "enginelab.trouble.Trouble", "how": how, "rank": 1}
+    folder = lab("run", **TWO, **{"callbacks.trouble": trouble})
+
+    done = train(folder, tmp_path)
+
+    assert done.returncode == code, done.stderr
+    (end,) = events(folder, "run_finished")
+    assert end["status"] == ("out_of_memory" if code == 4 else "failed")
+    assert re.search(said, end["reason"]), end["reason"]
+    assert "sync_dist" not in done.stderr
+    status = yaml.safe_load((folder / "status.trainer.json").read_text())
+    assert status["state"] == end["status"]

@@ -13,7 +13,7 @@ import torch
 from lightning_fabric.utilities.rank_zero import _get_rank
 
 from trainer.config.schema import load_resolved
-from trainer.engine import batch_size, build, resume
+from trainer.engine import batch_size, build, ranks, resume
 from trainer.engine.callbacks.ends import nothing_trained, stopped_early
 from trainer.engine.compiling import compile_module, compiler_told
 from trainer.engine.health.guard import out_of_memory
@@ -78,8 +78,10 @@ def fit(run_folder: Path, requests: Requests | None = None) -> int:
             session.requests.close()
         except BaseException as error:
             session.requests.close()
-            end = end_of_error(error, session.requests)
-        if session.rank == 0:
+            end = end_of_lost_rank(error) or end_of_error(error, session.requests)
+        if session.rank != 0:
+            ranks.tell_end(end.state, end.reason, end.exit_code)
+        else:
             end = with_health(end, session)
             session.events.emit(
                 "run_finished", status=end.state, reason=end.reason, exit_code=end.exit_code
@@ -207,6 +209,19 @@ def with_health(end: End, session: Session) -> End:
     if not word or end.state not in (State.COMPLETED, State.STOPPED, State.TIMEOUT):
         return end
     return replace(end, reason=f"{end.reason}; {word}")
+
+
+def end_of_lost_rank(error: BaseException) -> End | None:
+    """Tell how a training ended because another of its processes did; None if that is not why."""
+    if not isinstance(error, RuntimeError) or not ranks.is_lost_rank(error):
+        return None
+    for rank, (state, reason, code) in ranks.told_ends().items():
+        if code != EXIT_OK:
+            print(f"rank {rank} ended: {reason}", file=sys.stderr)
+            return End(State(state), clean(f"{reason} (rank {rank})"), code)
+    traceback.print_exception(error)
+    reason = "the process of another rank ended without a word; it may have been killed"
+    return End(State.FAILED, reason, EXIT_FAILED)
 
 
 def end_of_error(error: BaseException, requests: Requests) -> End:

@@ -120,7 +120,9 @@ class TrainModule(pl.LightningModule):
                 pair = strategy.reduce(pair, reduce_op="sum")
             mean = pair[0] / pair[1]
             finish = (finishers or {}).get(name)
-            self.log(name, (finish(mean) if finish else mean).float(), batch_size=1)
+            value = (finish(mean) if finish else mean).float()
+            # It is the same on every rank; said so, or Lightning would warn that it is not.
+            self.log(name, value, batch_size=1, sync_dist=self.trainer.world_size > 1)
         means.clear()
 
 
