@@ -184,7 +184,7 @@ def main() -> list[Row]:
         "TensorBoardLogger",
     )
     rows = rows_of("tiny MLP", compare(tiny, variants, 1000, 7))
-    return rows + rows_of("quickstart", compare(quickstart, variants, 20, 5))
+    return rows + rows_of("quickstart", compare(quickstart, variants, 10, 7))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ The same model is trained by turns, each time in a fresh process: with this engi
 with plain Lightning and ModelCheckpoint, and with ModelCheckpoint over Lightning's AsyncCheckpointIO.
 A pause is the time from the end of a step to the beginning of the next one, less what it is
 without a save. Figures are medians over all saves but the first, which is shown apart; ratios are
-medians over pairs of neighbouring trainings. Saves are meant to lie so far apart that each finds the
-one before it ended; those that did not are counted.
+medians over pairs of neighbouring trainings. All have OpenMP's threads wait as the engine's do
+(`trainer.engine.waiting`), so that the savers alone differ. Saves are meant to lie so far apart
+that each finds the one before it ended; those that did not are counted.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import AsyncCheckpointIO
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
+
+from trainer.engine.waiting import spin_briefly
 
 Row = tuple[str, str, str]
 TARGET = 1 / 3
@@ -241,6 +244,7 @@ def ms(seconds: float) -> str:
 
 def main(repetitions: int = REPETITIONS) -> list[Row]:
     """Train by turns and compare."""
+    spin_briefly()  # torch is here already; what is trained in inherits it
     found: dict[str, list[dict[str, Any]]] = {variant: [] for variant in VARIANTS}
     with tempfile.TemporaryDirectory() as parent:
         for repetition in range(repetitions):
