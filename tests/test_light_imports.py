@@ -7,7 +7,10 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "pytorch_lightning", "lightning", "lightning_fabric", "transformers", "numpy")
+HEAVY = (
+    *("torch", "pytorch_lightning", "lightning", "lightning_fabric", "transformers", "numpy"),
+    "matplotlib",
+)
 LIGHT = [
     "tui",
     "tui.app",
@@ -36,6 +39,8 @@ LIGHT = [
     "trainer.runs.supervisor",
     "trainer.runs.warm",
     "trainer.sweeps",
+    "trainer.sweeps.diagnostics",
+    "trainer.sweeps.diagnostics.numbers",
     "trainer.sweeps.drive",
     "trainer.sweeps.results",
     "trainer.commands.ablate",

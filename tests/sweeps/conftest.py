@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from trainer.commands import ablate_board
 from trainer.runs.layout import RunFolder, read_json, write_json_atomic
 from trainer.runs.status import State
 from trainer.sweeps import folder, plan
+from trainer.sweeps.diagnostics import Drawn
 from trainer.sweeps.folder import Sweep
 
 
@@ -96,3 +98,9 @@ def checkpoint(run: RunFolder) -> None:
 def lab() -> Lab:
     """A launcher that keeps count."""
     return Lab()
+
+
+@pytest.fixture(autouse=True)
+def no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing takes seconds; its own tests do it."""
+    monkeypatch.setattr(ablate_board, "plots_at_end", lambda *_: Drawn())

@@ -31,6 +31,7 @@ SWEEP = (
     "loss=plain",
     "callbacks=none",
     "logger=none",
+    "ablation.diagnostics=[]",
     "trainer.max_epochs=8",
     "trainer.save_every_n_epochs=1",
     "dataloader.batch_size=4",

@@ -45,6 +45,7 @@ def ablate(
     resume: str | None,
     status: str | None,
     leaderboard: str | None,
+    diagnostics: str | None,
     stop: str | None,
     list_them: bool,
     runs_dir: Path,
@@ -56,6 +57,7 @@ def ablate(
         "--resume": resume,
         "--status": status,
         "--leaderboard": leaderboard,
+        "--diagnostics": diagnostics,
         "--stop": stop,
         "--list": list_them,
     }
@@ -70,6 +72,10 @@ def ablate(
     if leaderboard:
         path = find(runs_dir, leaderboard).path
         return ablate_board.show(Sweep.load(path, options["metric"], options["goal"]), as_json)
+    if diagnostics:
+        path = find(runs_dir, diagnostics).path
+        sweep = Sweep.load(path, options["metric"], options["goal"])
+        return ablate_board.show_plots(sweep, as_json)
     if stop:
         return stop_sweep(find(runs_dir, stop))
     kept = ("parallel", "interval", "retry_failed", "detach", "fresh")
@@ -266,7 +272,8 @@ def _check_together(
 
 def _settled(given: str, options: Mapping[str, Any]) -> str:
     """Name an option that only a sweep that begins can have; empty if there is none."""
-    free = ("metric", "goal") if given in ("--status", "--leaderboard") else ()
+    reading = given in ("--status", "--leaderboard", "--diagnostics")
+    free = ("metric", "goal") if reading else ()
     return next((name for name in _PLANNING if options.get(name) and name not in free), "")
 
 
@@ -357,7 +364,13 @@ def _go(
         if reason:
             _say(note, f"traindeck: {reason}")
         _say(teller.end, outcome, files)
-        return _exit_code(outcome, interrupted=bool(interrupts.count or interrupts.leave))
+        before = interrupts.count
+        code = _exit_code(outcome, interrupted=bool(before or interrupts.leave))
+        drawn = ablate_board.plots_at_end(
+            sweep, outcome, lambda: asked() == "leave" or interrupts.count > before
+        )
+        _say(teller.close, outcome, files, drawn)
+        return code
 
 
 def _launcher(sweep: Sweep, fresh: bool) -> AbstractContextManager[WarmPool | None]:

@@ -1,13 +1,15 @@
-"""The leaderboard of a sweep, written when it ends and when somebody asks for it."""
+"""The leaderboard and the plots of a sweep, written when it ends and when somebody asks for them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trainer.commands.output import json_line, line
+from trainer.commands.output import json_line, line, note
 from trainer.errors import EXIT_OK, Problem, RunError
+from trainer.sweeps.diagnostics import Drawn, draw, files_of, lacking
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from trainer.sweeps.drive import Outcome
@@ -20,19 +22,40 @@ def show(sweep: Sweep, as_json: bool) -> int:
     Raises:
         RunError: It cannot be written.
     """
-    from trainer.sweeps.leaderboard import write
-    from trainer.sweeps.plan import FORMATS
-
-    try:
-        # Who asks for it gets it, also where the sweep was told to write none by itself.
-        files = write(sweep, formats=sweep.leaderboard or FORMATS)
-    except OSError as error:
-        remedy = "Check the disk and the rights of that folder."
-        raise RunError(Problem(_refused(error), str(sweep.outputs), remedy)) from error
+    files = _board(sweep)
     if as_json:
         json_line({"sweep_id": sweep.id, "leaderboard": [str(path) for path in files]})
         return EXIT_OK
     for path in files:
+        line(str(path))
+    return EXIT_OK
+
+
+def show_plots(sweep: Sweep, as_json: bool) -> int:
+    """Draw the plots of a sweep as it stands, write its leaderboard anew, and print where all is.
+
+    Raises:
+        RunError: matplotlib is missing, nothing could be drawn, or nothing can be written.
+    """
+    from trainer.sweeps.plan import PICTURES
+
+    if lack := lacking():
+        what, _, remedy = lack.partition(": ")
+        raise RunError(Problem(f"{what}.", "", f"Install it: {remedy}"))
+    # Who asks for them gets them, also where the sweep was told to draw none by itself.
+    drawn = draw(sweep, sweep.diagnostics or PICTURES)
+    for each in drawn.notes:
+        note(f"traindeck: {each}")
+    if not drawn.plots:
+        why = drawn.notes[0] if drawn.notes else "no trial has told of anything yet"
+        raise RunError(Problem(f"there is nothing to draw: {why}", str(sweep.path)))
+    board = _board(sweep)
+    files = files_of(sweep)
+    if as_json:
+        texts = {"diagnostics": [str(p) for p in files], "leaderboard": [str(p) for p in board]}
+        json_line({"sweep_id": sweep.id, **texts, "notes": list(drawn.notes)})
+        return EXIT_OK
+    for path in (*files, *board):
         line(str(path))
     return EXIT_OK
 
@@ -49,6 +72,35 @@ def at_end(sweep: Sweep, outcome: Outcome) -> tuple[list[Path], str]:
         return write(sweep, outcome.trials), ""
     except OSError as error:
         return [], _refused(error)
+
+
+def plots_at_end(sweep: Sweep, outcome: Outcome, given_up: Callable[[], bool]) -> Drawn:
+    """Draw the plots of a sweep that has ended by itself, and let the leaderboard show them.
+
+    Args:
+        sweep: The sweep.
+        outcome: How it ended; whoever stopped it does not wait for plots.
+        given_up: Whether somebody wants to leave now.
+    """
+    if outcome.asked or not any(trial.run for trial in outcome.trials):
+        return Drawn()
+    drawn = draw(sweep, given_up=given_up)
+    if not drawn.plots:
+        return drawn
+    _, refused = at_end(sweep, outcome)
+    return Drawn(drawn.plots, (*drawn.notes, *([refused] if refused else [])))
+
+
+def _board(sweep: Sweep) -> list[Path]:
+    from trainer.sweeps.leaderboard import write
+    from trainer.sweeps.plan import FORMATS
+
+    try:
+        # Who asks for it gets it, also where the sweep was told to write none by itself.
+        return write(sweep, formats=sweep.leaderboard or FORMATS)
+    except OSError as error:
+        remedy = "Check the disk and the rights of that folder."
+        raise RunError(Problem(_refused(error), str(sweep.outputs), remedy)) from error
 
 
 def _refused(error: OSError) -> str:

@@ -42,7 +42,7 @@ Exit codes:
 )
 @click.option(
     "--metric",
-    help="What trials are compared by, also with --status and --leaderboard.  [default: trainer.monitor]",
+    help="What trials are compared by, also with --status, --leaderboard, --diagnostics.  [default: trainer.monitor]",
 )
 @click.option(
     "--goal",
@@ -76,6 +76,12 @@ Exit codes:
     metavar="SWEEP",
     shell_complete=complete("sweep"),
     help="Write the leaderboard of a sweep as it stands; print where it is.",
+)
+@click.option(
+    "--diagnostics",
+    metavar="SWEEP",
+    shell_complete=complete("sweep"),
+    help="Draw the plots of a sweep as it stands; print where they are.",
 )
 @click.option(
     "--stop",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.commands.output import duration, json_line, line, note, number, plural, table
 from trainer.events.text import clean
-from trainer.sweeps import results
+from trainer.sweeps import leaderboard, results
+from trainer.sweeps.diagnostics import files_of, folder_of, plots_of
 from trainer.sweeps.plan import labels, shown
 from trainer.sweeps.told import MODES, plan_lines, sweep_state
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from trainer.sweeps.diagnostics import Drawn
     from trainer.sweeps.drive import Outcome, Told
     from trainer.sweeps.folder import Sweep
     from trainer.sweeps.plan import Plan
@@ -108,26 +110,44 @@ class Teller:
         else:
             line(said)
 
-    def end(self, outcome: Outcome, leaderboard: Sequence[Path] = ()) -> None:
+    def close(self, outcome: Outcome, board: Sequence[Path], drawn: Drawn) -> None:
+        """Tell what has been drawn, behind the results; as JSON all of how it ended.
+
+        Args:
+            outcome: How it ended.
+            board: The files of the leaderboard that have been written.
+            drawn: The plots, and what is missing of them.
+        """
+        sweep, trials = self._sweep, outcome.trials
+        folder = folder_of(sweep)
+        for each in drawn.notes:
+            note(f"traindeck: {each}")
+        if not self._json:
+            if drawn.plots:
+                many = plural(len(drawn.plots), "plot")
+                line(f"  plots   {folder.relative_to(sweep.path)} ({many})")
+            return
+        self._event(
+            "ended",
+            asked=outcome.asked,
+            counts=results.counts(trials),
+            missing=outcome.missing,
+            failed=[trial_row(trial) for trial in outcome.failed],
+            path=str(sweep.path),
+            leaderboard=[str(path) for path in board],
+            diagnostics=[str(folder / name) for plot in drawn.plots for name in plot.files],
+            **results_row(sweep, trials),
+        )
+
+    def end(self, outcome: Outcome, board: Sequence[Path] = ()) -> None:
         """Tell how it ended: results first, then what went wrong, then what to do.
 
         Args:
             outcome: How it ended.
-            leaderboard: The files of the leaderboard that have been written.
+            board: The files of the leaderboard that have been written.
         """
         sweep, trials = self._sweep, outcome.trials
         if self._json:
-            failed = [trial_row(trial) for trial in outcome.failed]
-            self._event(
-                "ended",
-                asked=outcome.asked,
-                counts=results.counts(trials),
-                missing=outcome.missing,
-                failed=failed,
-                path=str(sweep.path),
-                leaderboard=[str(path) for path in leaderboard],
-                **results_row(sweep, trials),
-            )
             return
         line("")
         results_table(sweep, trials)
@@ -141,9 +161,9 @@ class Teller:
         if live:
             line(f"{plural(live, 'trial')} still running")
         line(f"  folder  {sweep.path}")
-        if leaderboard:
+        if board:
             # Pages are for people, so the page is named where there is one.
-            best = next((path for path in leaderboard if path.suffix == ".html"), leaderboard[0])
+            best = next((path for path in board if path.suffix == ".html"), board[0])
             line(f"  board   {best.relative_to(sweep.path)}")
         failed_only = outcome.missing and all(
             trial.done or trial.state in results.FAILED for trial in trials
@@ -203,6 +223,13 @@ def facts(sweep: Sweep, trials: Sequence[TrialState]) -> list[tuple[str, str]]:
         rows.append(("seeds", ", ".join(map(str, sweep.seeds))))
     rows.append(("metric", f"{sweep.metric} ({sweep.goal})"))
     rows.append(("folder", str(sweep.path)))
+    boards = leaderboard.files_of(sweep)
+    rows += [
+        ("board", str(path.relative_to(sweep.path))) for path in boards if path.suffix == ".html"
+    ]
+    if plots := plots_of(sweep):
+        said = plural(len(plots), "plot")
+        rows.append(("plots", f"{folder_of(sweep).relative_to(sweep.path)} ({said})"))
     return rows
 
 
@@ -304,6 +331,8 @@ def sweep_row(sweep: Sweep, trials: Sequence[TrialState]) -> dict[str, Any]:
         "goal": sweep.goal,
         "parallel": sweep.parallel,
         "counts": results.counts(trials),
+        "leaderboard": [str(path) for path in leaderboard.files_of(sweep)],
+        "diagnostics": [str(path) for path in files_of(sweep)],
         "trials": [trial_row(trial) for trial in trials],
     }
 
@@ -329,16 +358,7 @@ def results_row(sweep: Sweep, trials: Sequence[TrialState]) -> dict[str, Any]:
 def plan_row(plan: Plan, notes: Sequence[str]) -> dict[str, Any]:
     """Give a plan as JSON."""
     return {
-        "mode": plan.mode,
-        "axes": [
-            {"key": axis.key, "values": [value.plain for value in axis.values]}
-            for axis in plan.axes
-        ],
-        "seeds": list(plan.seeds),
-        "overrides": list(plan.base),
-        "metric": plan.metric,
-        "goal": plan.goal,
-        "parallel": plan.parallel,
+        **plan.record(),
         "notes": list(notes),
         "count": len(plan.trials),
         "trials": [

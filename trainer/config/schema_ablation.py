@@ -29,3 +29,9 @@ class Ablation(Section):
         "How a sweep's leaderboard is written, with a CSV beside it; an empty list for none.",
         source="001",
     )
+    diagnostics: list[Literal["png", "svg"]] = key(
+        ["png", "svg"],
+        "How the plots of a sweep are written when it has ended; an empty list for none. They need "
+        "matplotlib.",
+        source="001",
+    )

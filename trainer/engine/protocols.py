@@ -6,6 +6,7 @@ Nothing has to be inherited: whoever has the methods takes part.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from torch import nn
@@ -72,6 +73,24 @@ class SeesData(Protocol):
 
         Args:
             data: The object that the config's `data` names.
+        """
+
+
+@runtime_checkable
+class DrawsDiagnostics(Protocol):
+    """A model, a loss, or any module inside either, that shows what it has learnt."""
+
+    def diagnostic_figures(self, data: Any) -> Mapping[str, Any]:
+        """Draw figures of the trained model, for the best trials of a sweep.
+
+        Called in a process of its own, on the CPU, without gradients, in evaluation mode and with
+        the weights of the run's best checkpoint.
+
+        Args:
+            data: The object that the config's `data` names, prepared.
+
+        Returns:
+            matplotlib figures by name; files are called by the names.
         """
 
 

@@ -22,7 +22,7 @@ from trainer.runs.folders import new_id, shown_name, slug
 from trainer.runs.layout import RunFolder, dumps, read_json
 from trainer.runs.status import printable
 from trainer.secrets import mask, mask_words
-from trainer.sweeps.plan import MODES, Goal, Mode, Plan, Trial, formats
+from trainer.sweeps.plan import MODES, PICTURES, Goal, Mode, Plan, Trial, formats
 from trainer.sweeps.trials import Trials, TrialState
 
 __all__ = ["SWEEP_JSON", "Sweep", "TrialState", "create", "find", "list_sweeps"]
@@ -71,6 +71,7 @@ class Sweep:
         goal: "min" or "max".
         warm_workers: Whether trials are forked from one process that has everything loaded.
         leaderboard: The formats that its leaderboard is written in; none of them switches it off.
+        diagnostics: The formats that its plots are written in; none of them switches them off.
         tags: Tags of its runs.
         threads: Threads of each trial where its config names none.
         planned: The trials as planned.
@@ -98,6 +99,7 @@ class Sweep:
         self.goal: Goal = goal or ("max" if record["goal"] == "max" else "min")
         self.warm_workers = record.get("warm_workers") is not False
         self.leaderboard = formats(record.get("leaderboard"))
+        self.diagnostics = formats(record.get("diagnostics"), PICTURES)
         self.tags: tuple[str, ...] = tuple(record["tags"])
         self.threads = max(1, int(record["threads"]))
         self.planned = tuple(_trial(each) for each in record["trials"])
@@ -206,18 +208,7 @@ def create(
         "v": VERSION,
         "name": shown_name(name),
         "created": time.time(),
-        "mode": plan.mode,
-        "axes": [
-            {"key": axis.key, "values": [value.plain for value in axis.values]}
-            for axis in plan.axes
-        ],
-        "overrides": list(plan.base),
-        "seeds": list(plan.seeds),
-        "parallel": plan.parallel,
-        "metric": plan.metric,
-        "goal": plan.goal,
-        "warm_workers": plan.warm_workers,
-        "leaderboard": list(plan.leaderboard),
+        **plan.record(),
         "tags": [shown_name(tag) for tag in tags],
         # Settled here: sums must not depend on how many trials happen to run beside each other.
         "threads": max(1, usable_cores() // plan.parallel),

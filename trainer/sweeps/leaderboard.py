@@ -18,6 +18,7 @@ from trainer.events.text import clean
 from trainer.runs.layout import write_bytes_atomic
 from trainer.sweeps import results
 from trainer.sweeps.curves import Curve, read
+from trainer.sweeps.diagnostics import FOLDER, Plot, plots_of
 from trainer.sweeps.effects import Effects, marginal
 from trainer.sweeps.plan import FORMATS, labels, shown
 from trainer.sweeps.results import Group, Row, Table
@@ -48,6 +49,7 @@ class Board:
         effects: The marginal effects.
         names: Names of the trials, by number.
         curves: Learning curves, by number of the trial.
+        plots: The plots that have been drawn.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Board:
     effects: Effects
     names: Mapping[int, str] = field(default_factory=dict)
     curves: Mapping[int, Curve] = field(default_factory=dict)
+    plots: tuple[Plot, ...] = ()
 
     @property
     def short(self) -> dict[str, str]:
@@ -99,6 +102,7 @@ def gather(
         effects=marginal(found, sweep.mode),
         names={state.number: state.name for state in states},
         curves={row.trial: read(row.run, sweep.metric) for row in found.rows} if curves else {},
+        plots=plots_of(sweep),
     )
 
 
@@ -143,6 +147,12 @@ def write(
     return written
 
 
+def files_of(sweep: Sweep) -> list[Path]:
+    """List the files of a sweep's leaderboard that there are."""
+    paths = [sweep.outputs / f"{NAME}.{ending}" for ending in (*FORMATS, "csv")]
+    return [path for path in paths if path.is_file()]
+
+
 def markdown(board: Board) -> str:
     """Write a leaderboard as Markdown with tables as GitHub reads them."""
     table, short = board.table, board.short
@@ -175,6 +185,12 @@ def markdown(board: Board) -> str:
         headers = ["trial", *(short[key] for key in table.factors), "seed", "state", "reason"]
         lines += ["## Trials that did not reach the end", ""]
         lines += [*_table(headers, [missed_cells(board, row) for row in board.missed]), ""]
+    if board.plots:
+        lines += ["## Plots", ""]
+        for plot in board.plots:
+            # Names of plots are letters, digits, dots and hyphens.
+            place = (FOLDER / plot.file("png", "svg")).as_posix()
+            lines += [_md(plot.title), "", f"![{_md(plot.title)}]({place})", ""]
     return "\n".join(lines)
 
 

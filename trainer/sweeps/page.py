@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.display import number, plural
 from trainer.events.text import clean
 from trainer.sweeps import leaderboard as cells
+from trainer.sweeps.diagnostics import FOLDER
 from trainer.sweeps.plan import shown
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def page(board: Board) -> str:
             _board(board),
             _effects(board),
             _missed(board),
+            _plots(board),
             '</main>\n<aside id="panel" hidden aria-hidden="true"></aside>\n',
             f"<script>{script}</script>\n</body>\n</html>\n",
         ]
@@ -224,6 +226,22 @@ def _missed(board: Board) -> str:
         f"{''.join(_head(name, '') for name in names)}</tr></thead>\n<tbody>\n{''.join(rows)}"
         "</tbody>\n</table>\n</div>\n"
     )
+
+
+def _plots(board: Board) -> str:
+    """Link to the plots, by paths relative to the page: its policy lets it load none."""
+    if not board.plots:
+        return ""
+    items = []
+    for plot in board.plots:
+        links = ", ".join(
+            f'<a href="{_text((FOLDER / name).as_posix())}" '
+            f'aria-label="{_text(f"{plot.title}, {Path(name).suffix[1:]}")}">'
+            f"{_text(Path(name).suffix[1:])}</a>"
+            for name in plot.files
+        )
+        items.append(f"<li>{_text(plot.title)}: {links}</li>\n")
+    return f"<h2>Plots</h2>\n<ul>\n{''.join(items)}</ul>\n"
 
 
 def _head(name: str, kind: str, *, sort: bool = False, title: str = "") -> str:

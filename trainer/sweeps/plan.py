@@ -21,6 +21,8 @@ MODES: tuple[Mode, ...] = ("product", "one_at_a_time", "paired")
 Goal = Literal["min", "max"]
 FORMATS: tuple[str, ...] = ("md", "html")
 """The formats of a leaderboard, as `ablation.leaderboard` names them."""
+PICTURES: tuple[str, ...] = ("png", "svg")
+"""The formats of plots, as `ablation.diagnostics` names them."""
 PROFILE = "ablation"
 """The profile of `trainer` that a sweep takes where nobody chose another."""
 _MOST_NAMED = 5
@@ -64,6 +66,7 @@ class Plan:
         parallel: How many train at the same time.
         warm_workers: Whether trials are forked from one process that has everything loaded.
         leaderboard: The formats that its leaderboard is written in.
+        diagnostics: The formats that its plots are written in.
         notes: What a person should know.
         where: `config_file`, `profiles_dir` and `cwd` to compose with.
     """
@@ -79,8 +82,27 @@ class Plan:
     parallel: int = 1
     warm_workers: bool = True
     leaderboard: tuple[str, ...] = FORMATS
+    diagnostics: tuple[str, ...] = PICTURES
     notes: tuple[str, ...] = ()
     where: Mapping[str, Any] = field(default_factory=dict)
+
+    def record(self) -> dict[str, Any]:
+        """Give what is planned, but for the trials, as plain data: for files and for `--json`."""
+        return {
+            "mode": self.mode,
+            "axes": [
+                {"key": axis.key, "values": [value.plain for value in axis.values]}
+                for axis in self.axes
+            ],
+            "overrides": list(self.base),
+            "seeds": list(self.seeds),
+            "parallel": self.parallel,
+            "metric": self.metric,
+            "goal": self.goal,
+            "warm_workers": self.warm_workers,
+            "leaderboard": list(self.leaderboard),
+            "diagnostics": list(self.diagnostics),
+        }
 
 
 def make(
@@ -151,6 +173,7 @@ def make(
         parallel=parallel or _whole(section.get("parallel_runs")),
         warm_workers=section.get("warm_workers") is not False,
         leaderboard=formats(section.get("leaderboard")),
+        diagnostics=formats(section.get("diagnostics"), PICTURES),
         notes=tuple(notes),
         where=where,
     )
@@ -191,10 +214,10 @@ def check(
     return replace(plan, trials=tuple(trials)), tuple(first)
 
 
-def formats(wanted: Any) -> tuple[str, ...]:
-    """Pick the formats of a leaderboard out of a list; all of them if there is no list."""
-    listed = wanted if isinstance(wanted, list | tuple) else FORMATS
-    return tuple(name for name in FORMATS if name in listed)
+def formats(wanted: Any, known: tuple[str, ...] = FORMATS) -> tuple[str, ...]:
+    """Pick the formats that are known out of a list; all of them if there is no list."""
+    listed = wanted if isinstance(wanted, list | tuple) else known
+    return tuple(name for name in known if name in listed)
 
 
 def default_name(composed: Composed) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -135,6 +136,12 @@ class SpectraNet(nn.Module):
         # exp is steep; a softplus would not reach ten times down within a short training.
         log_sigma = torch.cat((fgs_sigma, airs_sigma), dim=-1).clamp(-math.log(1e4), math.log(1e4))
         return mu, unit * log_sigma.exp()
+
+    def diagnostic_figures(self, data: Any) -> dict[str, Any]:
+        """Draw spectra of validation planets against the truth, and the residuals' frequencies."""
+        from trainer.recipes.spectra.diagnostics import figures
+
+        return figures(self, data)
 
     def _smooth(self, off: Tensor) -> Tensor:
         """Smooth offsets (batch, channels) by each kernel: (batch, kernels, channels)."""
