@@ -243,6 +243,8 @@ def _advice(run: RunFolder, state: State) -> str:
     from trainer.runs.manage import find_checkpoint
 
     has_checkpoint = find_checkpoint(run) is not None
+    if state == State.OUT_OF_MEMORY and (words := smaller(run, has_checkpoint)):
+        return words
     if state == State.COMPLETED:
         return f"traindeck show {run.id}"
     if run.identity().get("launcher") == "script":
@@ -252,3 +254,29 @@ def _advice(run: RunFolder, state: State) -> str:
     if state == State.FAILED:
         return f"traindeck logs {run.id}"
     return f"traindeck rerun {run.id}"
+
+
+def smaller(run: RunFolder, has_checkpoint: bool) -> str:
+    """Give the command that goes on with less memory; empty where nothing is known to turn down."""
+    import shlex
+
+    from trainer.config.aliases import canonical_key
+    from trainer.config.hardware_advice import less_memory, words_of
+    from trainer.runs.again import config_of
+
+    config = config_of(run)
+    settings = less_memory(config)[0] if config is not None else {}
+    command = run.identity().get("command")
+    if not settings or not isinstance(command, list):
+        return ""
+    if has_checkpoint:
+        return shlex.join(["traindeck", "resume", run.id, *words_of(settings)])
+    if command[:2] != ["traindeck", "train"] or any("***" in str(word) for word in command):
+        return ""
+    # Another spelling of the same key in one command would be a contradiction.
+    kept = [
+        str(word)
+        for word in command
+        if canonical_key(str(word).partition("=")[0].lstrip("+~")) not in settings
+    ]
+    return shlex.join([*kept, *words_of(settings)])

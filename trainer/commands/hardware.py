@@ -43,7 +43,12 @@ def show(
                 "auto": facts,
                 "use": name,
                 "profiles": [
-                    {"name": v.name, "fits": v.fits, "reasons": list(v.reasons), **v.profile}
+                    {
+                        "name": v.name,
+                        "fits": v.fits,
+                        "reasons": list(v.reasons),
+                        "profile": dict(v.profile),
+                    }
                     for v in found
                 ],
                 "presets": [

@@ -141,9 +141,12 @@ def show(run: str, runs_dir: Path, as_json: bool) -> int:
     if status.reason:
         rows.append(("reason", status.reason))
     if status.state is State.OUT_OF_MEMORY:
+        from trainer.config.hardware_advice import advice
         from trainer.health import ADVICE
+        from trainer.runs.again import config_of
 
-        rows.append(("advice", ADVICE["out_of_memory"]))
+        own = advice(config_of(folder) or {})
+        rows.append(("advice", " ".join(part for part in (own, ADVICE["out_of_memory"]) if part)))
     if status.started:
         end = status.ended or time.time()
         rows.append(("started", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(status.started))))

@@ -16,6 +16,7 @@ from trainer.config.schema import load_resolved
 from trainer.engine import batch_size, build, ranks, resume
 from trainer.engine.callbacks.ends import nothing_trained, stopped_early
 from trainer.engine.compiling import compile_module, compiler_told
+from trainer.engine.fits import check_memory
 from trainer.engine.health.guard import out_of_memory
 from trainer.engine.journal import Journal
 from trainer.engine.keep import checkpoints_of
@@ -117,6 +118,7 @@ def train(session: Session, run: RunFolder, chosen_checkpoint: str) -> End:
     if size is not None:
         data.batch_size = data.carried["batch_size"] = size
     module = build.module_of(config)
+    check_memory(module, config)
     if config["trainer"].get("log_model_structure") and session.rank == 0:
         print(module)
 
@@ -204,7 +206,7 @@ def end_of(trainer: pl.Trainer, saver: Saver) -> End:
 def with_health(end: End, session: Session) -> End:
     """Say in the end's reason what was wrong with the training at its end."""
     if end.state is State.OUT_OF_MEMORY and session.health is None:
-        out_of_memory(session.events, end.reason)  # before training began
+        out_of_memory(session.events, end.reason, session.config)  # before training began
     word = session.health.word() if session.health is not None else ""
     if not word or end.state not in (State.COMPLETED, State.STOPPED, State.TIMEOUT):
         return end

@@ -66,7 +66,7 @@ def check_resume(run: RunFolder) -> None:
         RunError: The run has completed, is of another program, or nothing can train here.
     """
     ours(run)
-    need_training_packages(_config_of(run))
+    need_training_packages(config_of(run))
     if read_status(run).state == State.COMPLETED:
         raise RunError(
             Problem(
@@ -76,7 +76,7 @@ def check_resume(run: RunFolder) -> None:
         )
 
 
-def _config_of(run: RunFolder) -> Mapping[str, Any] | None:
+def config_of(run: RunFolder) -> Mapping[str, Any] | None:
     """Read a run's config as far as it can be read; the trainer says what is wrong with it."""
     try:
         config = yaml.safe_load(run.config.read_text(encoding="utf-8"))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from trainer.config import hardware_advice
 from trainer.config.schema_health import KINDS
 from trainer.engine.health.clock import HealthClock, Signs
 from trainer.engine.health.command import Command
@@ -104,7 +105,7 @@ class HealthGuard:
 
     def out_of_memory(self, reason: str) -> None:
         """Tell that training ran out of memory, with what to do about it."""
-        self._tell(_no_memory(reason))
+        self._tell(_no_memory(reason, self._session.config))
 
     def state(self) -> dict[str, Any]:
         """Give what a resumed run must know."""
@@ -184,12 +185,14 @@ class HealthGuard:
         return action
 
 
-def out_of_memory(events: Events, reason: str) -> None:
+def out_of_memory(events: Events, reason: str, config: Mapping[str, Any]) -> None:
     """Tell that memory ran out before training began, with what to do about it."""
-    alert = _no_memory(reason)
+    alert = _no_memory(reason, config)
     events.alert(alert.level, alert.kind, alert.message, advice=alert.advice, **alert.evidence)
 
 
-def _no_memory(reason: str) -> Alert:
-    advice, evidence = ADVICE["out_of_memory"], {"state": "begins"}
+def _no_memory(reason: str, config: Mapping[str, Any]) -> Alert:
+    own = hardware_advice.advice(config)
+    advice = " ".join(part for part in (own, ADVICE["out_of_memory"]) if part)
+    evidence = {"state": "begins"}
     return Alert("error", "out_of_memory", f"Memory ran out: {reason}", None, advice, evidence)
