@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import profiles
+from trainer.config import toml_tables
 from trainer.config.aliases import table as alias_rows
 from trainer.config.documents import DOCUMENTS, OWN, named
 from trainer.config.loss_terms import TERMS, TermKind
 from trainer.config.schema import LightningArgs, fields
 from trainer.config.schema_base import Key
 from trainer.config.schema_trainer import HANDLED_ELSEWHERE
-from trainer.config.sources import doc_comment
+from trainer.config.sources import TOML, doc_comment
 from trainer.config.symbolic_rules import RULES
 from trainer.config.torch_args import OPTIMIZERS, SCHEDULERS
 
@@ -105,14 +106,19 @@ def alias_table() -> str:
 
 
 def profile_table(folder: Path = profiles.FOLDER) -> str:
-    """Give the table of all groups with their options as Markdown."""
-    rows = [
-        (
-            f"[`{group}`](../profiles/{group}/{README})",
-            ", ".join(f"`{path.stem}`" for path in sorted((folder / group).glob("*.yaml"))),
-        )
-        for group in groups(folder)
-    ]
+    """Give the table of all groups with their options as Markdown, files before tables."""
+    tables: dict[str, list[str]] = {}
+    for table in toml_tables.load(str(folder / TOML), TOML, "built-in").tables.values():
+        tables.setdefault(table.group, []).append(table.name)
+    rows = []
+    for group in sorted({*groups(folder), *tables}):
+        files = [path.stem for path in sorted((folder / group).glob("*.yaml"))]
+        place = f"{group}/{README}" if files else TOML
+        names = ", ".join(f"`{name}`" for name in files)
+        if group in tables:
+            listed = ", ".join(f"`{name}`" for name in tables[group])
+            names += f"{'; ' if files else ''}tables {listed}"
+        rows.append((f"[`{group}`](../profiles/{place})", names))
     return markdown_table(("group", "options"), rows)
 
 

@@ -196,7 +196,7 @@ class ProfileText:
             EditError: The file cannot be read, cannot set this key, or the change would touch more
                 than the key; the text stays as it was.
         """
-        self._must_be_readable()
+        self.must_be_readable()
         for path, name, node in self._places:
             if name == key:
                 if node.kind != "alias" and repr(value_at(self.values, path)) == repr(value):
@@ -216,7 +216,7 @@ class ProfileText:
         Raises:
             EditError: As for `set`; or the file does not say anything of the key.
         """
-        self._must_be_readable()
+        self.must_be_readable()
         for path, name, node in self._places:
             if name == key and self._root is not None:
                 emptied = self._emptied(path)
@@ -234,12 +234,12 @@ class ProfileText:
         Raises:
             EditError: The entry is not one `group: option` on a line of its own.
         """
-        self._must_be_readable()
+        self.must_be_readable()
         pair = self._root.child("defaults") if self._root is not None else None
         if pair is None or at >= len(pair[1].items) or len(pair[1].items[at].pairs) != 1:
             raise EditError(Problem("This entry can only be changed in the YAML.", self.shown))
         path = ("defaults", str(at), pair[1].items[at].pairs[0][0].text)
-        new = self._with(replace(self.text, self._root, path, option))
+        new = self.put(replace(self.text, self._root, path, option))
         if new.problems or not same(new.values, self.values) or new.defaults[at].value != option:
             raise EditError(Problem("This entry can only be changed in the YAML.", self.shown))
         return new
@@ -250,7 +250,7 @@ class ProfileText:
         Raises:
             EditError: It is written in a way that does not allow it.
         """
-        self._must_be_readable()
+        self.must_be_readable()
         if not self.package:
             return self
         root = self._root
@@ -274,7 +274,7 @@ class ProfileText:
             if own is None:
                 heads, body = [], lines[first:]
             text = "".join([_GLOBAL + newline, *lines[:first], *heads, *body])
-        new = self._with(bom + text)
+        new = self.put(bom + text)
         wrapped: Any = self.values
         for part in reversed(self.package):
             wrapped = {part: wrapped} if wrapped else wrapped
@@ -290,10 +290,16 @@ class ProfileText:
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 
-    def _with(self, text: str) -> ProfileText:
+    def put(self, text: str) -> ProfileText:
+        """Give another text of the same profile."""
         return ProfileText(text, self.group, self.shown)
 
-    def _must_be_readable(self) -> None:
+    def must_be_readable(self) -> None:
+        """Refuse to edit a text that cannot be read.
+
+        Raises:
+            EditError: It cannot.
+        """
         if self.problems:
             raise EditError(*self.problems)
         if self._root is None and self.values:
@@ -349,7 +355,7 @@ class ProfileText:
         self, text: str, path: Path, value: Any, *, gone: bool = False, anchored: bool = False
     ) -> ProfileText:
         """Read an edited text back, and refuse it if it says anything else than it should."""
-        new = self._with(text)
+        new = self.put(text)
         if not new.problems and _choices(new) == _choices(self):
             before, after = flat(self.values), flat(new.values)
             inside = [name for name in before.keys() | after.keys() if name[: len(path)] == path]

@@ -137,7 +137,7 @@ def save(opened: Opened, text: ProfileText) -> tuple[Opened, bool]:
     if theirs.text == text.text:
         return theirs, False
     merged = merge(opened.text, text.text, theirs.text)
-    whole = ProfileText(merged.text, text.group, text.shown)
+    whole = text.put(merged.text)
     spoilt = whole.problems and not text.problems
     if merged.conflicts or spoilt or opened.stamp is None:
         raise Conflict(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from pathlib import Path as File
 from typing import Any
 
 from trainer.config import toml_text
@@ -27,7 +26,7 @@ from trainer.config.toml_tables import GROUP_OF, HYPERPARAMETERS, PRESET
 from trainer.config.toml_text import Mark
 from trainer.errors import ConfigError, Problem
 
-__all__ = ["TableText", "added", "copied", "home_of", "segment"]
+__all__ = ["TableText"]
 
 _HEADERS = {group: table for table, group in GROUP_OF.items()}
 
@@ -167,7 +166,7 @@ class TableText(ProfileText):
             EditError: The file cannot be read, the table cannot set this key, the value is null, or
                 the change would touch more than the key; the text stays as it was.
         """
-        self._must_be_readable()
+        self.must_be_readable()
         leaf = self.find(key)
         if leaf is not None and repr(leaf.value) == repr(value):
             return self
@@ -202,13 +201,13 @@ class TableText(ProfileText):
             )
             at = self.text.find("\n", last.end)
             indent = _indent(self.text, last) if not last.header else ""
-            name = ".".join(_key(part) for part in path[depth:])
+            name = ".".join(key_of(part) for part in path[depth:])
             line = f"{indent}{name} = {written}"
             if at < 0:
                 return f"{self.text}{newline}{line}{newline}"
             return f"{self.text[: at + 1]}{line}{newline}{self.text[at + 1 :]}"
-        name = ".".join(map(_key, self.table))
-        key = ".".join(map(_key, path))
+        name = ".".join(map(key_of, self.table))
+        key = ".".join(map(key_of, path))
         gap = "" if not self.text.strip() else newline
         if self.text and not self.text.endswith("\n"):
             gap = newline + gap
@@ -220,7 +219,7 @@ class TableText(ProfileText):
         Raises:
             EditError: As for `set`; or the table does not say anything of the key.
         """
-        self._must_be_readable()
+        self.must_be_readable()
         leaf = self.find(key)
         if leaf is None:
             raise EditError(Problem(f"'{clean(key)}' is not set here.", self.shown, "", key))
@@ -243,7 +242,7 @@ class TableText(ProfileText):
         Raises:
             EditError: The text cannot be changed so.
         """
-        self._must_be_readable()
+        self.must_be_readable()
         keys = list(self._choices)
         if at >= len(keys):
             raise EditError(Problem("This can only be changed in the TOML.", self.shown))
@@ -268,10 +267,16 @@ class TableText(ProfileText):
 
     # ── inside ───────────────────────────────────────────────────────────────────────────────
 
-    def _with(self, text: str) -> TableText:
+    def put(self, text: str) -> TableText:
+        """Give another text of the same file, with the same table in hand."""
         return TableText(text, self.group, self.name, self.shown)
 
-    def _must_be_readable(self) -> None:
+    def must_be_readable(self) -> None:
+        """Refuse to edit a text that cannot be read.
+
+        Raises:
+            EditError: It cannot.
+        """
         if self.problems:
             raise EditError(*self.problems)
 
@@ -279,7 +284,7 @@ class TableText(ProfileText):
         self, text: str, path: Path, value: Any, *, gone: bool = False
     ) -> TableText:
         """Read an edited text back, and refuse it if it says anything else than it should."""
-        new = self._with(text)
+        new = self.put(text)
         full = (*self.table, *path)
         if not new.problems:
             before, after = flat(self._file), flat(new._file)
@@ -305,54 +310,6 @@ class TableText(ProfileText):
         )
 
 
-def segment(text: str, table: Path) -> str:
-    """Give a table's own lines, with the comment directly above it.
-
-    Args:
-        text: A valid text.
-        table: The table's path.
-    """
-    headers = [m for m in toml_text.marks(text) if m.header]
-    kept: list[str] = []
-    for at, mark in enumerate(headers):
-        if mark.path[: len(table)] != table:
-            continue
-        start = _comment_start(text, mark.start)
-        following = headers[at + 1].start if at + 1 < len(headers) else len(text)
-        body = text[start : _comment_start(text, following)]
-        kept.append(re.sub(r"(?:[ \t]*(?:#[^\n]*)?\r?\n)*\Z", "\n", body.rstrip("\r\n") + "\n"))
-    return "\n".join(kept)
-
-
-def added(text: str, table: str) -> str:
-    """Put a table's lines at the end of a text, a blank line before them."""
-    if not text.strip():
-        return table
-    return f"{text.rstrip()}\n\n{table}"
-
-
-def home_of(cwd: File | None = None) -> tuple[File, str]:
-    """Give the file that a new table, or a built-in one's copy, is written to; and how to show it."""
-    from trainer.config import edit_files, sources
-
-    path = sources.project_toml(cwd)
-    if not edit_files.can_write(path.parent):
-        path = sources.user_folder() / sources.TOML
-        return path, clean(str(path))
-    return path, f"config/{sources.TOML}"
-
-
-def _comment_start(text: str, at: int) -> int:
-    """Go up over the comment lines directly above a place."""
-    start = text.rfind("\n", 0, at) + 1
-    while start > 0:
-        above = text.rfind("\n", 0, start - 1) + 1
-        if not text[above:start].lstrip().startswith("#"):
-            break
-        start = above
-    return start
-
-
 def _statement(text: str, mark: Mark) -> int:
     """Give where the key of a value begins."""
     return text.rindex("=", 0, mark.start)
@@ -363,7 +320,7 @@ def _indent(text: str, mark: Mark) -> str:
     return re.match(r"[ \t]*", text[line:])[0]  # type: ignore[index]  # it matches nothing, too
 
 
-def _key(name: str) -> str:
+def key_of(name: str) -> str:
     import tomlkit
 
     return str(tomlkit.key(name).as_string())
@@ -382,38 +339,3 @@ def _written(value: Any, shown: str, key: str) -> str:
         inline.update(value)
         return str(inline.as_string())
     return str(tomlkit.item(value).as_string())
-
-
-def copied(text: TableText, name: str, path: File, shown: str) -> TableText:
-    """Add the table in hand to another file, under a name.
-
-    Args:
-        text: The table.
-        name: Its name there.
-        path: The file; it need not exist.
-        shown: The file as shown to a person.
-
-    Returns:
-        The file's whole text with the table in it.
-
-    Raises:
-        EditError: The file cannot be read, or has a table of that name.
-    """
-    from trainer.config import edit_files
-
-    there = edit_files.open_file(path).text if path.exists() else ""
-    found = TableText(there, text.group, name, shown)
-    text._must_be_readable()
-    found._must_be_readable()
-    if found.values:
-        what = f"There is a table '{'.'.join(found.table)}' already."
-        raise EditError(Problem(what, shown, "Choose another name."))
-    lines = segment(text.text, text.table)
-    if name != text.name:
-        old, new = (".".join(map(_key, (text.table[0], n))) for n in (text.name, name))
-        lines = re.sub(rf"(?m)^(\s*\[\s*){re.escape(old)}(?=\s*[.\]])", rf"\g<1>{new}", lines)
-    whole = found._with(added(there, lines))
-    if whole.problems or not same(whole.values, text.values):
-        what = f"'{clean('.'.join(text.table))}' is written in a way that cannot be copied."
-        raise EditError(Problem(what, text.shown, "Copy it in the TOML."))
-    return whole

@@ -110,7 +110,7 @@ def load(path: str, shown: str, kind: str) -> TomlFile:
     except OSError as error:
         return TomlFile(shown, path, kind, problems=(_unreadable(shown, error),))
     cached = _cache.get(path)
-    if cached is None or cached.stamp != stamp or cached.shown != shown:
+    if cached is None or (cached.stamp, cached.shown, cached.file.kind) != (stamp, shown, kind):
         cached = _cache[path] = _Cached(stamp, shown, _read(path, shown, kind))
     return cached.file
 

@@ -220,8 +220,15 @@ class _PickRows(LineList, can_focus=False):
         """Show what matches, best first."""
         places = range(len(self._choices))
         if query:
-            matcher = Matcher(query)
-            scores = {i: matcher.match(" ".join(self._choices[i])) for i in places}
+            matcher, words = Matcher(query), query.lower().split()
+
+            def score(name: str, what: str) -> float:
+                # Only names are matched letter by letter: in a sentence that takes seconds, and fits
+                # everywhere.
+                said = f"{name} {what}".lower()
+                return matcher.match(name) or 0.1 * all(word in said for word in words)
+
+            scores = {i: score(*self._choices[i]) for i in places}
             self.matches = sorted((i for i in places if scores[i] > 0), key=lambda i: -scores[i])
         else:
             self.matches = list(places)

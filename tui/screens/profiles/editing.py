@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from trainer.config import edit_toml
+from trainer.config import edit_toml_files
 from trainer.config.compose import Composed, compose, defaults_of, side
 from trainer.config.diff import Change, diff
 from trainer.config.edit import ProfileText
@@ -131,7 +131,7 @@ def open_profile(entry: Entry, context: Context) -> Editing:
 def _home(entry: Entry, context: Context) -> str:
     """Say where a copy of a built-in profile goes."""
     if entry.table:
-        return edit_toml.home_of(context.cwd)[1]
+        return edit_toml_files.home_of(context.cwd)[1]
     try:
         return home_of(entry.group, entry.name, context.profiles_dir, context.cwd)[1]
     except ConfigError:

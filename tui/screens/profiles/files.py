@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from trainer.config import edit_files, edit_toml
+from trainer.config import edit_files, edit_toml_files
 from trainer.config.edit import ProfileText
 from trainer.config.edit_files import Conflict, Opened
 from trainer.config.edit_toml import TableText
@@ -362,7 +362,7 @@ def _copied(text: TableText, name: str, cwd: Path | None) -> tuple[Opened, str]:
     Raises:
         EditError: That file has such a table, or cannot be written.
     """
-    path, shown = edit_toml.home_of(cwd)
-    whole = edit_toml.copied(text, name, path, shown)
+    path, shown = edit_toml_files.home_of(cwd)
+    whole = edit_toml_files.copied(text, name, path, shown)
     opened = edit_files.open_file(path) if path.exists() else Opened.new(path)
     return edit_files.save(opened, whole)[0], shown
