@@ -102,7 +102,7 @@ def test_the_composition_order_lets_a_trainer_win_over_what_it_touches() -> None
     primary = yaml.safe_load((profiles.FOLDER / "config.yaml").read_text(encoding="utf-8"))
     order = [next(iter(e)) if isinstance(e, dict) else e for e in primary["defaults"]]
     assert order == [
-        "_self_", "hardware", "data", "model", "expert", "lora", "loss", "optimizer", "scheduler",
+        "_self_", "hardware", "loss", "data", "model", "expert", "lora", "optimizer", "scheduler",
         "dataloader", "logger", "callbacks", "limits", "health", "trainer", "hyperparameters", "preset",
     ]  # fmt: skip
     made = config("trainer=kaggle_safe", "dataloader=workers", "limits=ci")

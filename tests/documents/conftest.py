@@ -29,8 +29,10 @@ PROFILES = {
     # The default composition as it is, but on four small planets and with a tiny network.
     "data/spectra.yaml": (
         "# @package _global_\n# A few planets.\n"
+        "defaults:\n  - override /loss: composite\n  - _self_\n"
         "data:\n  _target_: trainer.recipes.spectra.data.SpectraData\n  name: spectra\n  root: null\n"
         "  planets: 4\n  frames: 32\n  val_fraction: 0.25\n  max_items: null\n  time_bins: 16\n"
+        "trainer:\n  monitor: val/score\n  monitor_mode: max\n"
         "run:\n  recipe: spectra\n  num_threads: 1\n  hash_file: run_hash_summary_v50.json\n"
         "  debug_log: v50_debug_log.md\n"
     ),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from documentlab import printed
+
+from trainer.runs.layout import RunFolder
 
 from .conftest import POINTS, Typed
 
@@ -70,6 +74,41 @@ def test_001_the_ablation_is_planned(typed: Type, command: str) -> None:
     for weight in ("0.0", "0.05", "0.1"):
         assert f"loss.composite.smoothness.weight={weight}" in done.out.split()
     assert not list(Path("runs").glob("*"))
+
+
+def test_001_the_ablation_trains_and_leaves_its_leaderboard(typed: Type) -> None:
+    done = typed(printed.ABLATE)
+    assert done.code == 0, done.err + done.out
+    assert "spectra of generated planets" in done.err
+    (sweep,) = Path("runs").glob("*/*/sweep.json")
+    found = json.loads(sweep.read_text())
+    assert found["metric"] == "val/score"
+    assert [list(t["factors"].values()) for t in found["trials"]] == [[0.0], [0.05], [0.1]]
+    for kind in ("md", "html"):
+        assert (sweep.parent / "outputs" / f"ablation_leaderboard.{kind}").is_file()
+    runs = [RunFolder(path.parent) for path in Path("runs").glob("*/*/run.json")]
+    assert len(runs) == 3
+    for run in runs:
+        config = yaml.safe_load(run.config.read_text(encoding="utf-8"))
+        assert config["trainer"]["max_epochs"] == 10
+        names = ("logs/v50_debug_log.md", "logs/events.jsonl", "run_hash_summary_v50.json")
+        assert all((run.path / name).is_file() for name in names)
+
+
+@pytest.mark.parametrize(
+    ("line", "trials", "axes"),
+    [
+        (printed.ABLATE_TOGETHER, 12, " (3 x 2 x 2)"),
+        ("traindeck ablate trainer=ablation --one-at-a-time", 13, ", 1 at a time"),
+    ],
+)
+def test_001_what_the_ablation_profile_varies(
+    typed: Type, line: str, trials: int, axes: str
+) -> None:
+    done = typed(line, "--dry-run")
+    assert done.code == 0, done.err
+    assert f"{trials} trials{axes}" in done.out
+    assert "by val/score (max); all configs are right" in done.out
 
 
 @pytest.mark.parametrize("weight", ["0.0", "0.05", "0.1"])

@@ -72,10 +72,10 @@ def test_tags_are_apart_by_blanks_or_commas() -> None:
 
 def test_a_value_of_the_profiles_is_no_override(tmp_path: Path) -> None:
     plain = out(tmp_path)
-    assert put_value(plain, "optimizer.config.lr", 0.004).words == ()
+    assert put_value(plain, "optimizer.config.lr", 0.005).words == ()
     assert put_value(plain, "optimizer.config.lr", 0.01).words == ("optimizer.config.lr=0.01",)
     changed = out(tmp_path, "optimizer.config.lr=0.01")
-    assert put_value(changed, "optimizer.config.lr", 0.004).words == ()
+    assert put_value(changed, "optimizer.config.lr", 0.005).words == ()
     assert put_value(changed, "optimizer.config.lr", 0.1).words == ("optimizer.config.lr=0.1",)
     assert put_value(plain, "model.name", "two words").words == ("model.name=two words",)
 

@@ -566,7 +566,7 @@ async def test_what_the_profiles_give_is_told_beside_an_override(runs_dir: Path)
     async with launch(runs_dir, "optimizer.config.lr=0.001") as (pilot, screen):
         await press(pilot, "2")
         assert "default of the class 0.001" in shown(screen)
-        assert "The profiles give 0.004 (optimizer/" in shown(screen)
+        assert "The profiles give 0.005 (optimizer/" in shown(screen)
 
 
 async def test_a_picker_at_80x24(runs_dir: Path) -> None:

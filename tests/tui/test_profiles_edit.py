@@ -38,7 +38,7 @@ async def test_a_newcomer_changes_the_learning_rate_sees_the_diff_and_launches(
         assert "0.0005" in lab.text()
         await lab.press("4")
         assert "optimizer.config.lr" in lab.text()
-        assert lab.changes["optimizer.config.lr"] == (0.004, 5e-4)
+        assert lab.changes["optimizer.config.lr"] == (0.005, 5e-4)
         assert "trainer/ci_fast.yaml:18" in lab.text()
         assert not copy_of(runs_dir).exists()
         await lab.press("L", "y")

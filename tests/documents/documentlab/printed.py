@@ -114,6 +114,12 @@ traindeck train trainer=defaults \\
 ABLATE = "traindeck ablate -m loss.composite.smoothness.weight=0.0,0.05,0.1"
 """001."""
 
+ABLATE_TOGETHER = (
+    "traindeck ablate trainer=ablation -m loss.composite.smoothness.weight=0.0,0.05,0.1 "
+    "loss.composite.fft.weight=0.0,0.1 symbolic.rules.gravitational_lensing.enabled=true,false"
+)
+"""001: what `ablation.yaml` varies, several axes together."""
+
 VARIANTS = "traindeck train trainer=<name> data=<name> model=<name>"
 """002, with names to be filled in."""
 
