@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 from hardwarelab import A100, GIB, RTX_4090, RTX_5060, T4
 
-from trainer.config import hardware_detect
+from trainer.config import hardware_detect, hardware_here
 from trainer.config.compose import Composed, compose
 from trainer.config.hardware_batch import batch_of
 from trainer.config.hardware_clamp import clamp
@@ -343,3 +343,53 @@ def test_a_written_profile_composes(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="takes at most 4"):
         compose(["quickstart", "hardware=mine"])
     assert parse(profile_text(machine(), []), "x", "project").values["device"] == "cpu"
+
+
+# This very machine
+
+
+def asks(accelerator: str, hardware: str = "cpu") -> dict[str, Any]:
+    words = [
+        f"hardware={hardware}",
+        f"trainer.accelerator={accelerator}",
+        "dataloader.batch_size=1",
+    ]
+    return compose(["quickstart", *words]).config
+
+
+def test_a_gpu_that_pytorch_cannot_use_is_refused_before_launch() -> None:
+    old = Torch("2.6.0+cu124", cuda="12.4", arches=("sm_80", "sm_90"))
+    (said,) = map(str, hardware_here.lacking(asks("gpu"), machine(RTX_5060, torch=old)))
+    assert said.startswith(
+        "Hardware NVIDIA GeForce RTX 5060 Ti is unsupported: CUDA capability sm_120 not supported by "
+        "PyTorch 2.6.0+cu124"
+    )
+    assert "What works here: hardware=auto, hardware=cpu, with" in said
+    (said,) = map(str, hardware_here.lacking(asks("cuda"), machine(torch=Torch("2.8.0+cpu"))))
+    assert "torch finds no such device here: PyTorch 2.8.0+cpu is built for CPU" in said
+    (said,) = map(str, hardware_here.lacking(asks("mps"), machine(RTX_4090)))
+    assert "torch finds no such device here" in said
+
+
+def test_only_what_is_certain_is_refused() -> None:
+    mac = machine(("Apple M2", 16.0, None), kind="mps", torch=Torch("2.8.0"))
+    for config, found in (
+        (asks("gpu"), machine(RTX_4090)),
+        (asks("cuda"), machine(RTX_5060, RTX_4090)),
+        (asks("gpu"), machine()),  # no NVML, perhaps
+        (asks("gpu"), machine(torch=None)),
+        (asks("cpu"), machine(torch=Torch("2.8.0+cpu"))),
+        (asks("gpu"), mac),
+        (asks("mps"), mac),
+    ):
+        assert list(hardware_here.lacking(config, found)) == []
+    assert list(hardware_here.lacking(asks("cuda"), mac))
+
+
+def test_a_profile_of_another_machine_is_told() -> None:
+    config = asks("auto", "cloud-a100-40gb")
+    assert list(hardware_here.notes(config, machine(RTX_4090))) == [
+        "hardware 'Cloud A100 40GB' is not this machine: needs 40 GB, and NVIDIA GeForce RTX 4090 has 24"
+    ]
+    assert list(hardware_here.notes(config, machine(A100))) == []
+    assert list(hardware_here.notes(asks("cpu"), machine(RTX_4090))) == []

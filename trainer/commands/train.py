@@ -57,6 +57,7 @@ def train(
         )
     with LeavingAtOnce():
         from trainer.config.compose import compose
+        from trainer.config.hardware_here import notes as device_notes
         from trainer.runs.again import need_training_packages
         from trainer.runs.launch import create
         from trainer.runs.plan import (
@@ -87,7 +88,7 @@ def train(
             note(text)
     for text in [*clamped_lines(composed), *batch_lines(composed)]:
         note(text)
-    for text in filter(None, (untold(composed), *composed.notes)):
+    for text in filter(None, (untold(composed), *composed.notes, *device_notes(composed.config))):
         note(f"note: {text}")
     need_training_packages(composed.config)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from trainer.config import logger_rules, recipe_rules
+from trainer.config import hardware_here, logger_rules, recipe_rules
 from trainer.errors import ConfigError, Problem, RunError
 from trainer.runs.layout import RunFolder
 from trainer.runs.manage import prepare_resume
@@ -38,7 +38,8 @@ def need_training_packages(config: Mapping[str, Any] | None = None) -> None:
 
     Raises:
         RunError: The packages that the base install leaves out are missing.
-        ConfigError: A package of the data or of a logger is missing, or the key to its service.
+        ConfigError: A package of the data or of a logger is missing, the key to its service, or the
+            device to train on.
     """
     missing = [name for name in ("torch", "pytorch_lightning") if find_spec(name) is None]
     if missing:
@@ -54,7 +55,11 @@ def need_training_packages(config: Mapping[str, Any] | None = None) -> None:
             )
         )
     if config is not None:
-        problems = [*recipe_rules.lacking(config), *logger_rules.lacking(config)]
+        problems = [
+            *recipe_rules.lacking(config),
+            *logger_rules.lacking(config),
+            *hardware_here.lacking(config),
+        ]
         if problems:
             raise ConfigError(*problems)
 
