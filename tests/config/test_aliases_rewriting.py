@@ -201,7 +201,10 @@ def test_lr_scheduler_in_all_its_shapes() -> None:
      ("steps", "check_val_every_n_epoch", None)],
 )  # fmt: skip
 def test_eval_strategy(value: str, key: str, result: Any) -> None:
-    assert rewritten({"hyperparameters": {"eval_strategy": value}}) == {"trainer": {key: result}}
+    made = rewritten({"hyperparameters": {"eval_strategy": value}})["trainer"]
+    assert made[key] == result
+    # Another strategy takes back what `no` in a lower layer has set.
+    assert made["limit_val_batches"] == (0 if value == "no" else None)
 
 
 def test_resume_from_nothing_is_never() -> None:

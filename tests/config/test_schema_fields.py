@@ -33,6 +33,8 @@ CANONICAL = [
     "hardware",
     "lora",
     "expert",
+    "output",
+    "evaluation",
     "limits",
     "health",
     "run",

@@ -84,8 +84,8 @@ class Expert(OpenSection):
     specialization: str | None = key(None, "What it knows.", source="004", absent=True)
     prompt_template: str | None = key(
         None,
-        "Text that a sample is put into: with `{instruction}` and `{output}`, and perhaps "
-        "`{context}` and `{input_section}`, which are empty for a sample without input.",
+        "Text that a sample is put into: takes `{instruction}`, `{output}`, and `{context}` and "
+        "`{input_section}`, empty without input.",
         source="004",
         absent=True,
     )
