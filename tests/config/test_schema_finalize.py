@@ -109,7 +109,7 @@ def test_keys_that_are_not_acted_on_are_told_once_each() -> None:
     config["hardware"]["max_batch_size"] = 4
     _, notes, _ = finalize(config, {})
     told = [note.partition(":")[0] for note in notes]
-    assert sorted(told) == sorted(["lora", "eval_loss.mel", "data.splitter"])
+    assert sorted(told) == sorted(["eval_loss.mel", "data.splitter"])
     assert all("not acted on by this version" in note for note in notes)
 
 
@@ -185,3 +185,30 @@ def test_a_broken_section_is_left_for_the_check(broken: Any) -> None:
         config = defaults()
         config[name] = broken
         assert finalize(config, {})[0]["seed"] == 42
+
+
+LM = {"base_model": "x", "dtype": None, "gradient_checkpointing": None}
+
+
+@pytest.mark.parametrize(
+    ("hardware", "precision", "dtype", "saves"),
+    [
+        (CPU | {"supports_gradient_checkpointing": True}, "32-true", "float32", False),
+        (A100 | {"supports_gradient_checkpointing": True}, "bf16-mixed", "bfloat16", True),
+        (A100 | {"supports_gradient_checkpointing": False}, "16-mixed", "float16", False),
+        (A100, None, "float32", False),
+    ],
+)
+def test_a_language_model_follows_hardware_and_precision(
+    hardware: dict[str, Any], precision: str | None, dtype: str, saves: bool
+) -> None:
+    config = defaults()
+    config["hardware"] |= hardware
+    config["trainer"] |= {"precision": precision, "amp": False}
+    config["model"] = dict(LM)
+    made, _, reasons = finalize(config, {})
+    assert (made["model"]["dtype"], made["model"]["gradient_checkpointing"]) == (dtype, saves)
+    assert {"model.dtype", "model.gradient_checkpointing"} <= reasons.keys()
+    config["model"] = {"base_model": "x", "dtype": "float16", "gradient_checkpointing": True}
+    made, _, reasons = finalize(config, {})
+    assert made["model"] == config["model"]

@@ -52,6 +52,7 @@ def finalize(
     _detected(final, notes, reasons)
     _device(final, reasons)
     _precision(final, notes, reasons)
+    _language_model(final, reasons)
     notes += _two_ends(final, provenance or {})
     notes += hardware_notes(final)
     notes += trainer_notes(final)
@@ -192,6 +193,30 @@ def _mixed(hardware: Mapping[str, Any], accelerator: str) -> tuple[str, str]:
             return "32-true", f"{named} supports neither bf16 nor fp16"
         return "16-mixed", f"{named} supports fp16 and not bf16"
     return "16-mixed", f"nothing more is known of the accelerator '{accelerator}'"
+
+
+_DTYPES = {"bf16": "bfloat16", "16": "float16"}
+
+
+def _language_model(config: dict[str, Any], reasons: dict[str, str]) -> None:
+    """Decide what a language model's frozen weights are kept in, and whether it saves activations."""
+    model, hardware = config.get("model"), config.get("hardware")
+    if not isinstance(model, dict) or "base_model" not in model:
+        return
+    hardware = hardware if isinstance(hardware, dict) else {}
+    if model.get("dtype", "") is None:
+        trainer = config.get("trainer")
+        written = trainer.get("precision") if isinstance(trainer, dict) else None
+        precision = str(written or "32-true")
+        model["dtype"] = _DTYPES.get(precision.partition("-")[0], "float32")
+        reasons["model.dtype"] = f"trainer.precision is {precision}"
+    if model.get("gradient_checkpointing", "") is None:
+        supported = hardware.get("supports_gradient_checkpointing") is True
+        # Main memory is seldom what a CPU lacks, and computing twice is what it can spare least.
+        wanted = model["gradient_checkpointing"] = supported and hardware.get("device") != "cpu"
+        on = "supports it" if supported else "does not support it"
+        why = f"{_hardware_name(hardware)} {on}"
+        reasons["model.gradient_checkpointing"] = why if wanted or not supported else "on a CPU"
 
 
 def _not_acted_on(config: Mapping[str, Any]) -> Iterator[str]:

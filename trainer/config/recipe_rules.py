@@ -9,7 +9,10 @@ from typing import Any
 from trainer.errors import Problem
 
 # Beginning of a data `_target_` → the packages that it needs, and the extra that brings them.
-_PACKAGES = {"trainer.recipes.spectra.": (("pyarrow",), "spectra")}
+_PACKAGES = {
+    "trainer.recipes.spectra.": (("pyarrow",), "spectra"),
+    "trainer.recipes.lora.": (("transformers", "peft", "tokenizers", "safetensors"), "hf"),
+}
 
 
 def lacking(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -18,15 +21,7 @@ def lacking(config: Mapping[str, Any]) -> Iterator[Problem]:
     Args:
         config: The resolved config.
     """
-    section, run = config.get("data"), config.get("run")
-    if isinstance(run, Mapping) and run.get("recipe") == "lora":
-        yield Problem(
-            "This version composes and checks the fine-tuning of language models, and cannot train it.",
-            "",
-            "See what would be trained with --dry-run.",
-            "run.recipe",
-        )
-        return
+    section = config.get("data")
     target = section.get("_target_") if isinstance(section, Mapping) else None
     missing, extras = packages(config)
     if missing:

@@ -157,21 +157,18 @@ class Data(OpenSection):
         "Instructions: file of the training samples below `root`, one JSON object a line.",
         source="004",
         absent=True,
-        acted_on=False,
     )
     val_split: str | None = key(
         None,
         "Instructions: file of the samples that validation takes; null: none.",
         source="004",
         absent=True,
-        acted_on=False,
     )
     test_split: str | None = key(
         None,
         "Instructions: file of the samples that the finished model is evaluated on; null: none.",
         source="004",
         absent=True,
-        acted_on=False,
     )
     quality_threshold: float | None = key(
         None,
@@ -181,7 +178,6 @@ class Data(OpenSection):
         ge=0.0,
         le=1.0,
         absent=True,
-        acted_on=False,
     )
     domains: list[str] | None = key(
         None,
@@ -189,19 +185,16 @@ class Data(OpenSection):
         "null or an empty list uses all.",
         source="004",
         absent=True,
-        acted_on=False,
     )
     response_only: bool | None = key(
         None,
         "Instructions: count the loss over the response alone, not over the prompt before it.",
         absent=True,
-        acted_on=False,
     )
     packing: bool | None = key(
         None,
         "Instructions: put several samples into one sequence, none of which sees another.",
         absent=True,
-        acted_on=False,
     )
     splitter: dict[str, Any] | None = key(
         None,
@@ -221,30 +214,30 @@ class Model(OpenSection):
         "Language model to begin with: a local folder, or a name on the hub; null: the expert's.",
         source="004",
         absent=True,
-        acted_on=False,
     )
-    revision: str | None = key(
-        None, "Version of the base model on the hub.", absent=True, acted_on=False
-    )
+    revision: str | None = key(None, "Version of the base model on the hub.", absent=True)
     gradient_checkpointing: bool | None = key(
         None,
         "Compute activations again in the backward pass, which saves memory and costs time; null: "
-        "where the hardware profile supports it.",
+        "where the hardware profile supports it, and not on a CPU.",
         source="004",
         absent=True,
-        acted_on=False,
+    )
+    dtype: Literal["float32", "bfloat16", "float16"] | None = key(
+        None,
+        "What the frozen weights of a language model are kept in; null: what `trainer.precision` "
+        "computes in.",
+        absent=True,
     )
     attention: Literal["sdpa", "eager", "flash_attention_2"] | None = key(
         None,
         "How the base model computes attention; null: as transformers chooses.",
         absent=True,
-        acted_on=False,
     )
     trust_remote_code: bool | None = key(
         None,
         "Run the code that comes with the base model; only for models whose authors you trust.",
         absent=True,
-        acted_on=False,
     )
 
 

@@ -186,9 +186,10 @@ class Archive:
 
 
 def _tensors_of(trainer: pl.Trainer) -> Iterator[torch.Tensor]:
-    module = trainer.lightning_module
-    yield from module.parameters()
-    yield from module.buffers()
+    # What is saved: a module may leave out what is frozen.
+    for value in trainer.lightning_module.state_dict().values():
+        if isinstance(value, torch.Tensor):
+            yield value
     for optimizer in trainer.optimizers:
         for state in optimizer.state.values():
             yield from (value for value in state.values() if isinstance(value, torch.Tensor))

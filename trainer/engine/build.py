@@ -38,7 +38,7 @@ from trainer.runs.layout import RunFolder
 
 # Keys of other sections, known to the schema, that are no keywords of the recipe's class.
 _NOT_KEYWORDS = {
-    "data": ("name",),
+    "data": ("name", "description"),
     "model": ("name",),
 }
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -13,13 +11,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from trainer.errors import ConfigError, Problem
+from trainer.recipes.sources import python_files, standard_library
 from trainer.recipes.split import split_by_digest
-
-# Third-party code is not the library; tests and caches are missing from many installations, and
-# without them every installation of one Python version gives the same data.
-EXCLUDED = frozenset(
-    {"site-packages", "dist-packages", "__pycache__", "test", "tests", "idle_test"}
-)
 
 #: Stands between files, and before the first: the model learns where a file begins.
 SEPARATOR = 0
@@ -76,7 +69,7 @@ class PyStdlib:
             problems.append(Problem("`val_windows` must be at least 1.", key="data.val_windows"))
         if problems:
             raise ConfigError(*problems)
-        self.root = Path(root).expanduser() if root else Path(sysconfig.get_path("stdlib"))
+        self.root = Path(root).expanduser() if root else standard_library()
         self.context = min(context, sequence_length or context)
         self.val_fraction = val_fraction
         self.max_items = max_items
@@ -91,7 +84,7 @@ class PyStdlib:
             ConfigError: There are fewer than two Python files below `root`.
         """
         if self._sides is None:
-            self._sides = self._split(sorted(_sources(self.root)))
+            self._sides = self._split(sorted(python_files(self.root)))
         return self._sides
 
     def train_dataset(self) -> Windows:
@@ -181,18 +174,6 @@ class Windows(Dataset[Tensor]):
     def __getitems__(self, indices: Sequence[int]) -> Tensor:
         """Give several windows at once, uint8 of shape (len(indices), context + 1)."""
         return self._windows[torch.as_tensor(indices)]
-
-
-def _sources(root: Path) -> Iterator[Path]:
-    """Give the Python files below `root` that hold anything, symbolic links to folders left out."""
-    if not root.is_dir():
-        return
-    for folder, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if name not in EXCLUDED]
-        for name in names:
-            path = Path(folder) / name
-            if name.endswith(".py") and path.is_file() and path.stat().st_size > 0:
-                yield path
 
 
 def _digest(path: Path) -> bytes:

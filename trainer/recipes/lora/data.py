@@ -1,0 +1,327 @@
+"""Instructions and answers as sequences of tokens, from files or made from the standard library."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from trainer.errors import ConfigError, Problem
+from trainer.recipes.lora import hub, instruct
+from trainer.recipes.lora.generated import cache_home
+from trainer.recipes.lora.packing import packs
+from trainer.recipes.lora.records import Record, Records, read
+from trainer.recipes.lora.template import Template
+
+#: A label that no loss counts.
+IGNORE = -100
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Tokens of one sample.
+
+    Attributes:
+        tokens: int32, shape (length,): prompt, answer, end of text.
+        prompt: How many of them are the prompt.
+    """
+
+    tokens: Tensor
+    prompt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """The samples of one file, ready to be put into batches.
+
+    Attributes:
+        records: What was read.
+        sequences: The tokens of each sample that fits, none longer than asked for.
+        kept: Which of the records they are of.
+        cut: How many were cut at the end.
+        dropped: How many were left out because their prompt alone is too long.
+    """
+
+    records: Records
+    sequences: list[Sample]
+    kept: list[int]
+    cut: int
+    dropped: int
+
+
+class Instructions:
+    """Samples of instruction, input and answer, each put into a prompt template.
+
+    A batch is a dict of tensors: `input_ids` (rows, length), padded on the right; `positions` and
+    `labels` (rows, targets), the places whose next token counts and that token, -100 where a row has
+    fewer than the longest; with `packing` also `position_ids` (rows, length), which begin anew with
+    each sample. Pads are never looked at: attention goes back only.
+
+    Args:
+        root: Folder of the files; None makes instructions from the standard library of this Python,
+            kept in the cache.
+        tokenizer: Whose tokenizer: a base model, as `model.base_model`.
+        revision: Its version on the hub.
+        trust_remote_code: Whether code that comes with it may run.
+        template: The prompt template; None for the usual one.
+        train_split: File of the training samples.
+        val_split: File of the validation samples; None for none.
+        test_split: File of the samples for evaluation; None for none.
+        quality_threshold: Least quality score of a sample that is used; None uses all.
+        domains: Domains that are used; None uses all.
+        sequence_length: Tokens after which a sample is cut; the row length where samples are packed.
+        context_window: A longer `sequence_length` is refused; None allows any.
+        response_only: Count the loss on answers alone.
+        packing: Put several samples into a row, as many as fit.
+        max_items: Most samples of each file; None uses all.
+
+    Raises:
+        ConfigError: A value is out of bounds, or the template is none.
+    """
+
+    def __init__(
+        self,
+        root: str | None = None,
+        *,
+        tokenizer: str | None = None,
+        revision: str | None = None,
+        trust_remote_code: bool = False,
+        template: str | None = None,
+        train_split: str = "train.jsonl",
+        val_split: str | None = "val.jsonl",
+        test_split: str | None = "test.jsonl",
+        quality_threshold: float | None = None,
+        domains: Sequence[str] | None = None,
+        sequence_length: int = 1024,
+        context_window: int | None = None,
+        response_only: bool = True,
+        packing: bool = False,
+        max_items: int | None = None,
+    ) -> None:
+        if sequence_length < 2:
+            raise ConfigError(
+                Problem("`sequence_length` must be at least 2.", key="data.sequence_length")
+            )
+        if context_window is not None and sequence_length > context_window:
+            raise ConfigError(
+                Problem(
+                    f"Sequences of {sequence_length} tokens are longer than the expert's context "
+                    f"window of {context_window}.",
+                    remedy=f"Set data.sequence_length to {context_window} or less.",
+                    key="data.sequence_length",
+                )
+            )
+        self.root = Path(root).expanduser() if root else None
+        self.template = Template.of(template)
+        self.splits = {"train": train_split, "val": val_split, "test": test_split}
+        self.quality_threshold = quality_threshold
+        self.domains = list(domains) if domains else None
+        self.sequence_length = sequence_length
+        self.response_only = response_only
+        self.packing = packing
+        self.max_items = max_items
+        self._base = (tokenizer, revision, trust_remote_code)
+        #: Told what takes its time; the engine puts its own in this place.
+        self.say: Callable[[str], Any] = _print
+
+    def prepare(self) -> None:
+        """Make instructions where no folder is named; once a machine."""
+        _ = self.folder
+
+    @cached_property
+    def folder(self) -> Path:
+        """The folder of the files, made if none was named."""
+        if self.root is not None:
+            return self.root
+        name = f"stdlib-v{instruct.VERSION}-py{platform.python_version()}"
+        place = cache_home() / "instruct" / name
+        if instruct.write(None, place):
+            self.say(f"data.root is not set: instructions from the standard library, in {place}")
+        return place
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The base model's tokenizer."""
+        name, revision, code = self._base
+        base = hub.find(name, revision=revision, say=self.say, trust_remote_code=code)
+        return hub.load_tokenizer(base, trust_remote_code=code)
+
+    def train_dataset(self) -> Rows:
+        """Give the training rows.
+
+        Raises:
+            ConfigError: No sample is left.
+        """
+        return self._rows("train")
+
+    def val_dataset(self) -> Rows | None:
+        """Give the validation rows; None without a file of them."""
+        return self._rows("val") if self.splits["val"] else None
+
+    def test_dataset(self) -> Rows | None:
+        """Give the rows for evaluation; None without a file of them."""
+        return self._rows("test") if self.splits["test"] else None
+
+    def side(self, split: str) -> Side:
+        """Give the samples of `train`, `val` or `test`, tokens and all.
+
+        Raises:
+            ConfigError: The file cannot be read, or no sample of it is left.
+        """
+        if split not in self._sides:
+            self._sides[split] = self._load(split)
+        return self._sides[split]
+
+    def prompt(self, record: Record) -> list[int]:
+        """Give the tokens of a sample's prompt, as training has them."""
+        return self._prompts([self.template.prompt(record.instruction, record.given)])[0]
+
+    def collate(self, rows: Sequence[list[Sample]]) -> dict[str, Tensor]:
+        """Make a batch of rows, each of one or several samples; see the class."""
+        length = max(sum(len(each.tokens) for each in row) for row in rows)
+        pad = self.tokenizer.pad_token_id
+        pad = self.tokenizer.eos_token_id if pad is None else pad
+        ids = torch.full((len(rows), length), int(pad), dtype=torch.int64)
+        places = torch.zeros((len(rows), length), dtype=torch.int64)
+        positions: list[Tensor] = []
+        labels: list[Tensor] = []
+        for number, row in enumerate(rows):
+            start = 0
+            at: list[Tensor] = []
+            for each in row:
+                end = start + len(each.tokens)
+                ids[number, start:end] = each.tokens
+                places[number, start:end] = torch.arange(end - start)
+                # What is predicted at a place is the next token; nothing predicts a sample's first.
+                first = start + (max(each.prompt, 1) if self.response_only else 1)
+                at.append(torch.arange(first - 1, end - 1))
+                start = end
+            positions.append(torch.cat(at))
+            labels.append(ids[number, positions[-1] + 1])
+        batch = {
+            "input_ids": ids,
+            "positions": torch.nn.utils.rnn.pad_sequence(positions, batch_first=True),
+            "labels": torch.nn.utils.rnn.pad_sequence(
+                labels, batch_first=True, padding_value=IGNORE
+            ),
+        }
+        if self.packing:
+            batch["position_ids"] = places
+        return batch
+
+    @cached_property
+    def _sides(self) -> dict[str, Side]:
+        return {}
+
+    def _rows(self, split: str) -> Rows:
+        sequences = self.side(split).sequences
+        if not self.packing:
+            return Rows(sequences, [[number] for number in range(len(sequences))])
+        return Rows(sequences, packs([len(s.tokens) for s in sequences], self.sequence_length))
+
+    def _load(self, split: str) -> Side:
+        name = self.splits[split]
+        assert name is not None
+        path = self.folder / name
+        records = read(
+            path,
+            quality_threshold=self.quality_threshold,
+            domains=self.domains,
+            max_items=self.max_items,
+        )
+        side = self._tokens(records)
+        if not side.sequences:
+            why = (
+                f"{records.read} read, {records.low} below the quality threshold, {records.other} "
+            )
+            why += f"of other domains, {side.dropped} with too long a prompt"
+            raise ConfigError(
+                Problem(
+                    f"No sample is left to use ({why}).",
+                    str(path),
+                    "Lower data.quality_threshold, name other data.domains, or raise "
+                    "data.sequence_length.",
+                    "data.root",
+                )
+            )
+        for text in _told(split, side, self.sequence_length):
+            self.say(text)
+        return side
+
+    def _tokens(self, records: Records) -> Side:
+        template, end = self.template, int(self.tokenizer.eos_token_id)
+        prompts = self._prompts([template.prompt(r.instruction, r.given) for r in records.kept])
+        answers = self._ids([template.answer(r.output) for r in records.kept], special=False)
+        sequences, kept, cut, dropped = [], [], 0, 0
+        for number, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+            if len(prompt) >= self.sequence_length:
+                dropped += 1
+                continue
+            whole = [*prompt, *answer, end]
+            cut += len(whole) > self.sequence_length
+            tokens = torch.tensor(whole[: self.sequence_length], dtype=torch.int32)
+            sequences.append(Sample(tokens, len(prompt)))
+            kept.append(number)
+        return Side(records, sequences, kept, cut, dropped)
+
+    def _prompts(self, texts: list[str]) -> list[list[int]]:
+        end = self.tokenizer.eos_token_id
+        # With what the tokenizer puts in front of a text, and without what it puts behind one.
+        found = self._ids(texts, special=True)
+        return [each[:-1] if each and each[-1] == end else each for each in found]
+
+    def _ids(self, texts: list[str], *, special: bool) -> list[list[int]]:
+        if not texts:
+            return []
+        found: list[list[int]] = self.tokenizer(
+            texts, add_special_tokens=special, return_attention_mask=False, verbose=False
+        )["input_ids"]
+        return found
+
+
+class Rows(Dataset[list[Sample]]):
+    """Rows of one or several samples, by number.
+
+    Args:
+        sequences: The samples.
+        rows: Which of them are in each row.
+    """
+
+    def __init__(self, sequences: list[Sample], rows: list[list[int]]) -> None:
+        self.sequences = sequences
+        self.rows = rows
+
+    def __len__(self) -> int:
+        """Give the number of rows."""
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> list[Sample]:
+        """Give the samples of one row."""
+        return [self.sequences[number] for number in self.rows[index]]
+
+
+def _told(split: str, side: Side, length: int) -> list[str]:
+    """Say what was left out and what was cut; nothing if nothing was."""
+    records, said = side.records, []
+    if records.low or records.other:
+        said.append(
+            f"{split}: {len(records.kept)} of {records.read} samples are used; {records.low} are below "
+            f"the quality threshold, {records.other} of other domains"
+        )
+    if side.cut or side.dropped:
+        said.append(
+            f"{split}: of {len(records.kept)} samples {side.cut} are cut after {length} tokens and "
+            f"{side.dropped} left out, since their prompt alone is longer (data.sequence_length)"
+        )
+    return said
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)

@@ -1,0 +1,182 @@
+"""After training: the model is evaluated and its folder written."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from torch import nn
+
+from trainer.engine.protocols import network
+from trainer.engine.session import Session
+from trainer.recipes.lora.data import Instructions
+from trainer.recipes.lora.folder import metadata_of, save
+from trainer.recipes.lora.measure import Evaluation, evaluate
+from trainer.recipes.lora.model import LoraModel
+from trainer.recipes.lora.naming import folder_name
+
+
+class FinishAdapter(pl.Callback):
+    """Evaluates what was trained, and leaves it in a folder as `output` says.
+
+    `evaluation` says how. A training that somebody asked to stop leaves no folder: it can be resumed.
+    The time that training took is counted over all attempts.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self._since: float | None = None
+
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Find out now whether the folder can be named."""
+        if (session := Session.of(trainer)) is not None and trainer.is_global_zero:
+            self._name(session, _model(pl_module))
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin to count."""
+        self._since = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give the time so far."""
+        return {"seconds": self.seconds + self._now()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting."""
+        self.seconds = float(state_dict.get("seconds", 0.0))
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Evaluate and write, on the first rank."""
+        session = Session.of(trainer)
+        self.seconds, self._since = self.seconds + self._now(), None
+        if session is None or not trainer.is_global_zero or _stopped(session):
+            return
+        model, data = _model(pl_module), trainer.datamodule.source  # type: ignore[attr-defined]
+        found = self._evaluate(trainer, session, model, data)
+        if _stopped(session):
+            return
+        output = session.config.get("output") or {}
+        place = Path(str(output.get("models_dir") or "models")).expanduser().absolute()
+        told = metadata_of(
+            session.config,
+            model,
+            data,
+            seconds=self.seconds,
+            steps=trainer.global_step,
+            epochs=trainer.current_epoch,
+            now=datetime.now(),
+            evaluation=found,
+            run=str(session.folder),
+        )
+        try:
+            folder = save(place, self._name(session, model), model, data, told)
+        except OSError as error:
+            # The checkpoints hold the adapter too: a full disk must not fail the run here.
+            _say(session, "error", f"the model's folder could not be written in {place}: {error}")
+            return
+        _say(session, "info", f"the adapter, its tokenizer and metadata.json are in {folder}")
+        with suppress(OSError):
+            outputs = Path(session.folder) / "outputs"
+            outputs.mkdir(exist_ok=True)
+            (outputs / "model").unlink(missing_ok=True)
+            (outputs / "model").symlink_to(folder)
+
+    def _evaluate(
+        self, trainer: pl.Trainer, session: Session, model: LoraModel, data: Instructions
+    ) -> Evaluation | None:
+        written = session.config.get("evaluation") or {}
+        if written.get("after_training") is False:
+            return None
+        found = evaluate(
+            model,
+            data,
+            **settings_of(session.config),
+            within=trainer.precision_plugin.forward_context,
+            stop=lambda: _stopped(session),
+        )
+        if found is None:
+            return None
+        report(found, Path(session.folder))
+        session.events.metrics(
+            trainer.global_step,
+            {
+                f"{found.split}/loss": found.adapter_loss,
+                f"{found.split}/perplexity": found.adapter_perplexity,
+                f"{found.split}/base_perplexity": found.base_perplexity,
+            },
+            epoch=float(trainer.current_epoch),
+        )
+        _say(session, "info", in_words(found))
+        return found
+
+    def _name(self, session: Session, model: LoraModel) -> str:
+        run = session.config.get("run") or {}
+        preset = str(run.get("name") or "")
+        return folder_name(
+            session.config,
+            model.base.name,
+            preset=preset,
+            run=session.folder.name,
+            now=datetime.now(),
+        )
+
+    def _now(self) -> float:
+        return 0.0 if self._since is None else time.monotonic() - self._since
+
+
+def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the keywords of `evaluate` that a config's `evaluation` names."""
+    written = config.get("evaluation") or {}
+    named = ("split", "max_samples", "answers", "max_new_tokens")
+    return {name: written[name] for name in named if written.get(name) is not None}
+
+
+def report(found: Evaluation, run: Path) -> Path:
+    """Keep an evaluation in the run's `outputs/evaluation.json`, as far as the disk allows."""
+    path = run / "outputs" / "evaluation.json"
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(found.plain(), indent=2, ensure_ascii=False) + "\n", "utf-8")
+    except OSError as error:
+        print(f"The evaluation could not be kept in {path}: {error}", flush=True)
+    return path
+
+
+def in_words(found: Evaluation) -> str:
+    """Tell an evaluation in a line, and the answers below it."""
+    lines = [
+        f"perplexity on {found.samples} samples of the {found.split} split, {found.tokens} tokens: "
+        f"{found.adapter_perplexity:.3f} with the adapter, {found.base_perplexity:.3f} without"
+    ]
+    for number, each in enumerate(found.answers, 1):
+        lines.append(f"\nanswer {number}: {each.instruction}")
+        for name, text in (
+            ("given", each.given),
+            ("expected", each.expected),
+            ("base", each.base),
+            ("adapter", each.adapter),
+        ):
+            if text.strip():
+                shown = text.strip().replace("\n", "\n    ")
+                lines.append(f"  {name}:\n    {shown}")
+    return "\n".join(lines)
+
+
+def _model(module: nn.Module) -> LoraModel:
+    found = network(module)
+    assert isinstance(found, LoraModel)
+    return found
+
+
+def _stopped(session: Session) -> bool:
+    return session.requests.stop_asked is not None
+
+
+def _say(session: Session, level: str, text: str) -> None:
+    print(text, flush=True)
+    session.events.log(level, text)
