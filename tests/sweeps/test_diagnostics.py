@@ -218,6 +218,9 @@ def drawn(swept: Sweep) -> tuple[Sweep, Drawn]:
     (folder_of(swept) / "old.svg").write_text("of an earlier drawing")
     record = {"v": 1, "plots": [{"title": "old", "files": ["old.svg", "../../sweep.json"]}]}
     (folder_of(swept) / "plots.json").write_text(json.dumps(record))
+    for trial in swept.trials():
+        assert trial.run is not None
+        RunFolder(trial.run).config.write_text("model: {_target_: os.system}\n")
     return swept, draw(swept, ("png", "svg"))
 
 
@@ -225,7 +228,8 @@ def test_a_process_draws_all_and_what_was_drawn_before_goes(drawn: tuple[Sweep, 
     swept, found = drawn
     folder = folder_of(swept)
     assert folder.relative_to(swept.path).as_posix() == "outputs/diagnostics/ablation"
-    # The best trials have no config that a model could be built from here, which is told.
+    (note,) = found.notes
+    assert note.startswith("trials 2, 4, 5 give no plots of their own: _target_ 'os.system'")
     assert [plot.file("svg") for plot in found.plots] == [
         *("loss_curves.svg", "loss_curves_runs.svg", "effects.svg"),
         *("symbolic_violations.svg", "symbolic_violations_by_rule.svg"),

@@ -84,6 +84,7 @@ def draw(path: Path, formats: list[str], metric: str, goal: Any, tell: Callable[
     for name, title, make in plots(numbers):
         put(name, title, make)
     width = len(str(len(sweep.planned)))
+    without: dict[str, list[int]] = {}
     for rank, row in best_trials(numbers.board, BEST):
         if row.run is None:
             continue
@@ -97,7 +98,12 @@ def draw(path: Path, formats: list[str], metric: str, goal: Any, tell: Callable[
         except Exception as error:
             # Models and data are anybody's code: whatever it raises is told.
             traceback.print_exception(error)
-            tell(note=f"trial {row.trial} gives no plots of its own: {_said(error)}")
+            without.setdefault(_said(error), []).append(row.trial)
+    for why, trials in without.items():
+        who = f"trial {trials[0]} gives no plots of its own"
+        if len(trials) > 1:
+            who = f"trials {', '.join(map(str, sorted(trials)))} give no plots of their own"
+        tell(note=f"{who}: {why}")
 
 
 def _of_run(run: Path) -> Iterator[tuple[str, Any]]:

@@ -40,6 +40,8 @@ _FILE = re.compile(r"[\w-][\w.-]{0,119}\.(png|svg)\Z")
 #: Seconds that drawing may take: data of one's own may be slow to prepare.
 LONGEST = 600.0
 _LOOK = 0.2
+# What a process of torch needs to take itself apart.
+_TO_END = 30.0
 
 
 @dataclass(frozen=True)
@@ -128,10 +130,11 @@ def draw(
     before = {name for plot in plots_of(sweep) for name in plot.files}
     plots: list[Plot] = []
     notes: list[str] = []
+    early: list[str] = []
     whole = False
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for told in _child(sweep, wanted, given_up, notes):
+        for told in _child(sweep, wanted, given_up, early):
             if "title" in told:
                 plots.append(Plot(clean(str(told["title"])), tuple(map(str, told["files"]))))
             elif "note" in told:
@@ -148,13 +151,13 @@ def draw(
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
         notes.append(f"plots could not be written: {error.strerror or error}")
-    return Drawn(tuple(plots), tuple(notes))
+    return Drawn(tuple(plots), (*notes, *early))
 
 
 def _child(
-    sweep: Sweep, formats: Sequence[str], given_up: Callable[[], bool], notes: list[str]
+    sweep: Sweep, formats: Sequence[str], given_up: Callable[[], bool], early: list[str]
 ) -> Iterator[dict[str, Any]]:
-    """Run the drawing process and give what it tells; why it ended early goes into `notes`."""
+    """Run the drawing process and give what it tells; why it ended early goes into `early`."""
     cwd = sweep.where.get("cwd")
     place = cwd if cwd is not None and cwd.is_dir() else Path.cwd()
     words = [*python(place), "-m", _MODULE, str(sweep.path), ",".join(formats)]
@@ -169,22 +172,22 @@ def _child(
             # Ctrl-C in the terminal is for whoever drives the sweep, who then ends this.
             start_new_session=True,
         )
+        assert process.stdout is not None
         try:
-            assert process.stdout is not None
-            yield from _lines(process.stdout, given_up, notes)
-            process.stdout.close()
-            if process.wait(_LOOK if notes else 10.0) != 0 and not notes:
-                notes.append(f"plots were not all drawn: {_why(said, process.returncode)}")
+            yield from _lines(process.stdout, given_up, early)
+            if not early and process.wait(_TO_END) != 0:
+                early.append(f"plots were not all drawn: {_why(said, process.returncode)}")
         except subprocess.TimeoutExpired:
             pass
         finally:
             with contextlib.suppress(OSError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+            process.stdout.close()
 
 
 def _lines(
-    out: IO[bytes], given_up: Callable[[], bool], notes: list[str]
+    out: IO[bytes], given_up: Callable[[], bool], early: list[str]
 ) -> Iterator[dict[str, Any]]:
     deadline = time.monotonic() + LONGEST
     rest = b""
@@ -192,10 +195,10 @@ def _lines(
         selector.register(out, selectors.EVENT_READ)
         while True:
             if given_up():
-                notes.append("plots were not all drawn: interrupted")
+                early.append("plots were not all drawn: interrupted")
                 return
             if time.monotonic() > deadline:
-                notes.append(f"plots were not all drawn: they took more than {LONGEST:g} s")
+                early.append(f"plots were not all drawn: they took more than {LONGEST:g} s")
                 return
             if not selector.select(_LOOK):
                 continue
