@@ -196,6 +196,9 @@ def _counted(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _json_of(value: object) -> str:
+    # Nearly all are hashes, or nothing.
+    if isinstance(value, str) and value.isascii() and value.isalnum():
+        return f'"{value}"'
     return json.dumps(value, sort_keys=True)
 
 

@@ -131,6 +131,9 @@ def record_hash(record: bytes) -> str:
 def _source(folder: str, name: str) -> dict[str, Any] | None:
     """Read where a package came from; None if that was an index. URLs lose their passwords."""
     path = f"{folder}/direct_url.json"
+    # Few packages have one, and a file that cannot be opened costs ten times a look.
+    if not os.path.exists(path):  # noqa: PTH110 - hot
+        return None
     try:
         told = json.loads(Path(path).read_bytes())
     except (OSError, ValueError, RecursionError):

@@ -52,7 +52,7 @@ descriptor to answer on. Gives what is called after the answer, with whether the
 go of the process, or kills it."""
 
 
-def create(
+def prepare(
     composed: Composed,
     *,
     runs_dir: Path | str,
@@ -64,8 +64,8 @@ def create(
     env: Mapping[str, str] | None = None,
     cwd: Path | str | None = None,
     queued: bool = False,
-) -> RunFolder:
-    """Make a run folder that holds everything a run needs; nothing is started.
+) -> Callable[[], RunFolder]:
+    """Find out what a run folder is to hold; nothing is written yet.
 
     Args:
         composed: The resolved config with its provenance.
@@ -80,10 +80,11 @@ def create(
         queued: Whether it will wait in a queue; the first state then says so.
 
     Returns:
-        The folder, whole from the first moment it can be seen.
+        What makes the folder, once, whole from the first moment it can be seen. It raises RunError
+        if the folder cannot be made.
 
     Raises:
-        RunError: The folder cannot be made, or a variable looks like a secret.
+        RunError: A variable looks like a secret, or a file's name cannot be one.
     """
     place = Path(cwd or Path.cwd()).absolute()
     root = Path(runs_dir).expanduser().absolute()
@@ -106,6 +107,7 @@ def create(
         "hash_summary": _file_name(section.get("hash_file"), HASH_SUMMARY, "run.hash_file"),
         "debug_log": _file_name(section.get("debug_log"), DEBUG_LOG, "run.debug_log"),
     }
+    written = composed.yaml()
     identity = {
         "tags": sorted({shown_name(tag) for tag in tags} | set(_words(section.get("tags")))),
         "cwd": str(place),
@@ -128,7 +130,7 @@ def create(
         identity["runs_dir"] = str(root)
         identity["checkpoint_dir"] = _checkpoint_dir(config, place, run)
         return {
-            "config.yaml": composed.yaml(),
+            "config.yaml": written,
             "overrides.yaml": _yaml_list([mask(word) for word in composed.overrides]),
             "provenance.json": dumps(_origins(composed)) + "\n",
             names["hash_summary"]: dumps(summary) + "\n",
@@ -136,21 +138,40 @@ def create(
             REQUIREMENTS: environment.requirements(found),
             **({CODE_PATCH: patch} if patch else {}),
             "command.sh": _command_script(identity),
-            f"logs/{names['debug_log']}": _debug_log(run_id, title, identity, composed),
+            f"logs/{names['debug_log']}": _debug_log(run_id, title, identity, composed, written),
         }
 
-    state = State.QUEUED if queued else State.STARTING
-    try:
-        run = make_folder(root, title, identity, files, state=state)
-        run.command.chmod(0o755)
-    except OSError as error:
-        raise RunError(
-            Problem(
-                f"the run folder could not be made in {root}: {error.strerror or error}",
-                remedy="Check the disk and the rights, or choose another folder (--runs-dir).",
-            )
-        ) from error
-    return run
+    def make() -> RunFolder:
+        state = State.QUEUED if queued else State.STARTING
+        try:
+            run = make_folder(root, title, identity, files, state=state)
+            run.command.chmod(0o755)
+        except OSError as error:
+            raise RunError(
+                Problem(
+                    f"the run folder could not be made in {root}: {error.strerror or error}",
+                    remedy="Check the disk and the rights, or choose another folder (--runs-dir).",
+                )
+            ) from error
+        return run
+
+    return make
+
+
+def create(composed: Composed, **how: Any) -> RunFolder:
+    """Make a run folder that holds everything a run needs; nothing is started.
+
+    Args:
+        composed: The resolved config with its provenance.
+        how: As for `prepare`.
+
+    Returns:
+        The folder, whole from the first moment it can be seen.
+
+    Raises:
+        RunError: The folder cannot be made, or a variable looks like a secret.
+    """
+    return prepare(composed, **how)()
 
 
 def start(
@@ -401,8 +422,10 @@ def _command_script(identity: Mapping[str, Any]) -> str:
     )
 
 
-def _debug_log(run_id: str, title: str, identity: Mapping[str, Any], composed: Composed) -> str:
-    """Begin the log for people."""
+def _debug_log(
+    run_id: str, title: str, identity: Mapping[str, Any], composed: Composed, written: str
+) -> str:
+    """Begin the log for people; `written` is the config as YAML."""
     when = time.strftime("%Y-%m-%d %H:%M:%S %Z")
     typed = printable(shlex.join(identity["command"]).replace("\n", " "))
     lines = [
@@ -421,5 +444,5 @@ def _debug_log(run_id: str, title: str, identity: Mapping[str, Any], composed: C
     if composed.notes:
         lines += ["", "## Notes", "", *(f"- {printable(note)}" for note in composed.notes)]
     # Indented rather than fenced: nothing inside can end the block.
-    lines += ["", "## Config", "", *(f"    {line}" for line in composed.yaml().splitlines())]
+    lines += ["", "## Config", "", *(f"    {line}" for line in written.splitlines())]
     return "\n".join(lines) + "\n\n## Log\n\n"

@@ -206,7 +206,8 @@ class Supervisor:
                 self._record.update(state=State.STOPPING, reason=force.why)
             self._publish_if_due()
             self._sleep(force.due)
-        returncode, self._record["usage"] = child.reap(force)
+        returncode, used = child.reap(force)
+        self._record["usage"] = {**used, "supervisor_cpu_s": round(time.process_time(), 3)}
         own = voice.last_word(returncode, child.said())
         self._record["progress"] = voice.progress or self._record["progress"]
         end = ending.conclude(

@@ -6,6 +6,7 @@ killed at any moment; the runs go on by themselves, and the next driver takes th
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -26,6 +27,9 @@ from trainer.sweeps.trials import FAILED, INTERRUPTED, PARENT, PARENT_TRIAL, WAI
 POLL = 0.25
 """Seconds between looks at the trials."""
 _MOST_REFUSED = 3
+# A trial that was made ready while others train is used if it is as young as this, in seconds: code
+# and packages count as they are when it starts. And it is not tried where it takes long.
+_YOUNG, _QUICK = 2.0, 0.5
 _WHY = "its sweep was stopped"
 
 Asked = Literal["", "stop", "leave"]
@@ -195,6 +199,8 @@ class _Driving:
         self._refused: dict[int, str] = {}
         self._in_a_row = 0
         self._left: Asked = ""
+        self._ahead: tuple[int, float, Callable[[], RunFolder]] | None = None
+        self._quick = True
 
     def plan(self, trials: Sequence[TrialState], *, retry_failed: bool) -> None:
         """Decide what there is to do."""
@@ -236,6 +242,8 @@ class _Driving:
             self._start(states[self._todo.popleft()])
             self.idle = False
             return True
+        elif self._todo and isinstance(self.launcher, WarmPool):
+            self._make_ready(states[self._todo[0]])
         self.told(Told("look", trials=trials))
         return bool(self._live or (self._todo and not self.stopping))
 
@@ -309,17 +317,32 @@ class _Driving:
                 # Its folder was made, and then its driver ended.
                 self.launcher(old)
                 return "started"
-        self.launcher(self._make(self._planned[state.number]))
+        number, since, make = self._ahead or (0, 0.0, None)
+        self._ahead = None
+        if make is None or number != state.number or time.monotonic() - since > _YOUNG:
+            make = self._prepare(self._planned[state.number])
+        self.launcher(make())
         return "started"
 
-    def _make(self, trial: Trial) -> RunFolder:
-        from trainer.runs.launch import create
+    def _make_ready(self, state: TrialState) -> None:
+        """Compose the next trial while others train, so that it can begin when one has ended."""
+        if state.run is not None or not self._quick or self._ahead is not None:
+            return
+        began = time.monotonic()
+        # What is wrong with it is told when its turn comes.
+        with contextlib.suppress(TraindeckError, OSError):
+            self._ahead = (state.number, began, self._prepare(self._planned[state.number]))
+        self._quick = time.monotonic() - began < _QUICK
+
+    def _prepare(self, trial: Trial) -> Callable[[], RunFolder]:
+        """Compose a trial, and give what makes its folder."""
+        from trainer.runs.launch import prepare
 
         composed = compose_trial(self.sweep, trial)
         if trial.config_hash and composed.hash != trial.config_hash:
             raise ConfigError(*changed(self.sweep, [trial.number]))
         words = ["traindeck", "train", *trial.overrides]
-        return create(
+        return prepare(
             composed,
             runs_dir=self.sweep.runs_dir,
             name=trial.name,

@@ -7,6 +7,7 @@ answers its launcher, prints, and which it holds open for as long as it lives. T
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import importlib.util
@@ -16,7 +17,7 @@ import signal
 import socket
 import sys
 import sysconfig
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,6 +25,7 @@ from trainer.config.targets_allowed import problem_with_target
 from trainer.engine.waiting import spin_briefly
 from trainer.engine.warm import forked
 from trainer.engine.warm.title import set_command_line
+from trainer.errors import ConfigError
 from trainer.runs import supervisor
 from trainer.runs.warm import SET_HERE
 
@@ -37,11 +39,12 @@ _MOST = 1 << 20
 Stamps = dict[str, tuple[int, int]]
 
 
-def load(names: Iterable[str]) -> None:
+def load(names: Iterable[str], and_then: Callable[[], None] = lambda: None) -> None:
     """Import modules, and see to it that a fork may follow.
 
     Args:
         names: The modules.
+        and_then: Called when they are imported.
 
     Raises:
         RuntimeError: Threads run in this process, or CUDA was initialised.
@@ -52,6 +55,7 @@ def load(names: Iterable[str]) -> None:
         except ImportError as error:
             # The trial that asks for it tells the person, in its own words.
             print(f"{name}: {error}", file=sys.stderr)
+    and_then()
     # OpenBLAS starts its threads on import and ends them for a fork, to start them anew only when
     # there is something to compute.
     if (pid := os.fork()) == 0:
@@ -173,6 +177,24 @@ def _inherit(variables: Mapping[str, str]) -> None:
     )
 
 
+def _remember() -> None:
+    """Fill caches that each training would fill: patterns, the reader of configs, versions."""
+    from lightning_utilities.core.imports import RequirementCache
+
+    from trainer.config.schema import load_resolved
+    from trainer.engine.build import quiet
+
+    quiet()
+    with contextlib.suppress(ConfigError):
+        load_resolved(Path(os.devnull))
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("pytorch_lightning", "lightning_fabric", "torchmetrics")):
+            for value in list(vars(module).values()):
+                # One that also names a module may import it.
+                if isinstance(value, RequirementCache) and value.module is None:
+                    bool(value)
+
+
 def _is_installed(file: str) -> bool:
     return file.startswith(_INSTALLED)
 
@@ -197,7 +219,7 @@ def main(argv: Sequence[str]) -> int:
     channel = socket.socket(fileno=int(argv[0]))
     channel.set_inheritable(False)
     spin_briefly()
-    load(("trainer.engine.fit", *_LATER))
+    load(("trainer.engine.fit", *_LATER), and_then=_remember)
     channel.send(b'{"up": true}')
     try:
         return serve(channel)
