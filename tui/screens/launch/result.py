@@ -238,6 +238,8 @@ def hardware_facts(config: Mapping[str, Any], dash: str) -> list[list[str]]:
         config: A composed config.
         dash: Stands where nothing is known.
     """
+    from trainer.config.hardware_batch import batch_of
+
     hardware, trainer = config.get("hardware") or {}, config.get("trainer") or {}
     limits, loader = config.get("limits") or {}, config.get("dataloader") or {}
     if not all(isinstance(part, Mapping) for part in (hardware, trainer, limits, loader)):
@@ -248,6 +250,7 @@ def hardware_facts(config: Mapping[str, Any], dash: str) -> list[list[str]]:
 
     known = [formats for formats in ("fp16", "bf16") if hardware.get(f"supports_{formats}")]
     batch, most = loader.get("batch_size"), hardware.get("max_batch_size")
+    whole = batch_of(config)
     machine = [
         clean(str(hardware.get("name") or hardware.get("device") or dash)),
         fact("device", hardware.get("device")),
@@ -262,6 +265,7 @@ def hardware_facts(config: Mapping[str, Any], dash: str) -> list[list[str]]:
             "precision", trainer.get("precision") or ("by amp" if trainer.get("amp") else "32-true")
         ),
         fact("batch", batch) + (clean(f" of at most {most}") if most is not None else ""),
+        *([str(whole)] if whole is not None and whole.effective != whole.size else []),
         fact("time limit", duration(wall) if isinstance(wall, int | float) else wall),
         fact("memory limit", limits.get("memory_gb"), " GiB"),
     ]

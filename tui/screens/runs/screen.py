@@ -62,7 +62,6 @@ class RunsScreen(RunActions):
         binding("K", "kill", "kill", tip="End runs at once, without a checkpoint"),
         binding("R", "resume", "resume", tip="Go on with runs that are over"),
         binding("n", "launch", "launch", tip="Launch a new run"),
-        binding("w", "sweep", "sweeps", tip="The sweep of the run under the cursor, or all sweeps"),
         binding("slash", "filter", "filter", tip="Narrow the list: state:running loss<0.5 word"),
         binding(
             "space", "select", "select", tip="Choose the run, or no longer, and go to the next one"
@@ -71,6 +70,7 @@ class RunsScreen(RunActions):
         binding("t", "tag", "tag", tip="Edit the tags"),
         binding("o", "sort", "sort", tip="Choose the column to sort by"),
         binding("p", "profiles", "profiles", tip="Look at the profiles and edit them"),
+        binding("w", "sweep", "sweeps", tip="The sweep of the run under the cursor, or all sweeps"),
         binding("O", "reverse", "reverse", show=False, tip="Sort the other way round"),
         binding(
             "greater_than_sign", "next(1)", "next column", show=False, tip="Sort by the next column"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.style import Style
 
 from trainer.display import plural
+from trainer.sweeps.plan import shown
 from tui.screens.launch.draft import target
 from tui.screens.launch.line import OverrideRows
 from tui.screens.sweep.planner import Planned
+from tui.screens.sweep.planrows import cut_words
 from tui.text import clean, fit, left
 from tui.widgets.linelist import Pieces
 
@@ -70,7 +72,7 @@ class SweepWords(OverrideRows):
                 self.part("words--varies" if count else "linelist--dim"),
             ),
             (
-                fit(clean(word), width - _COUNT - 3, self._ellipsis),
+                cut_words([clean(word)], width - _COUNT - 3, self._ellipsis),
                 Style.null() if count else self.part("linelist--dim"),
             ),
         ]
@@ -100,7 +102,13 @@ def suggest(
 
     name, equals, value = text.lstrip().partition("=")
     if not equals:
-        return suggestions(text, groups, keys, config)
+        known = {key.key for key in keys}
+        deeper = [
+            Suggestion(f"{key}=", f"now {shown(value)}", False)
+            for key, value in _leaves(config)
+            if key not in known and name.lower() in key.lower()
+        ]
+        return [*suggestions(text, groups, keys, config), *deeper]
     head, tail = _last_value(value)
     found = suggestions(f"{name}={tail}", groups, keys, config)
     if not head:
@@ -149,17 +157,14 @@ def _several(
         return [Suggestion(f"{name}=glob(*)", text, True)] if len(names) > 1 else []
     if name == "seed":
         return [Suggestion("seed=0,1,2", "repeat every trial with three seeds", True)]
-    key = next((key for key in keys if key.key == name), None)
-    if key is None:
-        return []
-    kinds = key.type.split(" | ")
-    if "bool" in kinds:
+    key, now = next((key for key in keys if key.key == name), None), _value(name, config)
+    kinds = key.type.split(" | ") if key is not None else []
+    if "bool" in kinds or isinstance(now, bool):
         return [Suggestion(f"{name}=true,false", "with it and without", True)]
-    if 1 < len(key.choices) <= _MOST_CHOICES:
+    if key is not None and 1 < len(key.choices) <= _MOST_CHOICES:
         listed = ",".join(str(choice) for choice in key.choices)
         return [Suggestion(f"{name}={listed}", f"each of {len(key.choices)}", True)]
-    now = _value(name, config)
-    if isinstance(now, bool) or not isinstance(now, int | float) or now <= 0:
+    if not isinstance(now, int | float) or now <= 0:
         return []
     if isinstance(now, int):
         values = sorted({max(1, now // 2), now, now * 2})
@@ -169,8 +174,33 @@ def _several(
     return [Suggestion(f"{name}={listed}", "a tenth of it, as it is now, ten times", True)]
 
 
+def _leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Give what a config sets, however deep; members of lists by their names, where they have some.
+
+    The schema knows not all of it: terms of a loss, rules, arguments of a class.
+    """
+    for name, node in config.items():
+        key = f"{prefix}{clean(name)}"
+        if isinstance(node, Mapping) and node:
+            yield from _leaves(node, f"{key}.")
+        elif isinstance(node, list) and any(isinstance(each, Mapping) for each in node):
+            for member in node:
+                if isinstance(member, Mapping) and isinstance(member.get("name"), str):
+                    rest = {field: value for field, value in member.items() if field != "name"}
+                    yield from _leaves(rest, f"{key}.{clean(member['name'])}.")
+        elif name != "_target_":
+            yield key, node
+
+
 def _value(name: str, config: Mapping[str, Any]) -> object:
+    """Read a key of a config; a member of a list may be called by its name."""
     node: Any = config
     for part in name.split("."):
-        node = node.get(part) if isinstance(node, Mapping) else None
+        if isinstance(node, list):
+            named = (
+                each for each in node if isinstance(each, Mapping) and each.get("name") == part
+            )
+            node = next(named, None)
+        else:
+            node = node.get(part) if isinstance(node, Mapping) else None
     return node

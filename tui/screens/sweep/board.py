@@ -23,7 +23,7 @@ from tui.widgets.keybar import binding
 from tui.widgets.linelist import Pieces
 
 _VALUE, _COUNT, _TIME = 21, 6, 8
-_FACTOR = 5, 16
+_FACTOR = 5, 30
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from trainer.sweeps.axes import is_seed
-from trainer.sweeps.plan import MODES, Goal, Mode
-from trainer.sweeps.told import MODES as MODE_WORDS
+from trainer.sweeps.plan import Goal, Mode
 from tui.screens.launch.draft import Draft
 
 if TYPE_CHECKING:
@@ -40,15 +39,6 @@ class Design:
     parallel: int | None = None
     metric: str = ""
     goal: Goal | None = None
-
-    @property
-    def mode_word(self) -> str:
-        """The mode, for people."""
-        return MODE_WORDS[self.mode]
-
-    def next_mode(self) -> Design:
-        """Take the mode that comes next."""
-        return replace(self, mode=MODES[(MODES.index(self.mode) + 1) % len(MODES)])
 
 
 def command(design: Design, words: Sequence[str], context: Context) -> list[str]:

@@ -9,7 +9,7 @@ from tui.screens.monitor.lines import Lines, Piece
 from tui.screens.sweep.facts import advice, progress_parts
 from tui.screens.sweep.live import word_of
 from tui.sources.sweeps import SweepPicture
-from tui.text import cell_len, clean, fit
+from tui.text import cell_len, clean, fit, wrap
 
 _GOOD = ("running", "completed")
 _BAD = ("failed", "unreadable")
@@ -36,7 +36,8 @@ class Head(Lines):
 def head_lines(picture: SweepPicture, width: int, glyphs: Glyphs) -> list[list[Piece]]:
     """Write the head in lines of at most `width` cells."""
     if picture.problem:
-        return [[(" " + fit(picture.problem, width - 2, glyphs.ellipsis), "bad")]]
+        told = wrap(picture.problem, max(10, width - 2), 3, glyphs.ellipsis)
+        return [[(f" {line}", "bad")] for line in told]
     sweep = picture.sweep
     if sweep is None:
         return [[(f" reading the sweep{glyphs.ellipsis}", "dim")]]

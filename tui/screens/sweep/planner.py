@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.config.text import clean as cleaned
 from trainer.errors import Problem, TraindeckError
 from tui.screens.launch.composer import told
-from tui.screens.launch.draft import is_whole, target, words_on
+from tui.screens.launch.draft import is_whole, on_line, target, words_on
 from tui.screens.sweep.design import Design, command
 from tui.sources.sweepcost import Cost, Costs
 
@@ -135,7 +135,10 @@ def _plan(asked: Planned, context: Context, costs: Costs) -> Planned:
         for group in in_order(list_groups(profiles, cwd)):
             groups[group] = tuple(list_options(group, profiles, cwd))
         presets = [option.name for option in groups.get("preset", ())]
-        line = line if all(is_whole(word, presets) for word in words_on(line)) else ""
+        # What is still being typed is left out, and the rest of the line counts already.
+        typed = words_on(line)
+        whole = [word for word in typed if is_whole(word, presets)]
+        line = line if whole == typed else " ".join(map(on_line, whole))
         words = design.draft.put_line(line, edited).words
         parsed, problems = parse_axes(words, profiles_dir=profiles, cwd=cwd)
         sizes = {target(axis.text): len(axis.values) for axis in parsed.axes}

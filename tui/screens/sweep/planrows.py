@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 from trainer.display import plural
@@ -11,10 +11,12 @@ from tui.glyphs import Glyphs
 from tui.screens.launch.result import Line
 from tui.screens.sweep.planner import Planned, texts
 from tui.sources.sweepcost import said
-from tui.text import clean, fit, wrap
+from tui.text import cell_len, clean, fit, wrap
 from tui.widgets.linelist import LineList, Pieces
 
 _MOST_LINES = 6
+#: No key is cut below so many cells.
+_LEAST_KEY = 8
 
 
 class PlanRows(LineList):
@@ -106,30 +108,25 @@ def plan_lines(planned: Planned, width: int, glyphs: Glyphs) -> Iterator[Line]:
     base, digits = set(plan.base), len(str(many))
     for trial in plan.trials:
         own = [clean(word) for word in trial.overrides if word not in base]
-        text = " ".join(own) or "the baseline"
-        yield Line(
-            (
-                (f"   {trial.number:>{digits}}  ", "dim"),
-                (_ends(text, width - digits - 6, glyphs), "plain"),
-            )
-        )
+        text = cut_words(own, width - digits - 6, glyphs.ellipsis) or "the baseline"
+        yield Line(((f"   {trial.number:>{digits}}  ", "dim"), (text, "plain")))
 
 
-def _ends(text: str, width: int, glyphs: Glyphs) -> str:
-    """Cut the keys of overrides at their beginnings: their last words and values say most."""
-    words = text.split(" ")
-    while len(text) > width and any(_shorter(word) != word for word in words):
-        longest = max(
-            range(len(words)),
-            key=lambda at: len(words[at]) if _shorter(words[at]) != words[at] else 0,
-        )
-        words[longest] = _shorter(words[longest])
-        text = " ".join(words)
-    return fit(text, width, glyphs.ellipsis)
+def cut_words(words: Sequence[str], width: int, ellipsis: str) -> str:
+    """Write overrides in at most some cells: keys lose their beginnings, the longest one first.
 
-
-def _shorter(word: str) -> str:
-    """Leave out the first part of an override's key."""
-    key, equals, value = word.partition("=")
-    _, dot, rest = key.partition(".")
-    return f"{rest}{equals}{value}" if dot and "." in rest else word
+    The last words of a key, and the value, say most.
+    """
+    found = list(words)
+    while (over := cell_len(" ".join(found)) - width) > 0:
+        keys = [len(word.partition("=")[0]) if "=" in word else 0 for word in found]
+        at = max(range(len(found)), key=keys.__getitem__, default=0)
+        if not keys or keys[at] <= _LEAST_KEY:
+            break
+        key, equals, value = found[at].partition("=")
+        rest = key.partition(".")[2]
+        if not rest:
+            kept = max(_LEAST_KEY - len(ellipsis), len(key) - over - len(ellipsis))
+            rest = ellipsis + key.removeprefix(ellipsis)[-kept:]
+        found[at] = f"{rest}{equals}{value}"
+    return fit(" ".join(found), width, ellipsis)
