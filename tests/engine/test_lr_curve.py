@@ -24,7 +24,7 @@ from trainer.engine import lr_curve
 from trainer.engine.lr_curve import curve
 from trainer.engine.lr_length import Clock, Length
 from trainer.engine.optim import make_optimizer
-from trainer.engine.schedule import make_scheduler
+from trainer.engine.schedule import make_scheduler, training_length
 from trainer.errors import ConfigError
 
 
@@ -45,7 +45,9 @@ class Watched(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         optimizer = make_optimizer(self, self.sections[0])
-        scheduler = make_scheduler(optimizer, self.sections[1])
+        scheduler = make_scheduler(
+            optimizer, self.sections[1], lambda interval: training_length(self.trainer, interval)
+        )
         return {"optimizer": optimizer, **({"lr_scheduler": scheduler} if scheduler else {})}
 
 
@@ -71,6 +73,10 @@ def expanded(found: dict[str, Any]) -> list[list[float]]:
 
 
 COSINE = {"type": "CosineAnnealingLR", "config": {"T_max": 12, "eta_min": 0.01}}
+LINEAR = {
+    "type": "LinearLR",
+    "config": {"start_factor": 1.0, "end_factor": 0.0, "total_iters": "auto"},
+}
 SCENES = {
     "constant": (ADAMW, {}, Length(steps=9, batches=4)),
     "off": (ADAMW, {"type": "StepLR", "enabled": False}, Length(steps=9, batches=4)),
@@ -106,6 +112,12 @@ SCENES = {
         ADAMW, {**COSINE, "interval": "step", "frequency": 11}, Length(None, 4, 11, 4),
     ),
     "the earlier end": (ADAMW, {**COSINE, "interval": "step"}, Length(7, 4, 11)),
+    "to the end": (ADAMW, {**LINEAR, "interval": "step"}, Length(None, 3, 7)),
+    "to the end, accumulated": (ADAMW, {**LINEAR, "warmup": 2}, Length(None, 3, 11, 4)),
+    "to the earlier end": (ADAMW, {**LINEAR, "warmup": 4}, Length(12, 5, 7)),
+    "to the end, by epoch": (
+        ADAMW, {"type": "CosineAnnealingLR", "config": {"T_max": "auto"}}, Length(None, 6, 3),
+    ),
     "muon": (MUON, {"type": "StepLR", "config": {"step_size": 2}, "warmup": 3}, Length(12, None, 5)),
     "one cycle": (
         ADAMW, {"type": "OneCycleLR", "config": {"max_lr": 1.0, "total_steps": 20},
@@ -129,6 +141,14 @@ def test_the_curve_is_what_lightning_trains_with(scene: str) -> None:
     assert [lrs[0] for lrs in expanded(found)] == [lrs[0] for lrs in used]
     assert sorted({*expanded(found)[0]}) == sorted({*used[0]})
     assert (found["known"], found["stepped"], found["exact"]) == (True, True, True)
+
+
+def test_a_schedule_to_the_end_of_training_comes_to_its_end_there() -> None:
+    last = trained(ADAMW, {**LINEAR, "warmup": 4}, Length(None, 3, 7))[-1][0]
+    assert last == pytest.approx(ADAMW["config"]["lr"] / 17)  # one of 21 - 4 steps from nothing
+    optimizer = make_optimizer(nn.Linear(1, 1), ADAMW)
+    with pytest.raises(ConfigError, match="nothing ends training"):
+        make_scheduler(optimizer, LINEAR, lambda interval: float("inf"))
 
 
 def test_every_scheduler_that_moves_by_itself_is_tried() -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-import pytorch_lightning as pl
 import torch.optim.lr_scheduler as schedulers
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -16,6 +15,9 @@ from trainer.config.torch_args import NEED_CODE, SCHEDULERS
 from trainer.config.torch_rules import LENGTHS, NOT_AFTER_WARMUP, WHOLE
 from trainer.engine.targets import check_arguments
 from trainer.errors import ConfigError, Problem, nearest
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
 
 
 class InverseLR(LRScheduler):
