@@ -130,7 +130,9 @@ def memory_bytes(pid: int, *, above: float = 0.0) -> int:
         return total
     # One that has just ended counts nothing, and one that may not be looked into all it has.
     shares = ((_pss(member), member) for member in pids)
-    return sum(_rss(member) if share is None else share for share, member in shares)
+    shared = sum(_rss(member) if share is None else share for share, member in shares)
+    # What is shared with others than these, as by trials forked from one server, counts here whole.
+    return max(shared, *(_rss(member) for member in pids))
 
 
 def _stat_fields(pid: int) -> list[str] | None:
