@@ -264,7 +264,7 @@ async def test_a_choice_is_left_out_and_taken_back(runs_dir: Path) -> None:
         screen.choose("scheduler")
         await press(pilot, *"(as the profiles", "enter")
         assert words(screen) == ()
-        assert screen.outcome.choices["scheduler"] == "decay"
+        assert screen.outcome.choices["scheduler"] == "cosine"
 
 
 async def test_a_dry_run_shows_what_the_command_prints(
@@ -575,7 +575,7 @@ async def test_a_picker_at_80x24(runs_dir: Path) -> None:
         lines = shown(pilot.app.screen).split("\n")
         assert any("enter choose   esc cancel" in line for line in lines)
         found = [line for line in lines if "batch_size" in line or "max_epochs" in line]
-        assert found[0].index(" 16 ") == found[1].index(" -1 ")
+        assert found[0].index(" 64 ") == found[1].index(" 50 ")
         assert all("…" in line for line in found)
         await press(pilot, "escape")
         # What is chosen already needs no override.
