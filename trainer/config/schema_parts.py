@@ -145,7 +145,9 @@ class Data(OpenSection):
         ge=1,
         absent=True,
     )
-    root: str | None = key(None, "Folder that holds the data.", absent=True, path=True)
+    root: str | None = key(
+        None, "Folder that holds the data.", source="004", absent=True, path=True
+    )
     sequence_length: int | None = key(
         None, "Longest sequence of a sample.", source="004", unit="tokens", ge=1, absent=True
     )
