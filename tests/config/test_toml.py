@@ -289,3 +289,14 @@ def test_the_line_of_a_value_is_the_one_that_it_stands_in(values: dict[str, obje
             assert mark.line == text.count("\n", 0, len(text) - len(line)) + 1
     assert isinstance(tree, dict)
     assert list(leaves(read)) is not None
+
+
+def test_a_table_may_be_copied_to_a_yaml_profile(project: Path) -> None:
+    from trainer.config.scaffold import new_profile
+
+    profile, _, _ = new_profile("preset/mine", copy_from="oracle-rauru-mac")
+    assert '  - override /hardware: "mac-mps"\n' in profile.read_text(encoding="utf-8")
+    new_profile("lora/mine", copy_from="minimal")
+    ours, theirs = compose(["mine", "lora=mine"]), compose(["oracle-rauru-mac"])
+    assert ours.config == theirs.config
+    assert ours.provenance["lora.r"].where == "profiles/lora/mine.yaml"

@@ -11,7 +11,7 @@ from typing import Any
 from trainer.config.docs import README, readme_text
 from trainer.config.schema import defaults, fields, sections
 from trainer.config.schema_base import Key
-from trainer.config.sources import find
+from trainer.config.sources import Option, find, search_path
 from trainer.config.text import clean
 from trainer.errors import ConfigError, Problem, nearest
 
@@ -110,7 +110,29 @@ def _copy(group: str, copy_from: str, folder: Path) -> str:
                 remedy=nearest(wanted, known) or f"There are {', '.join(known) or 'none'}.",
             )
         )
+    if found.table:
+        return _as_yaml(found, folder)
     return found.path.read_text(encoding="utf-8")
+
+
+def _as_yaml(table: Option, folder: Path) -> str:
+    """Write what a table of a TOML file says as a YAML profile."""
+    from trainer.config.dump import to_yaml
+    from trainer.config.tables import profile
+
+    full = f"{table.group}/{table.name}"
+    found = profile(search_path(folder if folder.is_dir() else None), full)
+    assert found is not None
+    lines = [_GLOBAL, f"# {table.doc or table.name}\n"]
+    if found.defaults:
+        lines.append("defaults:\n")
+        for entry in found.defaults:
+            if entry.group is None:
+                lines.append(f"  - {entry.value}\n")
+            else:
+                word = "override " if entry.override else ""
+                lines.append(f"  - {word}{entry.group}: {json.dumps(entry.value)}\n")
+    return "".join([*lines, to_yaml(found.values)]) if found.values else "".join(lines)
 
 
 def template(group: str, option: str) -> str:

@@ -304,7 +304,8 @@ class ProfilesScreen(WatchFiles):
     def draw_heads(self, editing: Editing) -> None:
         """Draw the panes' titles."""
         typing = not self.query_one(YamlPane).read_only
-        yaml = "editing the YAML: esc stops" if typing else "yaml  y edit"
+        kind = "toml" if editing.entry.table else "yaml"
+        yaml = f"editing the {kind.upper()}: esc stops" if typing else f"{kind}  y edit"
         self.query_one("#yaml-pane Head", Head).show(yaml)
         keys = len(editing.profile.leaves)
         what = "see the YAML" if editing.profile.problems else plural(keys, "key")
