@@ -208,6 +208,9 @@ def start(
         os.close(reader)
         _mark_failed(run, f"the supervisor could not be started: {error}")
         raise RunError(f"the supervisor could not be started: {error}") from error
+    except BaseException:
+        os.close(reader)
+        raise
     finally:
         os.close(writer)
     try:

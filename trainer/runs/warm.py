@@ -41,7 +41,7 @@ _READ_ONCE = re.compile(
 
 
 class WarmPool:
-    """Starts runs from a warm server, which begins to load as soon as this object is made.
+    """Starts runs from a warm server, which begins to load when it is first asked for.
 
     Use as a context manager, or call `close`. When it is closed or its process dies, the server
     ends; runs that it has started go on.
@@ -73,11 +73,7 @@ class WarmPool:
         self._deadline = 0.0
         self._lives: list[int] = []
         self._environment: dict[str, str] = {}
-        if sys.platform == "linux":
-            self._load()
-        else:
-            # A process that has loaded frameworks of macOS must not fork.
-            said("trials start in fresh processes: warm workers need Linux")
+        self._begun = False
 
     @property
     def pid(self) -> int | None:
@@ -104,6 +100,13 @@ class WarmPool:
 
     def ready(self) -> bool:
         """Tell whether a run would be started at once; False while the server loads."""
+        if not self._begun:
+            self._begun = True
+            if sys.platform == "linux":
+                self._load()
+            else:
+                # A process that has loaded frameworks of macOS must not fork.
+                self._said("trials start in fresh processes: warm workers need Linux")
         if self._channel is None or self._up:
             return True
         if not select.select([self._channel], [], [], 0)[0]:
@@ -127,6 +130,8 @@ class WarmPool:
                 os.close(each)
             elif self._up:
                 self._give_up("it has ended")
+            else:
+                self.ready()
 
     def __call__(self, run: RunFolder) -> None:
         """Start a run whose folder is ready.
