@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from conftest import Typed
 from documentlab import oracle
 
 from trainer.config.compose import Composed, compose
 from trainer.config.sources import list_options
 from trainer.errors import ConfigError
 
-Typing = Callable[..., Typed]
+Typing = Callable[..., Any]
 
 
 @pytest.fixture
