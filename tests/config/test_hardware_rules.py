@@ -393,3 +393,21 @@ def test_a_profile_of_another_machine_is_told() -> None:
     ]
     assert list(hardware_here.notes(config, machine(A100))) == []
     assert list(hardware_here.notes(asks("cpu"), machine(RTX_4090))) == []
+
+
+def test_tables_of_a_toml_file_are_profiles_too(tmp_path: Path) -> None:
+    table = '[hardware.mine]\nname = "Mine"\ndevice = "cuda"\navailable_memory_gb = 24\n'
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "training.toml").write_text(table + "max_batch_size = 4\n")
+    found = {verdict.name: verdict for verdict in verdicts(machine(RTX_4090))}
+    assert found["mine"].fits
+    with pytest.raises(ConfigError, match=r"training\.toml:5"):
+        compose(["quickstart", "hardware=mine"])
+    other = tmp_path / "other.toml"
+    other.write_text(table.replace("mine", "theirs"))
+    assert "theirs" in {verdict.name for verdict in verdicts(machine(), config_file=other)}
+
+
+def test_a_mac_is_one_device() -> None:
+    made = on("mac-mps", "dataloader.batch_size=1", "trainer.accumulate_grad_batches=2")
+    assert str(batch_of(made.config)) == "1 per device x 2 accumulated = 2 a step"

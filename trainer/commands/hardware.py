@@ -28,7 +28,7 @@ def show(
     from trainer.config.hardware_fit import best, uses, verdicts
 
     machine = detect()
-    found = verdicts(machine)
+    found = verdicts(machine, profiles_dir, config_file)
     if write is not None:
         return _write(write, machine, found, profiles_dir)
     chosen = best(found)

@@ -58,20 +58,23 @@ def batch_of(config: Mapping[str, Any]) -> Batch | None:
     return Batch(
         size,
         whole(trainer.get("accumulate_grad_batches")) or 1,
-        devices_of(trainer.get("devices")),
+        devices_of(trainer.get("devices"), trainer.get("accelerator")),
         whole(trainer.get("num_nodes")) or 1,
     )
 
 
-def devices_of(wanted: Any) -> int | None:
-    """Count what Lightning's `devices` asks for; None for all of them, or what is no such thing."""
+def devices_of(wanted: Any, accelerator: Any = None) -> int | None:
+    """Count what Lightning's `devices` asks for; None for all of them, or what is no such thing.
+
+    Of an accelerator of which a machine has one (`cpu` as Lightning counts it, `mps`), all are one.
+    """
     if isinstance(wanted, list | tuple):
         return len(wanted) or None
     if isinstance(wanted, str):
         if "," in wanted:
             return sum(1 for part in wanted.split(",") if part.strip()) or None
         wanted = int(wanted) if wanted.strip().isdecimal() else None
-    return whole(wanted)
+    return 1 if whole(wanted) is None and accelerator in ("cpu", "mps") else whole(wanted)
 
 
 def whole(value: Any) -> int | None:

@@ -60,11 +60,19 @@ class Use:
     why: str = ""
 
 
-def verdicts(machine: Machine) -> list[Verdict]:
-    """Judge every hardware profile, those that fit first."""
+def verdicts(
+    machine: Machine, profiles_dir: Path | None = None, config_file: Path | None = None
+) -> list[Verdict]:
+    """Judge every hardware profile, those that fit first.
+
+    Args:
+        machine: The machine.
+        profiles_dir: The project's profiles.
+        config_file: A TOML file in place of the project's.
+    """
     found = [
         Verdict(name, profile, tuple(misfits(profile, machine)))
-        for name, profile in hardware_profiles().items()
+        for name, profile in hardware_profiles(profiles_dir, config_file).items()
     ]
     return sorted(found, key=lambda verdict: not verdict.fits)
 
@@ -140,11 +148,11 @@ def uses(
         profiles_dir: The project's profiles.
         config_file: A primary file of the person's own.
     """
-    from trainer.config.sources import list_options
+    from trainer.config.sources import options_of, search_path
 
     return [
         _use(option.name, hardware, profiles_dir, config_file)
-        for option in list_options("preset", profiles_dir)
+        for option in options_of(search_path(profiles_dir, config_file=config_file), "preset")
     ]
 
 

@@ -7,7 +7,9 @@ the same. A profile speaks of its own kind of device only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from trainer.config.hardware_batch import batch_of, devices_of, whole
@@ -276,22 +278,27 @@ def supported_profiles(allowed: Callable[[Mapping[str, Any]], bool]) -> list[str
     ]
 
 
-def hardware_profiles() -> dict[str, Mapping[str, Any]]:
-    """Read every hardware profile that can be read, by the name of its option."""
-    from trainer.config.loader import load
+def hardware_profiles(
+    profiles_dir: Path | None = None, config_file: Path | None = None
+) -> dict[str, Mapping[str, Any]]:
+    """Read every hardware profile that can be read, YAML files and TOML tables, by its option's name.
+
+    Args:
+        profiles_dir: The project's profiles.
+        config_file: A TOML file in place of the project's.
+    """
     from trainer.config.sources import search_path
+    from trainer.config.tables import profile
 
     found: dict[str, Mapping[str, Any]] = {}
-    try:
-        sources = search_path()
+    with suppress(TraindeckError, OSError):
+        sources = search_path(profiles_dir, config_file=config_file)
         for name in sources.options("hardware"):
-            file = sources.find(f"hardware/{name}")
-            if file is not None:
-                values = load(file).values
+            with suppress(TraindeckError):
+                read = profile(sources, f"hardware/{name}")
+                values = read.values if read is not None else {}
                 below = values.get("hardware", values)
                 found[name] = below if isinstance(below, Mapping) else {}
-    except (TraindeckError, OSError):
-        pass
     return found
 
 
