@@ -17,10 +17,13 @@ def main() -> None:
     """Draw every picture into this folder."""
     parser = argparse.ArgumentParser(prog="python -m screenshots", description=__doc__)
     parser.add_argument("--record", action="store_true", help="train the runs anew (15 minutes)")
+    parser.add_argument("--record-sweep", action="store_true", help="train the sweep anew")
     parser.add_argument("names", nargs="*", help="only these pictures")
     asked = parser.parse_args()
     if asked.record:
         record.main()
+    if asked.record_sweep:
+        record.record_sweep()
     for scene in SCENES:
         if not asked.names or scene.name in asked.names:
             with studio() as place:

@@ -16,16 +16,26 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from trainer.runs import proc
 from trainer.runs.layout import RunFolder
 from trainer.runs.status import TERMINAL, read_status
 
 RECORDINGS = Path(__file__).with_name("recordings")
+SWEEP = Path(__file__).with_name("recorded-sweep")
 HOST = "box"
 HOME = "/home/you/project"
+#: The sweep, and how many of its trials have ended when it is recorded.
+_SWEPT = (
+    *("preset=spectramind", "trainer=ci_fast", "trainer.max_epochs=30"),
+    *("optimizer.config.lr=3e-4,1e-3,3e-3", "loss.composite.smoothness.weight=0.0,0.1"),
+)
+_SWEPT_DONE = 7
+#: Of a trial, what the Sweep screen reads.
+_KEPT_OF_TRIALS = ("run.json", "status.json", "status.trainer.json", "logs/events.jsonl")
 #: Of a run folder, what the screens read.
 KEPT = (
     "run.json",
@@ -74,6 +84,37 @@ def main() -> None:
         _traindeck(project, "stop", run.id, "--now")
 
 
+def record_sweep() -> None:
+    """Train a sweep, and replace its recording by how it stands in the midst of it."""
+    from trainer.sweeps.folder import Sweep
+    from trainer.sweeps.lock import driver
+
+    with tempfile.TemporaryDirectory(prefix="traindeck-") as folder:
+        project = Path(folder)
+        words = ("ablate", "-m", *_SWEPT, "--seeds", "0,1", "--name", "smoothness")
+        made = json.loads(_traindeck(project, *words, "--detach", "--json"))
+        sweep = Sweep.load(made["path"])
+        print(sweep.id, *words, flush=True)
+        trials = sweep.trials()
+        # One that trains is in the picture as well.
+        while sum(trial.done for trial in trials) < _SWEPT_DONE or not any(
+            trial.live and trial.progress > 0.2 for trial in trials
+        ):
+            time.sleep(0.05)
+            trials = sweep.trials()
+        shutil.rmtree(SWEEP, ignore_errors=True)
+        for trial in trials:
+            if trial.run is not None:
+                run = RunFolder(trial.run)
+                _keep(run, project, SWEEP / f"trial-{trial.number:02}", _KEPT_OF_TRIALS)
+        record = _neutral((sweep.path / "sweep.json").read_text(), project, proc.host_name())
+        (SWEEP / "sweep.json.gz").write_bytes(gzip.compress(record.encode(), mtime=0))
+        _traindeck(project, "ablate", "--stop", str(sweep.path))
+        # Nobody may write into the folder any more when it goes.
+        while (who := driver(sweep.path)) is not None and who.alive:
+            time.sleep(0.1)
+
+
 def _traindeck(project: Path, *words: str) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "trainer.cli", *words, "--runs-dir", str(project / "runs")],
@@ -107,12 +148,14 @@ def _when(run: RunFolder, holds: Callable[[int], bool]) -> None:
         time.sleep(0.1)
 
 
-def _keep(run: RunFolder, project: Path) -> None:
+def _keep(
+    run: RunFolder, project: Path, target: Path | None = None, kept: Sequence[str] = KEPT
+) -> None:
     identity = run.identity()
-    target = RECORDINGS / str(identity["name"])
+    target = target or RECORDINGS / str(identity["name"])
     shutil.rmtree(target, ignore_errors=True)
     host = str(identity["host"])
-    for name in KEPT:
+    for name in kept:
         path = run.path / name
         if not path.exists():
             continue

@@ -20,7 +20,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 from textual.worker import WorkerCancelled
 
-from screenshots.record import RECORDINGS
+from screenshots.record import HOST, RECORDINGS, SWEEP
 from screenshots.slim import slim
 from trainer.runs.layout import RunFolder, read_json
 from trainer.runs.status import TERMINAL
@@ -117,6 +117,24 @@ class Studio:
             await play(app, pilot)
             return app.export_screenshot()
 
+    def sweep(self) -> Path:
+        """Unpack the recorded sweep, in a folder of runs of its own, and give its folder."""
+        runs_dir = self.folder / "sweep" / "runs"
+        stamp = 0.0
+        for recording in sorted(SWEEP.glob("trial-*")):
+            stamp = max(stamp, _stamp(_unpack(recording, runs_dir)))
+        record = json.loads(gzip.decompress((SWEEP / "sweep.json.gz").read_bytes()))
+        begun = time.gmtime(record["created"])
+        name = f"{time.strftime('%H-%M-%S', begun)}-{record['name']}-{record['id']}"
+        path = runs_dir / time.strftime("%Y-%m-%d", begun) / name
+        path.mkdir(parents=True)
+        (path / "sweep.json").write_text(json.dumps(record))
+        # Somebody elsewhere drives it, who has just given a sign of life.
+        driver = {"pid": 1, "host": HOST, "boot_id": "recorded", "stopping": False}
+        (path / "driver.json").write_text(json.dumps(driver))
+        self.clock.time = stamp + 1
+        return path
+
 
 def _unpack(recording: Path, runs_dir: Path) -> RunFolder:
     """Make a recording a run folder again."""
@@ -183,8 +201,9 @@ def _read(screen: Screen[Any]) -> None:
     from tui.screens.compare import CompareScreen
     from tui.screens.monitor import MonitorScreen
     from tui.screens.runs import RunsScreen
+    from tui.screens.sweep import SweepScreen
 
-    if isinstance(screen, RunsScreen):
+    if isinstance(screen, RunsScreen | SweepScreen):
         screen.source.step()
     elif isinstance(screen, MonitorScreen):
         screen.follower.step()

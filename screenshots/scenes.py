@@ -84,6 +84,20 @@ def compare(studio: Studio) -> Screen[None]:
     return CompareScreen([studio.runs[name].path for name in ("lr-3e-4", "baseline", "lr-1e-2")])
 
 
+def sweep(studio: Studio) -> Screen[None]:
+    """Begin with a sweep that is under way."""
+    from tui.screens.sweep import SweepScreen
+
+    return SweepScreen(studio.sweep())
+
+
+def sweep_writer(studio: Studio) -> Screen[None]:
+    """Begin with a sweep that is ready to start."""
+    from tui.screens.sweep import WriteSweepScreen
+
+    return WriteSweepScreen(["quickstart", "optimizer.config.lr=1e-3,3e-3,1e-2", "seed=0,1"])
+
+
 SCENES = (
     Scene("runs", (120, 16)),
     Scene("monitor", (120, 40), first=monitor("quickstart")),
@@ -94,6 +108,7 @@ SCENES = (
     Scene("profiles", (120, 36), first=profiles),
     Scene("launch", (120, 36), first=launch),
     Scene("compare", (120, 36), first=compare),
+    Scene("sweep", (120, 40), first=sweep),
     Scene("help", (100, 40), ("question_mark",), monitor("quickstart")),
 )
 """Every picture, by the order in which the README shows them."""

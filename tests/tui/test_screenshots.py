@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from screenshots.record import HOST, RECORDINGS, recorded
+from screenshots.record import HOST, RECORDINGS, SWEEP, recorded
 from screenshots.render import studio
 from screenshots.scenes import FILM, SCENES, Scene, film
 
@@ -84,6 +84,15 @@ def test_the_terminal_and_the_person_change_no_picture(
 @pytest.mark.parametrize("recording", sorted(RECORDINGS.iterdir()), ids=lambda path: path.name)
 def test_a_recording_tells_nothing_of_its_machine(recording: Path) -> None:
     assert recorded(recording.name)["host"] == HOST
+    neutral(recording)
+
+
+def test_the_recorded_sweep_tells_nothing_of_its_machine() -> None:
+    assert len(list(SWEEP.glob("trial-*"))) > 1
+    neutral(SWEEP)
+
+
+def neutral(recording: Path) -> None:
     for packed in recording.rglob("*.gz"):
         text = gzip.decompress(packed.read_bytes()).decode()
         found = PRIVATE.search(text)

@@ -12,7 +12,7 @@ import pytest
 from textual.pilot import Pilot
 
 from screenshots.render import First, studio
-from screenshots.scenes import compare, launch, monitor, press, profiles
+from screenshots.scenes import compare, launch, monitor, press, profiles, sweep, sweep_writer
 from tui.app import Deck
 from tui.glyphs import ASCII, UNICODE
 
@@ -23,6 +23,8 @@ SCREENS: dict[str, tuple[First | None, tuple[str, ...]]] = {
     "profiles": (profiles, ()),
     "launch": (launch, ()),
     "compare": (compare, ()),
+    "sweep": (sweep, ()),
+    "sweep-writer": (sweep_writer, ()),
     "help": (None, ("question_mark",)),
 }
 SIZES = ((80, 24), (120, 40), (200, 60))
@@ -44,7 +46,7 @@ def test_screen(name: str, size: tuple[int, int], snap_compare: Compare) -> None
 
 
 @pytest.mark.parametrize("terminal", TERMINALS)
-@pytest.mark.parametrize("name", ["runs", "monitor", "launch", "compare"])
+@pytest.mark.parametrize("name", ["runs", "monitor", "launch", "compare", "sweep"])
 def test_terminal(name: str, terminal: str, snap_compare: Compare) -> None:
     look(name, (80, 24), snap_compare, terminal)
 

@@ -95,11 +95,11 @@ def cell_of(
 
 
 def best_numbers(picture: SweepPicture) -> frozenset[int]:
-    """Number the trials of the best combination of all that have ended; empty without one."""
+    """Number the trials behind the best mean of all; empty without one."""
     groups = picture.groups
     if not groups or not groups[0].n:
         return frozenset()
-    return frozenset(row.trial for row in groups[0].rows)
+    return frozenset(row.trial for row in groups[0].rows if row.counts)
 
 
 def with_spread(value: float, spread: float | None, glyphs: Glyphs) -> str:
@@ -115,7 +115,7 @@ def progress_parts(picture: SweepPicture) -> list[str]:
         return []
     counted = results.counts(trials)
     parts = [f"{sum(trial.done for trial in trials)}/{len(trials)} done"]
-    if picture.remaining:
+    if picture.remaining and picture.state == "running":
         parts.append(f"ETA {duration(picture.remaining)}")
     best = picture.best
     if best is not None and best.value is not None:
