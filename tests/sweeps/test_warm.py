@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -295,6 +296,30 @@ def test_changed_sources_of_the_project_are_seen(pool: WarmPool, folder: Path) -
         pool(run)
         assert ended(run).state == State.COMPLETED, run.output.read_text()
         assert run.output.read_text().splitlines()[-1] == word
+
+
+def test_the_server_loads_installed_code_and_notices_when_other_code_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trainer.engine.warm.__main__ import changed, loadable, stamps
+
+    source = tmp_path / "torch_of_mine.py"
+    source.write_text("class Mine: pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    allowed = (
+        "torch.distributed.launcher.api.LaunchConfig",
+        "torch_of_mine.Mine",
+        "torch.hub.load",
+    )
+    monkeypatch.delitem(sys.modules, "torch.distributed.launcher.api", raising=False)
+    assert loadable(allowed) == ["torch.distributed.launcher.api"]
+    importlib.import_module("torch_of_mine")
+    known = stamps({})
+    assert str(source) in known
+    assert torch.__file__ not in known
+    assert changed({str(source): known[str(source)]}) == ""
+    source.write_text("class Mine:\n    changed = True\n")
+    assert changed(known) == str(source)
 
 
 def test_without_a_server_trials_start_fresh_and_one_line_says_so(folder: Path) -> None:
