@@ -7,6 +7,7 @@ it lacks from the set `default`.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -35,6 +36,7 @@ _ABOUT = frozenset({"description", "notes"})
 _NAMED = {"data": "name", "expert": "name"}
 
 _CACHED = 512
+_lock = threading.Lock()
 _cache: OrderedDict[tuple[Any, ...], tuple[tuple[Any, ...], Profile]] = OrderedDict()
 
 
@@ -61,11 +63,15 @@ def profile(sources: Sources, relative: str) -> Profile | None:
     # Merging is done once for the same parts; the parts are kept, so that an id stays theirs.
     parts = (base, own, *below, None, *tables)
     key = (relative, *map(id, parts))
-    if key not in _cache:
-        _cache[key] = (parts, _merged(group, name, (base, own), below, tables))
-        while len(_cache) > _CACHED:
-            _cache.popitem(last=False)
-    return _cache[key][1]
+    with _lock:
+        known = _cache.get(key)
+    if known is None:
+        known = (parts, _merged(group, name, (base, own), below, tables))
+        with _lock:
+            known = _cache.setdefault(key, known)
+            while len(_cache) > _CACHED:
+                _cache.popitem(last=False)
+    return known[1]
 
 
 def stack(sources: Sources, relative: str) -> tuple[list[Table], Found | None]:
