@@ -300,3 +300,17 @@ def test_a_table_may_be_copied_to_a_yaml_profile(project: Path) -> None:
     ours, theirs = compose(["mine", "lora=mine"]), compose(["oracle-rauru-mac"])
     assert ours.config == theirs.config
     assert ours.provenance["lora.r"].where == "profiles/lora/mine.yaml"
+
+
+def test_a_set_of_hyperparameters_in_yaml_inherits_too(project: Path, write: Write) -> None:
+    write(project, {
+        "profiles/hyperparameters/mine.yaml": "learning_rate: 1.0e-3\n",
+        TOML: "[hyperparameters.default]\nweight_decay = 0.5\n",
+    })  # fmt: skip
+    made = compose(["lora", "hyperparameters=mine"])
+    assert made.config["optimizer"]["config"]["lr"] == 1e-3
+    assert made.config["optimizer"]["config"]["weight_decay"] == 0.5
+    assert made.config["scheduler"]["warmup"] == 50
+    assert made.provenance["optimizer.config.lr"].where == "profiles/hyperparameters/mine.yaml"
+    write(project, {TOML: "[hyperparameters.mine]\nlearning_rate = 2e-3\n"})
+    assert compose(["lora", "hyperparameters=mine"]).config["optimizer"]["config"]["lr"] == 2e-3

@@ -101,13 +101,16 @@ def _merged(
     values: dict[Any, Any] = {}
     tree: dict[str, Any] = {}
     problems: list[Problem] = []
-    for part in (base, own):
-        if part is not None:
-            package = part.package if part.package is not None else group.replace("/", ".")
-            _lay(part.values, part.origins, _plain_package(package), (values, tree), problems)
+    if base is not None:
+        _lay_file(base, group, (values, tree), problems)
+    if own is not None and below:
+        # What is inherited lies below a file, which is converted already.
+        raw, places = _raw(below)
+        _lay(raw, places, group, (values, tree), problems)
+        below = []
+    if own is not None:
+        _lay_file(own, group, (values, tree), problems)
     raw, places = _raw([*below, *tables])
-    top = tables[-1] if tables else (below[-1] if below else None)
-    assert top is not None or own is not None
     defaults = own.defaults if own is not None else None
     if group == PRESET:
         defaults = _choices(name, raw, places, defaults)
@@ -123,14 +126,25 @@ def _merged(
     if group not in _KEEP_ABOUT:
         for about in _ABOUT & raw.keys():
             del raw[about]
-    _lay(raw, places, package, (values, tree), problems)
+    if raw:
+        _lay(raw, places, package, (values, tree), problems)
     if problems:
         raise ConfigError(*problems)
-    here = of(places, Origin(""))
+    here = of(places, of(own.origins, Origin("")) if own is not None else Origin(""))
     shown = here.where if tables and own is None else (own.shown if own else here.where)
     path = (here.path or "") if tables else (own.path if own else "")
     kind = here.kind if tables else (own.kind if own else "")
     return Profile(values, {HERE: here, **tree}, defaults, "_global_", shown, path, kind)
+
+
+def _lay_file(
+    file: Profile,
+    group: str,
+    onto: tuple[dict[Any, Any], dict[str, Any]],
+    problems: list[Problem],
+) -> None:
+    package = file.package if file.package is not None else group.replace("/", ".")
+    _lay(file.values, file.origins, _plain_package(package), onto, problems)
 
 
 def _plain_package(package: str) -> str:
