@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shlex
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -325,3 +328,44 @@ def test_keys_are_cut_and_values_stay() -> None:
     assert cut_words(words, 44, "…") == "molecular_fingerprint.enabled=true seed=1"
     assert cut_words(words, 30, "…").endswith("enabled=true seed=1")
     assert len(cut_words(words, 22, "…")) <= 22
+
+
+# ── for real ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_command_that_fails_says_what_the_shell_would(runs_dir: Path) -> None:
+    words = ["traindeck", "ablate", "-m", "quickstart", "optimzer.config.lr=1,2", "--detach"]
+    done = deeds.run(words, runs_dir.parent)
+    assert done.path is None
+    assert "there is no key 'optimzer'" in done.problem
+
+
+@pytest.mark.slow
+async def test_a_real_sweep_is_launched_and_watched(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    for name, target in (("data/x", "Data"), ("model/x", "Net"), ("loss/x", "Loss")):
+        file = runs_dir.parent / "profiles" / f"{name}.yaml"
+        file.parent.mkdir(parents=True)
+        file.write_text(f"# T.\n_target_: enginelab.tiny.{target}\n")
+    engine = Path(__file__).parents[2] / "engine"
+    monkeypatch.setenv("PYTHONPATH", str(engine))
+    settings = Path(os.environ["XDG_CONFIG_HOME"]) / "traindeck" / "settings.yaml"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text("allowed_prefixes: [enginelab]\n")
+    words = (
+        *("trainer=defaults", "data=x", "model=x", "loss=x", "callbacks=none", "logger=none"),
+        *("trainer.max_epochs=1", "dataloader.batch_size=4", "run.num_threads=1", "seed=0,1"),
+    )
+    async with writing(runs_dir, *words) as (pilot, screen):
+        assert screen.planned.ready, screen.planned.problems
+        await press(pilot, "ctrl+l")
+        front = pilot.app.screen
+        assert isinstance(front, SweepScreen), said(pilot.app)
+        until = time.monotonic() + 300
+        while front.source.picture.state != "completed" and time.monotonic() < until:
+            await asyncio.sleep(0.2)
+            front.look_anew()
+        await settle(pilot)
+        assert "✓ completed   2/2 done" in shown(front)
