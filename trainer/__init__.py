@@ -4,4 +4,21 @@ Importing this package costs nothing: each room is imported by whoever needs it,
 `trainer.engine` and `trainer.recipes` ever import torch.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trainer.api import ConfigTrainer, TrainingConfig
+
 __version__ = "0.1.0"
+__all__ = ["ConfigTrainer", "TrainingConfig", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazily: whoever imports a room of this package needs nothing of the others.
+    if name in ("ConfigTrainer", "TrainingConfig"):
+        from trainer import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -24,6 +24,7 @@ from trainer.commands.check_cli import check
 from trainer.commands.config_cli import config, profiles
 from trainer.commands.data_cli import data
 from trainer.commands.hardware_cli import hardware
+from trainer.commands.lora_cli import evaluate, merge
 from trainer.commands.options import (
     CLAMP,
     CONFIG_FILE,
@@ -109,6 +110,8 @@ cli.add_command(check)
 cli.add_command(data)
 cli.add_command(ablate)
 cli.add_command(hardware)
+cli.add_command(evaluate)
+cli.add_command(merge)
 
 
 # ── training ─────────────────────────────────────────────────────────────────────────────────

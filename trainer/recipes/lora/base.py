@@ -15,6 +15,7 @@ from torch import Tensor
 
 from trainer.errors import ConfigError, Problem
 from trainer.recipes.lora.generated import cache_home, made
+from trainer.recipes.lora.hub import quiet
 from trainer.recipes.lora.instruct import modules, sources_digest, split_of
 from trainer.recipes.lora.needs import need_hf
 from trainer.recipes.sources import standard_library
@@ -77,13 +78,6 @@ class BaseSettings:
             for name, bound in least.items()
             if getattr(self, name) < bound
         ]
-        if self.window > self.context:
-            problems.append(
-                Problem(
-                    f"windows of {self.window} tokens are longer than the context of {self.context}.",
-                    "--window",
-                )
-            )
         if self.heads % 2 or self.hidden_size % (2 * self.heads):
             problems.append(
                 Problem(
@@ -164,6 +158,7 @@ def _train(
             model, loss = _fit(tokens, tokenizer, settings, say)
     finally:
         torch.set_num_threads(threads)
+    quiet()
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return {
@@ -225,7 +220,7 @@ def _fit(
         pad_token_id=end,
     )
     model = Qwen2ForCausalLM(config)
-    window = settings.window
+    window = min(settings.window, settings.context)
     if tokens.numel() <= window:
         raise ConfigError(
             Problem(f"the sources have {tokens.numel()} tokens, too few for a window of {window}.")

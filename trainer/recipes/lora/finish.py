@@ -115,8 +115,10 @@ class FinishAdapter(pl.Callback):
         return found
 
     def _name(self, session: Session, model: LoraModel) -> str:
-        run = session.config.get("run") or {}
-        preset = str(run.get("name") or "")
+        preset = ""
+        with suppress(OSError, ValueError, AttributeError):
+            told = json.loads((Path(session.folder) / "run.json").read_text("utf-8"))
+            preset = str(told.get("name") or "")
         return folder_name(
             session.config,
             model.base.name,

@@ -120,7 +120,7 @@ def metadata_of(
         "model": {
             "base": model.base.name,
             "lora_rank": lora.get("r"),
-            "lora_alpha": lora.get("lora_alpha"),
+            "lora_alpha": _whole(lora.get("lora_alpha")),
             "base_digest": model.digest,
             "base_revision": model.base.revision,
         },
@@ -176,6 +176,10 @@ def _moved(aside: Path, place: Path, name: str) -> Path:
                 if not wanted.exists():
                     raise
         number += 1
+
+
+def _whole(number: Any) -> Any:
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 def _commit() -> str | None:

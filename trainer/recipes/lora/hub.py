@@ -106,7 +106,7 @@ def load_tokenizer(base: Base, *, trust_remote_code: bool = False) -> Any:
     """
     from transformers import AutoTokenizer
 
-    _quiet()
+    quiet()
     try:
         found = AutoTokenizer.from_pretrained(
             base.folder, local_files_only=True, trust_remote_code=trust_remote_code
@@ -146,7 +146,7 @@ def load_model(
     import torch
     from transformers import AutoModelForCausalLM
 
-    _quiet()
+    quiet()
     more: dict[str, Any] = {} if attention is None else {"attn_implementation": attention}
     try:
         return AutoModelForCausalLM.from_pretrained(
@@ -272,7 +272,7 @@ def _unfit(base: Base, what: str, error: BaseException) -> ConfigError:
     return ConfigError(Problem(f"'{base.name}' {what}: {told}", str(base.folder), _LOCAL, KEY))
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Keep bars and advice of transformers out of a run's output."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     from transformers.utils import logging

@@ -55,8 +55,9 @@ class LoraModel(nn.Module):
         )
         loaded.config.use_cache = False
         if gradient_checkpointing:
+            enable = getattr(loaded, "activation_checkpointing_enable", None)
             # The other kind needs inputs with gradients, which a frozen embedding does not give.
-            loaded.gradient_checkpointing_enable({"use_reentrant": False})
+            (enable or loaded.gradient_checkpointing_enable)({"use_reentrant": False})
         self.longest = int(getattr(loaded.config, "max_position_embeddings", 0) or 0)
         self.network = _adapted(loaded, dict(lora or {}))
         self.digest = self.base.digest()

@@ -12,6 +12,8 @@ from typing import Any
 from trainer.errors import ConfigError, Problem, nearest
 
 KEY = "output.name_template"
+#: The template where none is written; a training that names no expert has nothing to fill it with.
+USUAL = "oracle-{name}-{role}-{base_short}-{date}"
 
 
 def folder_name(
@@ -30,16 +32,18 @@ def folder_name(
         ConfigError: The template names what nothing fills in, or gives no name.
     """
     output, expert = config.get("output") or {}, config.get("expert") or {}
-    template = str(output.get("name_template") or "{expert}-{base_short}-{date}")
+    template = str(output.get("name_template") or USUAL)
+    if template == USUAL and not expert.get("name"):
+        template = "{preset}-{base_short}-{date}"
     name = str(expert.get("name") or preset or "adapter")
     values = {
         "name": name.removeprefix("oracle-").partition("-")[0],
         "expert": name,
-        "role": str(expert.get("role") or "adapter"),
+        "role": str(expert.get("role") or "expert"),
         "group": str(expert.get("group") or ""),
         "base_short": base_short(base),
         "rank": str((config.get("lora") or {}).get("r") or ""),
-        "preset": preset,
+        "preset": preset or "adapter",
         "run": run,
         "date": now.strftime(str(output.get("date_format") or "%Y%m%d")),
     }

@@ -1,0 +1,102 @@
+"""`ConfigTrainer`, as the document uses it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trainer import ConfigTrainer, TrainingConfig
+from trainer.errors import ConfigError, RunError
+
+TOML = """
+[experts.oracle-rauru-assembler]
+display_name = "Oracle: Rauru Assembler"
+role = "asm"
+group = "rom-tooling"
+base_model = "{base}"
+context_window = 8192
+specialization = "65816 assembly, ALTTP routines, ROM patching"
+
+[datasets.mine]
+path = "{data}"
+quality_threshold = 0.2
+
+[presets.mine]
+expert = "oracle-rauru-assembler"
+hardware = "cpu"
+dataset = "mine"
+hyperparameters = "production"
+lora = "minimal"
+sequence_length = 192
+batch_size = 2
+gradient_accumulation = 2
+max_steps = 3
+"""
+MORE = ["evaluation.max_samples=4", "evaluation.answers=0", "trainer.limit_val_batches=1"]
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, base: Path, instructions: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    (tmp_path / "config").mkdir()
+    text = TOML.format(base=base, data=instructions)
+    (tmp_path / "config" / "training.toml").write_text(text)
+    return tmp_path
+
+
+def test_a_preset_is_built_changed_and_trained(project: Path) -> None:
+    trainer = ConfigTrainer(quiet=True)
+    config = trainer.build_training_config("mine", *MORE)
+    assert isinstance(config, TrainingConfig)
+    assert (config.learning_rate, config.num_epochs, config.batch_size) == (2e-4, 3, 2)
+    assert (config.lora_rank, config.sequence_length, config.warmup_steps) == (8, 192, 100)
+    assert config.expert["role"] == "asm"
+    assert config.hardware["device"] == "cpu"
+    assert config.changes() == MORE
+    config.learning_rate = 3e-4
+    config.num_epochs = 2
+    config.lora_rank = 2
+    config.domains = ["body"]
+    output = trainer.train_with_config(config)
+    assert output.parent == project / "models"
+    told = json.loads((output / "metadata.json").read_text())
+    assert told["training"]["learning_rate"] == 3e-4
+    assert told["training"]["num_epochs"] == 2
+    assert told["training"]["domains"].keys() == {"body"}
+    assert told["model"]["lora_rank"] == 2
+
+
+def test_an_attribute_that_is_none_names_the_nearest(project: Path) -> None:
+    config = ConfigTrainer().build_training_config("mine")
+    with pytest.raises(AttributeError, match="learning_rate"):
+        config.learning_rte = 1.0  # type: ignore[attr-defined]
+
+
+def test_a_missing_preset_and_a_wrong_value_are_told(project: Path) -> None:
+    trainer = ConfigTrainer(quiet=True)
+    with pytest.raises(ConfigError, match="mine"):
+        trainer.train("mien")
+    config = trainer.build_training_config("mine")
+    config.lora_rank = 0
+    with pytest.raises(ConfigError, match=r"lora\.r"):
+        trainer.train_with_config(config)
+
+
+def test_a_run_that_fails_is_an_error_with_its_folder(project: Path) -> None:
+    trainer = ConfigTrainer(quiet=True)
+    with pytest.raises(RunError, match=r"no folder './nowhere'.*resume"):
+        trainer.train("mine", "model.base_model=./nowhere")
+
+
+def test_importing_it_is_light() -> None:
+    code = "import sys; from trainer import ConfigTrainer; ConfigTrainer(); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert not loaded & {"torch", "transformers", "peft", "pytorch_lightning", "numpy", "hydra"}

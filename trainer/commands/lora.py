@@ -1,0 +1,113 @@
+"""`traindeck evaluate`, `merge`, `data make-instruct` and `make-base`: hand over to a process with torch."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NoReturn
+
+from trainer.errors import ConfigError, Problem, RunError
+from trainer.runs.layout import RunFolder
+from trainer.runs.program import python
+
+_ROOM = "trainer.recipes.lora"
+_NEEDED = ("torch", "transformers", "peft", "tokenizers", "safetensors")
+ADAPTER = "adapter_config.json"
+
+
+def make_instruct(*, out: Path, as_json: bool, **options: Any) -> NoReturn:
+    """Write instructions; see `traindeck data make-instruct --help`."""
+    _become("make", "instruct", options, as_json, "--", str(out))
+
+
+def make_base(*, out: Path, as_json: bool, **options: Any) -> NoReturn:
+    """Train a small base; see `traindeck data make-base --help`.
+
+    Raises:
+        ConfigError: transformers or torch is not installed.
+    """
+    _need_hf()
+    _become("make", "base", options, as_json, "--", str(out))
+
+
+def evaluate(*, run: str, runs_dir: Path, as_json: bool, **options: Any) -> NoReturn:
+    """Evaluate a run's model; see `traindeck evaluate --help`.
+
+    Raises:
+        RunError: There is no such run, or it fine-tunes no language model.
+        ConfigError: transformers or torch is not installed.
+    """
+    folder = _run(run, runs_dir)
+    _need_hf()
+    _become("evaluate", "", options, as_json, "--", str(folder.path))
+
+
+def merge(*, adapter: str, out: Path, runs_dir: Path, as_json: bool, **options: Any) -> NoReturn:
+    """Merge an adapter into its base; see `traindeck merge --help`.
+
+    Raises:
+        RunError: There is neither such a folder nor such a run, or the run has left no model.
+        ConfigError: transformers or torch is not installed.
+    """
+    folder = Path(adapter).expanduser()
+    if not (folder / ADAPTER).is_file():
+        run = _run(adapter, runs_dir)
+        folder = run.path / "outputs" / "model"
+        if not (folder / ADAPTER).is_file():
+            raise RunError(
+                Problem(
+                    f"{run.path.name} has left no finished model",
+                    str(folder),
+                    "A run leaves one when it is complete: traindeck resume RUN",
+                )
+            )
+        folder = folder.resolve()
+    _need_hf()
+    _become("merge", "", {"out": out, **options}, as_json, "--", str(folder))
+
+
+def _run(key: str, runs_dir: Path) -> RunFolder:
+    from trainer.config.schema import load_resolved
+    from trainer.runs.index import find
+
+    found = find(runs_dir, key)
+    recipe = load_resolved(found.config).run.recipe
+    if recipe != "lora":
+        raise RunError(
+            Problem(
+                f"{found.path.name} fine-tunes no language model",
+                remedy="Its figures are those of its validations: traindeck show RUN",
+            )
+        )
+    return found
+
+
+def _need_hf() -> None:
+    if missing := [name for name in _NEEDED if find_spec(name) is None]:
+        lacks = " and ".join(missing)
+        raise ConfigError(
+            Problem(
+                f"this needs {lacks}, which the base install leaves out.",
+                sys.executable,
+                "Install it: pip install 'traindeck[train,hf]'",
+            )
+        )
+
+
+def _become(
+    module: str, what: str, options: Mapping[str, Any], as_json: bool, *rest: str
+) -> NoReturn:
+    # Ctrl-C and signals then reach the one process there is.
+    words = [*python(Path.cwd()), "-m", f"{_ROOM}.{module}", *([what] if what else [])]
+    words += [
+        f"--{name.replace('_', '-')}={value}"
+        for name, value in options.items()
+        if value is not None
+    ]
+    words += ["--json"] if as_json else []
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execve(words[0], [*words, *rest], dict(os.environ))
