@@ -21,8 +21,8 @@ class Ablation(Section):
     )
     warm_workers: bool = key(
         True,
-        "Whether the trials of a sweep are forked from one process that has loaded torch and "
-        "Lightning. Each takes a fresh process otherwise, and seconds to start.",
+        "Whether trials are forked from one process that has loaded torch and Lightning; otherwise "
+        "each takes seconds to start.",
     )
     leaderboard: list[Literal["md", "html"]] = key(
         ["md", "html"],

@@ -220,7 +220,7 @@ class Model(OpenSection):
     revision: str | None = key(None, "Version of the base model on the hub.", absent=True)
     gradient_checkpointing: bool | None = key(
         None,
-        "Compute activations again in the backward pass, which saves memory and costs time; null: "
+        "Compute activations again in the backward pass, to save memory; null: "
         "where the hardware profile supports it, and not on a CPU.",
         source="004",
         absent=True,
