@@ -246,13 +246,13 @@ class WriteSweepScreen(WritePanes):
         """Start the sweep and watch it."""
         if self.launching:
             return
-        if why := self.why_not():
-            self.deck.say(f"cannot launch: {why}", "error")
-            self.action_part(PLAN)
-            return
         if not self.is_planned:
             # What was just typed counts: it is planned and checked first.
             self._launch_when_planned = True
+            return
+        if why := self.why_not():
+            self.deck.say(f"cannot launch: {why}", "error")
+            self.action_part(PLAN)
             return
         self.launching = True
         self.tell_state()
