@@ -25,6 +25,7 @@ BENCHMARKS = {
     "health": "Health: alarms, true and false",
     "loggers": "Cost of a logger, beside the same in plain Lightning",
     "sweeps": "Sweeps: warm workers, fresh processes, and a loop",
+    "lora": "Fine-tuning with LoRA, beside transformers' Trainer with PEFT",
     "spectra": "Spectra: scores beside answers without a network; time and memory of the guardrails",
     "cli": "Command line",
     "app": "The app, in a terminal of 120x40",

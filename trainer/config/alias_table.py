@@ -82,6 +82,7 @@ def _scheduler_name(value: Any) -> Mapping[str, Any]:
         raise ValueError(f"must be the name of a schedule or its settings, not {value!r}")
     schedules: dict[str, Mapping[str, Any]] = {
         "constant": {"scheduler.type": None},
+        "constant_with_warmup": {"scheduler.type": None},
         "linear": {
             "scheduler.type": "LinearLR",
             "scheduler.config": {
@@ -96,7 +97,15 @@ def _scheduler_name(value: Any) -> Mapping[str, Any]:
             "scheduler.config": {"T_max": "auto"},
             "scheduler.interval": "step",
         },
+        "polynomial": {
+            "scheduler.type": "PolynomialLR",
+            "scheduler.config": {"power": 1.0, "total_iters": "auto"},
+            "scheduler.interval": "step",
+        },
+        "reduce_lr_on_plateau": {"scheduler.type": "ReduceLROnPlateau"},
     }
+    # What transformers makes of it where nobody says how often: one cycle.
+    schedules["cosine_with_restarts"] = schedules["cosine"]
     return schedules.get(value, {"scheduler.type": value})
 
 
@@ -117,7 +126,7 @@ def _schedule_rows(prefix: str, source: str) -> list[Alias]:
             f"{prefix}lr_scheduler",
             "scheduler.type",
             source,
-            "a text is a class or `linear`, `cosine`, `constant`; null is none",
+            "a text is a class, or a name of transformers': `linear`, `cosine`, `constant`, …; null is none",
             _scheduler_name,
         ),
         Alias(f"{prefix}lr_scheduler.class_name", "scheduler.type", source),
