@@ -192,7 +192,7 @@ def test_pages_that_forked_workers_share_count_once() -> None:
 def test_what_cannot_be_looked_into_counts_what_it_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     # 7 is whole, 8 has just ended, 9 is somebody else's program.
     monkeypatch.setattr(proc, "tree", lambda _: [7, 8, 9])
-    monkeypatch.setattr(proc, "_rss", {7: 1000, 8: 0, 9: 300}.__getitem__)
+    monkeypatch.setattr(proc, "_rss", {7: 600, 8: 0, 9: 300}.__getitem__)
     monkeypatch.setattr(proc, "_pss", {7: 400, 8: None, 9: None}.__getitem__)
     assert proc.memory_bytes(7) == 700
 
