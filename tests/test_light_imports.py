@@ -44,6 +44,7 @@ LIGHT = [
     "trainer.sweeps.drive",
     "trainer.sweeps.results",
     "trainer.commands.ablate",
+    "trainer.commands.ablate_drive",
     "trainer.commands.config",
     "trainer.commands.data",
     "trainer.commands.follow",

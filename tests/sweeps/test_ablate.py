@@ -8,18 +8,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from trainer.cli import main
-from trainer.commands import ablate as command
+from trainer.commands import ablate_board, ablate_drive
 from trainer.runs import control
 from trainer.runs.status import State
 from trainer.sweeps import drive
+from trainer.sweeps.diagnostics import Drawn
 from trainer.sweeps.folder import Sweep, find
 from trainer.sweeps.lock import driver
 
@@ -33,7 +34,7 @@ def typed(
     project: Path, lab: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., tuple[int, str, str]]:
     """Type a command; nothing is trained."""
-    monkeypatch.setattr(command, "_launcher", lambda *_: nullcontext())
+    monkeypatch.setattr(ablate_drive, "_launcher", lambda *_: nullcontext())
     monkeypatch.setattr(drive, "_fresh", lab)
     monkeypatch.setattr(drive, "POLL", 0.001)
     monkeypatch.delenv("TRAINDECK_RUNS_DIR", raising=False)
@@ -74,6 +75,7 @@ def test_trials_are_told_with_results_and_failures_and_the_exit_code(typed: Any,
     assert code == 1
     sweep = find("runs", "last")
     assert f"sweep {sweep.id}  {sweep.path}" in out
+    assert sweep.command[-4:] == ("--name", "two words", "--tag", "night")
     assert "1/4  started  two words-1 lr=0.001 seed=0" in out
     assert "2/4  completed after 0:20  two words-2 lr=0.001 seed=1  val/loss 0.5 at step 10" in out
     assert "1 trial of 4 did not reach the end:\n  failed  two words-3 lr=0.003 seed=0" in out
@@ -289,3 +291,23 @@ def test_an_interrupted_sweep_leaves_one_too(
     assert ("board" in out) == bool(files)
     if files:
         assert "2 trials: 1 completed, 1 waiting." in found[-1].read_text()
+
+
+def test_the_warm_server_is_gone_before_plots_are_drawn(
+    typed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+
+    @contextmanager
+    def launcher(*_: Any) -> Iterator[None]:
+        yield
+        order.append("server closed")
+
+    def plots(*_: Any) -> Drawn:
+        order.append("plots drawn")
+        return Drawn()
+
+    monkeypatch.setattr(ablate_drive, "_launcher", launcher)
+    monkeypatch.setattr(ablate_board, "plots_at_end", plots)
+    assert typed("ablate", "quickstart", RATES)[0] == 0
+    assert order == ["server closed", "plots drawn"]

@@ -1,41 +1,25 @@
-"""`traindeck ablate`: plan, make the sweep's folder, drive it; list, show and stop sweeps."""
+"""`traindeck ablate`: plan, make the sweep's folder; list, show and stop sweeps."""
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 import time
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.commands import ablate_board
 from trainer.commands import ablate_text as text
-from trainer.commands.follow import Interrupts
+from trainer.commands.ablate_drive import go
 from trainer.commands.output import age, json_line, line, note, number, plural, table
-from trainer.errors import (
-    EXIT_FAILED,
-    EXIT_INTERRUPTED,
-    EXIT_OK,
-    ConfigError,
-    Problem,
-    RunError,
-    TraindeckError,
-)
+from trainer.errors import EXIT_OK, ConfigError, Problem, RunError, TraindeckError
 from trainer.start import LeavingAtOnce
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Mapping, Sequence
 
-    from trainer.runs.warm import WarmPool
-    from trainer.sweeps.drive import Asked, Outcome
     from trainer.sweeps.folder import Sweep
     from trainer.sweeps.plan import Mode, Plan
 
-_UP_WITHIN = 30.0
 _PLANNING = ("one_at_a_time", "paired", "seeds", "metric", "goal", "name", "tags", "dry_run")
 
 
@@ -85,7 +69,7 @@ def ablate(
 
         sweep = find(runs_dir, resume)
         need_training_packages()
-        return _go(sweep, as_json=as_json, resumed=True, **driving)
+        return go(sweep, as_json=as_json, resumed=True, **driving)
     options.pop("retry_failed")
     return sweep_over(overrides, runs_dir=runs_dir, as_json=as_json, **options)
 
@@ -151,14 +135,15 @@ def sweep_over(
         note(f"note: {each}")
     for composed in first:
         need_training_packages(composed.config)
+    named = [tag for tag in tags if tag.strip()]
     sweep = create(
         plan,
         runs_dir=runs_dir,
         name=name or plan.title,
-        tags=[tag for tag in tags if tag.strip()],
-        command=_command(overrides, plan, options),
+        tags=named,
+        command=_command(overrides, plan, options, named),
     )
-    return _go(
+    return go(
         sweep,
         as_json=as_json,
         detach=detach,
@@ -297,7 +282,9 @@ def _seeds(words: str | None) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _command(overrides: Sequence[str], plan: Plan, options: Mapping[str, Any]) -> list[str]:
+def _command(
+    overrides: Sequence[str], plan: Plan, options: Mapping[str, Any], tags: Sequence[str]
+) -> list[str]:
     """Give the command that sweeps so."""
     words = ["traindeck", "ablate", "-m", *overrides]
     if plan.mode != "product":
@@ -305,6 +292,8 @@ def _command(overrides: Sequence[str], plan: Plan, options: Mapping[str, Any]) -
     words += ["--parallel", str(plan.parallel)] if plan.parallel > 1 else []
     for option, value in options.items():
         words += [option, str(value)] if value is not None else []
+    for tag in tags:
+        words += ["--tag", tag]
     return words
 
 
@@ -315,137 +304,4 @@ def _dry_run(plan: Plan, notes: Sequence[str], as_json: bool) -> int:
     text.plan_table(plan)
     for each in notes:
         line(f"note: {each}")
-    return EXIT_OK
-
-
-def _go(
-    sweep: Sweep,
-    *,
-    as_json: bool,
-    resumed: bool = False,
-    detach: bool = False,
-    fresh: bool = False,
-    parallel: int | None = None,
-    interval: float | None = None,
-    retry_failed: bool = False,
-) -> int:
-    """Drive a sweep from here, or from a process of its own."""
-    if detach:
-        return _detached(
-            sweep, as_json, parallel=parallel, retry_failed=retry_failed, fresh=fresh
-        )
-    from trainer.sweeps.drive import run
-
-    teller = text.Teller(sweep, parallel or sweep.parallel, as_json=as_json, interval=interval)
-    with Interrupts() as interrupts, _launcher(sweep, fresh) as launcher:
-
-        def asked() -> Asked:
-            if interrupts.leave == "SIGHUP":
-                # The terminal is gone; the sweep needs none.
-                interrupts.leave = None
-                _no_terminal()
-            if interrupts.leave or interrupts.count > 1:
-                return "leave"
-            return "stop" if interrupts.count else ""
-
-        _say(teller.begin, resumed=resumed)
-        outcome = run(
-            sweep,
-            parallel,
-            launcher,
-            retry_failed=retry_failed,
-            told=lambda told: _say(teller.tell, told),
-            asked=asked,
-        )
-        # Who leaves at once does not wait for a page, and trials still train.
-        files, reason = (
-            ([], "") if outcome.asked == "leave" else ablate_board.at_end(sweep, outcome)
-        )
-        if reason:
-            _say(note, f"traindeck: {reason}")
-        _say(teller.end, outcome, files)
-        before = interrupts.count
-        code = _exit_code(outcome, interrupted=bool(before or interrupts.leave))
-        drawn = ablate_board.plots_at_end(
-            sweep, outcome, lambda: asked() == "leave" or interrupts.count > before
-        )
-        _say(teller.close, outcome, files, drawn)
-        return code
-
-
-def _launcher(sweep: Sweep, fresh: bool) -> AbstractContextManager[WarmPool | None]:
-    """Give what starts the trials: a pool of warm workers, or nothing for fresh processes."""
-    if fresh or not sweep.warm_workers:
-        return nullcontext()
-    from trainer.runs.warm import WarmPool
-
-    log = sweep.path / "logs" / "warm.log"
-    return WarmPool(
-        sweep.where.get("cwd"), log=log, said=lambda text: _say(note, f"traindeck: {text}")
-    )
-
-
-def _say(speak: Callable[..., None], *words: Any, **more: Any) -> None:
-    """Tell something; that nobody reads any more is no reason to stop."""
-    try:
-        speak(*words, **more)
-    except OSError:
-        _no_terminal()
-
-
-def _exit_code(outcome: Outcome, *, interrupted: bool) -> int:
-    if interrupted:
-        return EXIT_INTERRUPTED
-    return EXIT_FAILED if outcome.failed else EXIT_OK
-
-
-def _no_terminal() -> None:
-    """Write into nothing from now on."""
-    nothing = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(nothing, stream)
-    os.close(nothing)
-
-
-def _detached(
-    sweep: Sweep, as_json: bool, *, parallel: int | None, retry_failed: bool, fresh: bool
-) -> int:
-    """Start a driver that needs no terminal, and wait until it has the sweep."""
-    from trainer.runs.ending import last_lines
-    from trainer.sweeps.lock import driver
-
-    words = ["ablate", "--resume", str(sweep.path), "--runs-dir", str(sweep.runs_dir)]
-    words += ["--parallel", str(parallel)] if parallel else []
-    words += ["--retry-failed"] if retry_failed else []
-    words += ["--fresh"] if fresh else []
-    sweep.driver_log.parent.mkdir(exist_ok=True)
-    with sweep.driver_log.open("ab") as log:
-        since = log.tell()
-        # -P: see `trainer.runs.launch.start`.
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "trainer.cli", *words],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-    deadline = time.monotonic() + _UP_WITHIN
-    while process.poll() is None and time.monotonic() < deadline:
-        who = driver(sweep.path)
-        if who is not None and who.pid == process.pid:
-            break
-        time.sleep(0.05)
-    if process.poll() not in (None, EXIT_OK, EXIT_FAILED):
-        said = last_lines(sweep.driver_log, since=since)
-        raise RunError(
-            Problem(
-                "the sweep's driver did not come up" + (f": {said[-1]}" if said else ""),
-                str(sweep.path),
-                f"Try `traindeck ablate --resume {sweep.id}`.",
-            )
-        )
-    if as_json:
-        json_line({"sweep_id": sweep.id, "path": str(sweep.path), "pid": process.pid})
-    else:
-        line(sweep.id)
     return EXIT_OK
