@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 
 import pytest
 
+from trainer.commands.ablate import show
 from trainer.errors import RunError, TraindeckError
 from trainer.runs.index import RunIndex
 from trainer.runs.layout import RunFolder
@@ -79,6 +81,24 @@ def test_a_garbled_sweep_is_an_error_and_no_traceback(
     (sweep.path / SWEEP_JSON).write_text(text)
     with pytest.raises(RunError, match=r"sweep\.json cannot be read"):
         Sweep.load(sweep.path)
+
+
+def test_a_sweep_of_odd_values_is_shown_or_refused(
+    made: Callable[..., Sweep], capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = made("seed=0,1")
+    record = json.loads((sweep.path / SWEEP_JSON).read_text())
+    axes = [{"key": 1, "values": [{"a": "\x1b[31m"}]}]
+    record |= {"axes": axes, "overrides": [3], "tags": [5], "command": [1, None]}
+    (sweep.path / SWEEP_JSON).write_text(json.dumps(record))
+    assert show(Sweep.load(sweep.path), as_json=False) == 0
+    said = capsys.readouterr().out
+    assert 'varies    1: {"a": ' in said
+    assert "\x1b" not in said
+    for wrong in ({"seeds": ["a"]}, {"created": inf}):
+        (sweep.path / SWEEP_JSON).write_text(json.dumps({**record, **wrong}))
+        with pytest.raises(RunError, match="cannot be read"):
+            Sweep.load(sweep.path)
 
 
 def test_trials_are_numbered_one_by_one(made: Callable[..., Sweep]) -> None:

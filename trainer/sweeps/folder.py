@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -90,22 +91,26 @@ class Sweep:
         self.id = printable(str(record["id"]))
         self.name = printable(str(record["name"]))
         self.created = float(record["created"])
+        if not isfinite(self.created):
+            raise ValueError("it was made at no time")
         self.mode: Mode = record["mode"]
-        self.axes = tuple(AxisRecord(each["key"], tuple(each["values"])) for each in record["axes"])
-        self.overrides: tuple[str, ...] = tuple(record["overrides"])
-        self.seeds: tuple[int, ...] = tuple(record["seeds"])
+        self.axes = tuple(
+            AxisRecord(str(each["key"]), tuple(each["values"])) for each in record["axes"]
+        )
+        self.overrides = tuple(map(str, record["overrides"]))
+        self.seeds = tuple(map(int, record["seeds"]))
         self.parallel = max(1, int(record["parallel"]))
         self.metric = metric or printable(str(record["metric"]))
         self.goal: Goal = goal or ("max" if record["goal"] == "max" else "min")
         self.warm_workers = record.get("warm_workers") is not False
         self.leaderboard = formats(record.get("leaderboard"))
         self.diagnostics = formats(record.get("diagnostics"), PICTURES)
-        self.tags: tuple[str, ...] = tuple(record["tags"])
+        self.tags = tuple(map(str, record["tags"]))
         self.threads = max(1, int(record["threads"]))
         self.planned = tuple(_trial(each) for each in record["trials"])
         if [trial.number for trial in self.planned] != list(range(1, len(self.planned) + 1)):
             raise ValueError("its trials are not numbered one by one")
-        self.command: tuple[str, ...] = tuple(record["command"])
+        self.command = tuple(map(str, record["command"]))
         self.where = {key: Path(value) if value else None for key, value in record["where"].items()}
         self._trials = Trials(path, self.id, self.planned, metric=self.metric, goal=self.goal)
 
