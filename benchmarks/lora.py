@@ -100,11 +100,12 @@ def caught(seconds: list[float], models: list[Any]) -> Iterator[None]:
         seconds.append(self.seconds + self._now())
         models.append(module.model)
 
-    FinishAdapter.on_train_end = take  # type: ignore[method-assign]
+    changed: Any = FinishAdapter
+    changed.on_train_end = take
     try:
         yield
     finally:
-        FinishAdapter.on_train_end = original  # type: ignore[method-assign]
+        changed.on_train_end = original
 
 
 def ours(base: str, items: int, batch: int, folder: Path, packing: bool) -> tuple[float, Any]:
@@ -176,7 +177,7 @@ def theirs(base: str, items: int, batch: int, folder: Path) -> tuple[float, Any]
             disable_tqdm=True,
             seed=SEED,
         ),
-        train_dataset=samples,  # type: ignore[arg-type]  # any sequence of mappings will do
+        train_dataset=samples,
         data_collator=transformers.DataCollatorForSeq2Seq(data.tokenizer),
         callbacks=[clock],
     )

@@ -36,6 +36,45 @@ batch_size = 2
 gradient_accumulation = 2
 max_steps = 3
 """
+# The document's two blocks as printed, apart from the package's name.
+TRAIN = """
+from trainer import ConfigTrainer
+
+# Initialize
+trainer = ConfigTrainer()
+
+# Train with preset
+output_dir = trainer.train("oracle-rauru-mac")
+
+print(f"Model saved to: {output_dir}")
+"""
+CHANGE = """
+from trainer import ConfigTrainer
+
+trainer = ConfigTrainer()
+
+# Build config from preset
+config = trainer.build_training_config("oracle-rauru-mac")
+
+# Modify config
+config.learning_rate = 3e-4
+config.num_epochs = 2
+
+# Execute training with modified config
+trainer.train_with_config(config)
+"""
+# Its Mac is this machine's CPU, and its dataset and base model are local ones.
+HERE = """
+[presets.oracle-rauru-mac]
+hardware = "cpu"
+dataset = "mine"
+sequence_length = 192
+max_steps = 2
+
+[evaluation]
+max_samples = 4
+answers = 0
+"""
 MORE = ["evaluation.max_samples=4", "evaluation.answers=0", "trainer.limit_val_batches=1"]
 
 
@@ -51,7 +90,24 @@ def project(
     return tmp_path
 
 
-def test_a_preset_is_built_changed_and_trained(project: Path) -> None:
+def test_the_documents_blocks_train(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    toml = project / "config" / "training.toml"
+    toml.write_text(toml.read_text() + HERE)
+    exec(TRAIN, {})
+    output = Path(capfd.readouterr().out.rpartition("Model saved to: ")[2].strip())
+    told = json.loads((output / "metadata.json").read_text())
+    assert output.parent == project / "models"
+    assert output.name.startswith("oracle-rauru-asm-tiny-base-")
+    assert told["training"]["learning_rate"] == 2e-4
+    assert told["training"]["gradient_accumulation"] == 2
+    assert told["model"]["lora_rank"] == told["model"]["lora_alpha"] == 8
+    exec(CHANGE, {})
+    second = project / "models" / f"{output.name}-2"
+    told = json.loads((second / "metadata.json").read_text())["training"]
+    assert (told["learning_rate"], told["num_epochs"]) == (3e-4, 2)
+
+
+def test_a_preset_is_built_and_changed(project: Path) -> None:
     trainer = ConfigTrainer(quiet=True)
     config = trainer.build_training_config("mine", *MORE)
     assert isinstance(config, TrainingConfig)
@@ -64,13 +120,13 @@ def test_a_preset_is_built_changed_and_trained(project: Path) -> None:
     config.num_epochs = 2
     config.lora_rank = 2
     config.domains = ["body"]
-    output = trainer.train_with_config(config)
-    assert output.parent == project / "models"
-    told = json.loads((output / "metadata.json").read_text())
-    assert told["training"]["learning_rate"] == 3e-4
-    assert told["training"]["num_epochs"] == 2
-    assert told["training"]["domains"].keys() == {"body"}
-    assert told["model"]["lora_rank"] == 2
+    assert config.changes() == [
+        *MORE,
+        "optimizer.config.lr=0.0003",
+        "trainer.max_epochs=2",
+        "data.domains=['body']",
+        "lora.r=2",
+    ]
 
 
 def test_an_attribute_that_is_none_names_the_nearest(project: Path) -> None:

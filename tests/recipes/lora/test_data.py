@@ -20,8 +20,14 @@ from trainer.recipes.lora.template import Template
 SAMPLES: list[dict[str, Any]] = [
     {"instruction": "Add.", "input": "1 1", "output": "2", "domain": "asm", "quality_score": 0.9},
     {"instruction": "Say {x}.", "output": "{x}", "domain": "prose", "quality_score": 0.3},
-    {"instruction": "Wait a while.", "output": "Done waiting.", "quality_score": 0.7},
-    {"instruction": "No score.", "input": "", "output": "Good.", "domain": "asm"},
+    {"instruction": "Wait a while.", "output": "Done waiting.", "quality": 0.7},
+    {
+        "instruction": "No score.",
+        "input": "",
+        "output": "Good.",
+        "domain": "asm",
+        "quality_score": None,
+    },
 ]
 
 

@@ -177,3 +177,23 @@ def test_a_checkpoint_is_refused_beside_another_base(
     (folder / "config.yaml").write_text(yaml.safe_dump(settings))
     assert fit(folder) != 0
     assert "has other weights" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true"])
+def test_half_precision_keeps_the_base_in_half(lab: Lab, precision: str, tmp_path: Path) -> None:
+    folder = lab(
+        **{
+            "trainer.precision": precision,
+            "trainer.limit_train_batches": 2,
+            "model.dtype": "bfloat16",
+            "evaluation.answers": 1,
+        }
+    )
+    assert fit(folder) == 0
+    (place,) = (tmp_path / "models").iterdir()
+    told = json.loads((place / "metadata.json").read_text())
+    assert (told["hardware"]["fp16"], told["hardware"]["bf16"]) == (False, True)
+    assert told["evaluation"]["adapter_perplexity"] > 1
+    saved = load_file(place / "adapter_model.safetensors")
+    kept = torch.float32 if precision == "bf16-mixed" else torch.bfloat16
+    assert {value.dtype for value in saved.values()} == {kept}

@@ -21,6 +21,9 @@ from trainer.recipes.lora.measure import Evaluation, evaluate
 from trainer.recipes.lora.model import LoraModel
 from trainer.recipes.lora.naming import folder_name
 
+# Lines of an answer that people are shown; the file has all.
+_SHOWN = 8
+
 
 class FinishAdapter(pl.Callback):
     """Evaluates what was trained, and leaves it in a folder as `output` says.
@@ -164,8 +167,9 @@ def in_words(found: Evaluation) -> str:
             ("adapter", each.adapter),
         ):
             if text.strip():
-                shown = text.strip().replace("\n", "\n    ")
-                lines.append(f"  {name}:\n    {shown}")
+                shown = text.strip().splitlines()
+                cut = [f"… {len(shown) - _SHOWN} more lines"] if len(shown) > _SHOWN else []
+                lines += [f"  {name}:", *(f"    {each}" for each in [*shown[:_SHOWN], *cut])]
     return "\n".join(lines)
 
 

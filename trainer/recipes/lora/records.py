@@ -85,7 +85,7 @@ def read(
                     if len(problems) < _LISTED:
                         problems.append(Problem(what, f"{path}:{number}", key="data.root"))
                     continue
-                score = next((sample[name] for name in _SCORES if name in sample), None)
+                score = next((s for s in map(sample.get, _SCORES) if s is not None), None)
                 domain = str(sample.get("domain") or "")
                 if (
                     quality_threshold is not None
@@ -143,7 +143,7 @@ def _sample(line: str) -> tuple[Mapping[str, Any], str]:
             is_what = "lacks" if value is None else "has no text as"
             return {}, f"The sample {is_what} '{name}'."
     for name in _SCORES:
-        value = sample.get(name, 0.0)
-        if value is None or isinstance(value, bool) or not isinstance(value, int | float):
+        value = sample.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float | None):
             return {}, f"The sample's '{name}' is no number: {value!r}."
     return sample, ""
