@@ -6,8 +6,10 @@ import importlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -305,6 +307,7 @@ def test_the_server_loads_installed_code_and_notices_when_other_code_changes(
 
     source = tmp_path / "torch_of_mine.py"
     source.write_text("class Mine: pass\n")
+    os.utime(source, (1e9, 1e9))
     monkeypatch.syspath_prepend(str(tmp_path))
     allowed = (
         "torch.distributed.launcher.api.LaunchConfig",
@@ -320,6 +323,11 @@ def test_the_server_loads_installed_code_and_notices_when_other_code_changes(
     assert changed({str(source): known[str(source)]}) == ""
     source.write_text("class Mine:\n    changed = True\n")
     assert changed(known) == str(source)
+    # Written since this process began: before or after it was read, nobody knows.
+    assert changed(stamps({})) == str(source)
+    ahead = time.time() + 3600
+    os.utime(source, (ahead, ahead))
+    assert changed({str(source): stamps({})[str(source)]}) == ""
 
 
 def test_without_a_server_trials_start_fresh_and_one_line_says_so(folder: Path) -> None:
@@ -350,6 +358,53 @@ def test_a_server_that_cannot_load_says_why(folder: Path, monkeypatch: pytest.Mo
         assert pool.pid is None
     (said,) = notes
     assert "No module named" in said
+
+
+def test_what_an_earlier_server_printed_is_not_told(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, notes = folder / "warm4.log", list[str]()
+    log.write_text("words of an earlier one\n")
+    monkeypatch.setattr(warm, "_UP_WITHIN", -1.0)
+    with WarmPool(log=log, said=notes.append) as pool:
+        until("it is given up", pool.ready)
+    (said,) = notes
+    assert "did not come up in time" in said
+    assert "words of an earlier one" not in said
+
+
+def test_a_supervisor_that_is_gone_is_not_killed_by_its_number(folder: Path) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    somebody = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+
+    def answer() -> None:
+        _, descriptors, _, _ = socket.recv_fds(theirs, 1 << 20, 3)
+        for descriptor in descriptors:
+            os.close(descriptor)
+        theirs.send(json.dumps({"pid": somebody.pid}).encode())
+
+    server = threading.Thread(target=answer)
+    with theirs, WarmPool() as pool:
+        pool._channel = ours
+        server.start()
+        # Its supervisor ended at once, and its number was given to somebody else.
+        settle = pool._order([], ["run"], 1, 2)
+        settle(False)
+        server.join()
+        somebody.communicate(b"\n")
+    assert somebody.returncode == 0
+
+
+def test_a_server_whose_driver_is_gone_while_it_loads_ends_in_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from trainer.engine.warm import __main__ as server
+
+    monkeypatch.setattr(server, "load", lambda *_, **__: None)
+    monkeypatch.setattr(server, "spin_briefly", lambda: None)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.close()
+    assert server.main([str(theirs.detach())]) == 0
 
 
 def test_the_server_ends_with_its_driver_and_trials_go_on(folder: Path) -> None:

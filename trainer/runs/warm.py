@@ -67,6 +67,7 @@ class WarmPool:
         self._cwd = Path(cwd or Path.cwd()).absolute()
         self._log = log
         self._said = said
+        self._log_from = 0
         self._server: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
         self._up = False
@@ -200,7 +201,8 @@ class WarmPool:
         self._lives.append(life)
 
         def settle(answered: bool) -> None:
-            if not answered:
+            # One that is gone has been cleared away, and its pid may be somebody else's.
+            if not answered and not select.select([life], [], [], 0)[0]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
@@ -225,6 +227,7 @@ class WarmPool:
             environment = {**SET_HERE, **self._environment}
             try:
                 with (self._log or Path(os.devnull)).open("ab") as log:
+                    self._log_from = log.tell()
                     self._server = subprocess.Popen(
                         [*python(self._cwd), "-m", SERVER, str(theirs.fileno())],
                         stdin=subprocess.DEVNULL,
@@ -255,7 +258,7 @@ class WarmPool:
 
     def _give_up(self, why: str) -> None:
         self._end_server()
-        lines = last_lines(self._log) if self._log is not None else []
+        lines = last_lines(self._log, since=self._log_from) if self._log is not None else []
         last = f" ({lines[-1]})" if lines else ""
         self._said(f"trials start in fresh processes from here on; the warm server: {why}{last}")
 

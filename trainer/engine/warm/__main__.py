@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import sysconfig
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,7 +27,7 @@ from trainer.engine.waiting import spin_briefly
 from trainer.engine.warm import forked
 from trainer.engine.warm.title import set_command_line
 from trainer.errors import ConfigError
-from trainer.runs import supervisor
+from trainer.runs import proc, supervisor
 from trainer.runs.warm import SET_HERE
 
 # Beside what `trainer.engine.fit` imports at once: what nearly every training comes to need.
@@ -113,8 +114,16 @@ def stamps(known: Stamps) -> Stamps:
 
 
 def changed(known: Stamps) -> str:
-    """Name a loaded file that is another one by now; empty if there is none."""
-    return next((file for file, stamp in known.items() if _stamp(file) != stamp), "")
+    """Name a loaded file that is another one by now; empty if there is none.
+
+    One that was written while this process loaded counts as well: which of both was read, nobody
+    knows.
+    """
+    # A clock of a file system that runs ahead proves nothing.
+    now = time.time_ns()
+    return next(
+        (file for file, at in known.items() if _stamp(file) != at or _BEGUN < at[0] < now), ""
+    )
 
 
 def serve(channel: socket.socket) -> int:
@@ -207,6 +216,7 @@ def _stamp(file: str) -> tuple[int, int]:
     return (info.st_mtime_ns, info.st_size)
 
 
+_BEGUN = time.time_ns() - int(proc.own_age() * 1e9)
 _ENVIRONMENT = dict(os.environ)
 _INSTALLED = tuple(
     f"{Path(sysconfig.get_path(name))}{os.sep}"
@@ -220,8 +230,8 @@ def main(argv: Sequence[str]) -> int:
     channel.set_inheritable(False)
     spin_briefly()
     load(("trainer.engine.fit", *_LATER), and_then=_remember)
-    channel.send(b'{"up": true}')
     try:
+        channel.send(b'{"up": true}')
         return serve(channel)
     except ConnectionError:
         return 0  # its driver is gone
