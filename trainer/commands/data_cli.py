@@ -88,7 +88,7 @@ def make_instruct(**options: Any) -> int:
 
     \b
       traindeck data make-instruct data/instruct
-      traindeck train lora data.root=data/instruct data.domains='[body]' data.quality_threshold=0.6
+      traindeck train lora_quickstart data.root=data/instruct data.domains='[body]' data.quality_threshold=0.6
     """
     from trainer.commands import lora as command
 
@@ -131,7 +131,7 @@ def make_base(**options: Any) -> int:
 
     \b
       traindeck data make-base models/base
-      traindeck train lora model.base_model=models/base
+      traindeck train lora_quickstart model.base_model=models/base
     """
     from trainer.commands import lora as command
 
