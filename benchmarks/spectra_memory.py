@@ -3,8 +3,7 @@
 A few planets are generated and stand for many: their files are linked under other ids, and a light
 curve is put into the cache for each, so that a set of any size is there within seconds. Training
 reads them as it reads any others. Measured is the most that the training process and its loader
-workers hold together, pages that they share counted once, over a whole epoch with its validation. Sets of a few batches are no measure: there the workers of
-training still start when those of validation do.
+workers hold together, pages that they share counted once, over a whole epoch with its validation.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+from torch.utils.data import DataLoader
 
 from trainer.engine.fit import end_of_error
 from trainer.engine.requests import Requests, signals_ask
@@ -152,6 +154,26 @@ def test_workers_are_shielded_however_and_wherever_they_start(tmp_path):
     wanted = {"fork": each, "spawn": each, "forkserver": each, "terms": True}
     wanted |= {"other fork": 0, "other forkserver": 0}
     assert json.loads(done.stdout) == wanted
+
+
+class Frozen:
+    """Tells how many objects a collection in the process that reads it would leave untouched."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> int:
+        return gc.get_freeze_count()
+
+
+def test_a_worker_collects_no_garbage_in_what_it_shares_with_the_trainer():
+    # A collection writes into each object that it looks at, and so would copy the whole heap.
+    before = gc.get_freeze_count()
+    with shielded_workers():
+        loader = DataLoader(Frozen(), num_workers=1, multiprocessing_context="fork")
+        shared = next(iter(loader)).item()
+    assert shared > 0.9 * len(gc.get_objects())
+    assert gc.get_freeze_count() == before
 
 
 def test_the_way_to_start_processes_is_put_back():

@@ -9,6 +9,7 @@ in the thread that starts a worker; the worker inherits that, and lets them in o
 from __future__ import annotations
 
 import functools
+import gc
 import multiprocessing
 import os
 import re
@@ -76,6 +77,9 @@ def _unshielded(work: Callable[..., None], *args: Any, **kwargs: Any) -> None:
 
 def _shielded(work: Callable[..., None], *args: Any) -> None:
     """Be a worker: signals for the trainer do nothing, and a TERM from the trainer ends it."""
+    # A collection writes into the head of every object, and so would copy all that the worker shares
+    # with the trainer, some 100 MB. What it got by the fork never becomes garbage here.
+    gc.freeze()
     for number in _TO_THE_TRAINER:
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _TO_THE_TRAINER)
