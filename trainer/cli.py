@@ -57,7 +57,7 @@ EXIT_CODES = f"""\b
 Exit codes:
   {EXIT_OK}    completed, or stopped on request
   {EXIT_FAILED}    failed, killed or lost
-  {EXIT_WRONG_INPUT}    wrong input, and nothing was started
+  {EXIT_WRONG_INPUT}    wrong input: nothing was started, or the data or model refused it at once
   {EXIT_TIMEOUT}    ended at its wall-clock limit
   {EXIT_OUT_OF_MEMORY}    out of memory
   {EXIT_INTERRUPTED}  interrupted with Ctrl-C here

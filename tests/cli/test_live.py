@@ -155,8 +155,8 @@ def test_a_killed_trainer_is_known_as_killed_and_resumes(deck: Any) -> None:
     done.communicate(timeout=30)
 
 
-def test_a_failing_training_exits_1_with_its_reason(deck: Any) -> None:
-    done = deck("train", "quickstart", "data.root=/nonexistent/folder", code=1)
+def test_data_that_only_the_training_process_can_refuse_are_wrong_input_too(deck: Any) -> None:
+    done = deck("train", "quickstart", "data.root=/nonexistent/folder", code=2)
     assert "failed" in done.stdout
     assert "/nonexistent/folder" in done.stdout
 

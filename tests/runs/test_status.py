@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from trainer.runs import proc
 from trainer.runs.layout import RunFolder, read_json, write_json_atomic
-from trainer.runs.status import TERMINAL, State, exit_code_for, read_status
+from trainer.runs.status import TERMINAL, State, Status, exit_code_for, read_status
 
 ME = os.getpid()
 
@@ -245,7 +245,7 @@ def test_a_file_beyond_all_measure_is_not_read(run: RunFolder) -> None:
 
 
 def test_exit_codes() -> None:
-    codes = {state: exit_code_for(state) for state in TERMINAL}
+    codes = {state: exit_code_for(Status(state)) for state in TERMINAL}
     assert codes == {
         State.COMPLETED: 0,
         State.STOPPED: 0,
@@ -255,6 +255,9 @@ def test_exit_codes() -> None:
         State.KILLED: 1,
         State.LOST: 1,
     }
+    # The training process alone could see that the data are at fault.
+    assert exit_code_for(Status(State.FAILED, exit_code=2)) == 2
+    assert exit_code_for(Status(State.LOST, exit_code=2)) == 1
 
 
 def test_fractions() -> None:

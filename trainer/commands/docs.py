@@ -23,8 +23,8 @@ Made from the commands themselves by `make docs`. How overrides are written stan
 ## What a script may rely on
 
 - **Exit codes** of `train`, `resume`, `rerun` and `watch` are the run's: 0 completed or stopped on
-  request, 1 failed, killed or lost, 2 wrong input and nothing started, 3 ended at its wall-clock limit,
-  4 out of memory. 130 means Ctrl-C here. `ablate` ends with 0 when every trial has trained to its end,
+  request, 1 failed, killed or lost, 2 wrong input (nothing was started, or
+  the data or the model refused it at once), 3 ended at its wall-clock limit, 4 out of memory. 130 means Ctrl-C here. `ablate` ends with 0 when every trial has trained to its end,
   with 1 when some have failed or were ended from outside.
 - **stdout** holds the answer, **stderr** notes and errors. Neither ever holds control characters.
 - **`--json`** of `train`, `resume`, `rerun` and `watch RUN` prints the events of the run as they

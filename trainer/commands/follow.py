@@ -164,7 +164,7 @@ def follow_run(
         note(f"output closed; the run goes on: traindeck watch {run.id}")
         raise
     _tell_end(run, status, told)
-    return EXIT_INTERRUPTED if asked else exit_code_for(status.state)
+    return EXIT_INTERRUPTED if asked else exit_code_for(status)
 
 
 def past(run: RunFolder, told: Lines | JsonLines) -> EventReader:

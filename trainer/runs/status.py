@@ -15,6 +15,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from trainer.errors import (
+    EXIT_FAILED,
+    EXIT_OK,
+    EXIT_OUT_OF_MEMORY,
+    EXIT_TIMEOUT,
+    EXIT_WRONG_INPUT,
+)
 from trainer.events.text import clean
 from trainer.runs import proc
 from trainer.runs.layout import STATUS, TRAINER_STATUS, RunFolder, read_json
@@ -57,24 +64,16 @@ TERMINAL = frozenset(
 
 _STATES = frozenset(State)
 _EXIT_CODES = {
-    State.COMPLETED: 0,
-    State.STOPPED: 0,
-    State.TIMEOUT: 3,
-    State.OUT_OF_MEMORY: 4,
+    State.COMPLETED: EXIT_OK,
+    State.STOPPED: EXIT_OK,
+    State.TIMEOUT: EXIT_TIMEOUT,
+    State.OUT_OF_MEMORY: EXIT_OUT_OF_MEMORY,
 }
 
 
 def known_state(value: object) -> State | None:
     """Read a state from a file; None if it is not one of ours."""
     return State(value) if isinstance(value, str) and value in _STATES else None
-
-
-def exit_code_for(state: State) -> int:
-    """Give the exit code that a command waiting for the run ends with.
-
-    Completed and stopped on request 0, timeout 3, out of memory 4, everything else 1.
-    """
-    return _EXIT_CODES.get(state, 1)
 
 
 @dataclass(frozen=True)
@@ -167,6 +166,17 @@ class Status:
     def terminal(self) -> bool:
         """Whether the run is over."""
         return self.state in TERMINAL
+
+
+def exit_code_for(status: Status) -> int:
+    """Give the exit code that a command waiting for the run ends with.
+
+    Completed and stopped on request 0, timeout 3, out of memory 4; failed 2 where the training
+    process found a mistake in the config or the data, everything else 1.
+    """
+    if status.state is State.FAILED and status.exit_code == EXIT_WRONG_INPUT:
+        return EXIT_WRONG_INPUT
+    return _EXIT_CODES.get(status.state, EXIT_FAILED)
 
 
 def read_status(run: RunFolder | Path | str, *, now: float | None = None) -> Status:

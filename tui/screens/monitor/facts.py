@@ -116,7 +116,7 @@ def facts(picture: Picture, source: Source, now: float, *, checkpoint: bool | No
 def ended_with(picture: Picture) -> int:
     """Give the exit code of a run for the command that launched it."""
     if picture.status is not None and picture.status.terminal:
-        return exit_code_for(picture.status.state)
+        return exit_code_for(picture.status)
     return 0
 
 
