@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from trainer.errors import RunError
-from trainer.runs import control, devices, folders, launch, manage
+from trainer.runs import control, devices, folders, launch, manage, settled
 from trainer.runs.folders import make_folder, shown_name, slug
 from trainer.runs.layout import RunFolder, read_json, write_json_atomic
 from trainer.runs.status import Status, read_status
@@ -74,7 +74,7 @@ def test_a_folder_holds_everything(tmp_path: Path, composed: Callable[..., Any])
 
 def test_threads_are_settled_before_launch(tmp_path: Path, composed: Callable[..., Any]) -> None:
     run = launch.create(composed(), runs_dir=tmp_path)
-    assert json.loads(run.config.read_text())["run"]["num_threads"] == launch.usable_cores()
+    assert json.loads(run.config.read_text())["run"]["num_threads"] == settled.usable_cores()
     run = launch.create(composed(run={"num_threads": 7}), runs_dir=tmp_path)
     assert json.loads(run.config.read_text())["run"]["num_threads"] == 7
 

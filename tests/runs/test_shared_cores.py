@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from trainer.config.compose import compose
-from trainer.runs import launch
+from trainer.runs import launch, settled
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from trainer.runs import launch
 def test_each_process_gets_its_share_of_the_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, devices: str, threads: int
 ) -> None:
-    monkeypatch.setattr(launch, "usable_cores", lambda: 8)
+    monkeypatch.setattr(settled, "usable_cores", lambda: 8)
     words = ["quickstart", "trainer.accelerator=gpu", f"trainer.devices={devices}"]
     run = launch.create(compose(words), runs_dir=tmp_path)
     assert yaml.safe_load(run.config.read_text())["run"]["num_threads"] == threads

@@ -220,7 +220,7 @@ def test_trials_beside_each_other_share_the_cores_alike(
 ) -> None:
     import yaml
 
-    monkeypatch.setattr("trainer.runs.launch.usable_cores", lambda: 8)
+    monkeypatch.setattr("trainer.runs.settled.usable_cores", lambda: 8)
     sweep = made(FOUR, parallel=4)
     # Also when it is driven with another number later.
     go(sweep, lab, parallel=1)

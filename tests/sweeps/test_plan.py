@@ -8,7 +8,7 @@ import pytest
 
 from trainer.errors import ConfigError
 from trainer.sweeps import plan
-from trainer.sweeps.plan import labels
+from trainer.sweeps.names import labels
 
 EPOCHS, RATES = "trainer.max_epochs=1,2,3", "optimizer.config.lr=1e-3,3e-3"
 

@@ -10,7 +10,7 @@ from trainer.commands.output import duration, json_line, line, note, number, plu
 from trainer.events.text import clean
 from trainer.sweeps import leaderboard, results
 from trainer.sweeps.diagnostics import files_of, folder_of, plots_of
-from trainer.sweeps.plan import labels, shown
+from trainer.sweeps.names import labels, shown
 from trainer.sweeps.told import MODES, plan_lines, sweep_state
 
 if TYPE_CHECKING:

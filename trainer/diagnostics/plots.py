@@ -14,7 +14,7 @@ from trainer.diagnostics.style import divide, figure, legend, look, steps, text
 from trainer.display import number
 from trainer.sweeps.diagnostics.numbers import LOSSES, violation
 from trainer.sweeps.leaderboard import effects_text
-from trainer.sweeps.plan import shown
+from trainer.sweeps.names import shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

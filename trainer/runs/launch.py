@@ -8,14 +8,12 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import select
 import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +36,7 @@ from trainer.runs.layout import (
     write_json_atomic,
 )
 from trainer.runs.program import command_line, secrets_in
+from trainer.runs.settled import settled
 from trainer.runs.status import State, printable
 from trainer.secrets import mask, mask_words
 
@@ -88,7 +87,7 @@ def prepare(
     """
     place = Path(cwd or Path.cwd()).absolute()
     root = Path(runs_dir).expanduser().absolute()
-    composed = _with_seed(_with_threads(composed))
+    composed = settled(composed)
     config = composed.config
     section = config.get("run") or {}
     secret = secrets_in(env or {})
@@ -308,60 +307,6 @@ def _checkpoint_dir(config: Mapping[str, Any], cwd: Path, run: RunFolder) -> str
     """Give a folder of the run's own in `trainer.ckpt_dir`, which other runs may use as well."""
     named = (config.get("trainer") or {}).get("ckpt_dir")
     return str(cwd / Path(str(named)).expanduser() / run.path.name) if named else None
-
-
-def _with_threads(composed: Composed) -> Composed:
-    """Settle `run.num_threads`, on which the last bits of every sum depend."""
-    section = composed.config.get("run")
-    if not isinstance(section, dict) or section.get("num_threads") is not None:
-        return composed
-    resolved = {**section, "num_threads": max(1, usable_cores() // _processes(composed.config))}
-    return replace(composed, config={**composed.config, "run": resolved})
-
-
-def _processes(config: Mapping[str, Any]) -> int:
-    """Count the processes that share the cores: one for each device."""
-    from trainer.config.hardware_batch import devices_of
-
-    return devices_of((config.get("trainer") or {}).get("devices")) or 1
-
-
-def _with_seed(composed: Composed) -> Composed:
-    """Draw the seed of a run that was given none, so that it can be repeated all the same."""
-    from trainer.config.provenance import Origin
-
-    if "seed" not in composed.config or composed.config["seed"] is not None:
-        return composed
-    seed = secrets.randbelow(2**32)
-    drawn = Origin("resolved", text="drawn at the launch, as none was given", kind="finalize")
-    return replace(
-        composed,
-        config={**composed.config, "seed": seed},
-        provenance={**composed.provenance, "seed": drawn},
-        notes=(*composed.notes, f"the seed {seed} was drawn, as none was given"),
-    )
-
-
-def usable_cores() -> int:
-    """Count the physical cores that this process may use, at least 1."""
-    try:
-        allowed = os.sched_getaffinity(0)
-    except AttributeError:
-        return os.cpu_count() or 1
-    siblings = set()
-    for cpu in allowed:
-        path = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
-        try:
-            siblings.add(path.read_text())
-        except OSError:
-            siblings.add(str(cpu))
-    cores = len(siblings)
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        cores = min(cores, -(-int(quota) // int(period)))
-    except (OSError, ValueError):
-        pass
-    return max(1, cores)
 
 
 def _file_name(value: object, default: str, key: str) -> str:

@@ -195,7 +195,7 @@ def create(
     Raises:
         RunError: The folder cannot be made, or an override holds a secret.
     """
-    from trainer.runs.launch import usable_cores
+    from trainer.runs.settled import usable_cores
 
     for trial in plan.trials:
         for text in trial.overrides:

@@ -16,7 +16,7 @@ from trainer.display import number, plural
 from trainer.events.text import clean
 from trainer.sweeps import leaderboard as cells
 from trainer.sweeps.diagnostics import FOLDER
-from trainer.sweeps.plan import shown
+from trainer.sweeps.names import shown
 
 if TYPE_CHECKING:
     from trainer.sweeps.curves import Curve, Points

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
@@ -15,6 +14,7 @@ from trainer.config.compose import Composed, compose
 from trainer.config.text import clean
 from trainer.errors import ConfigError, Problem
 from trainer.sweeps.axes import MOST_VALUES, SEED, Axis, Parsed, Value, element, parse_axes
+from trainer.sweeps.names import labels, shown
 
 Mode = Literal["product", "one_at_a_time", "paired"]
 MODES: tuple[Mode, ...] = ("product", "one_at_a_time", "paired")
@@ -225,32 +225,6 @@ def default_name(composed: Composed) -> str:
     from trainer.runs.plan import default_name as name_of
 
     return name_of(composed)
-
-
-def labels(keys: Iterable[str]) -> dict[str, str]:
-    """Shorten keys to as many of their last words as tell them apart: `smoothness.weight`."""
-    parts = {key: key.split(".") for key in keys}
-    short = dict.fromkeys(parts, 1)
-    while True:
-        names = {key: ".".join(words[-short[key] :]) for key, words in parts.items()}
-        counts = Counter(names.values())
-        longer = [key for key in parts if counts[names[key]] > 1 and short[key] < len(parts[key])]
-        if not longer:
-            # A last word such as `weight` says nothing alone.
-            bare = {"weight", "enabled", "value", "type"}
-            return {
-                key: ".".join(words[-max(short[key], 2) :]) if words[-1] in bare else names[key]
-                for key, words in parts.items()
-            }
-        for key in longer:
-            short[key] += 1
-
-
-def shown(value: Any) -> str:
-    """Write a factor's value for people."""
-    if isinstance(value, str):
-        return clean(value)
-    return clean(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def _parts(

@@ -14,7 +14,7 @@ from trainer.runs.index import RunIndex
 from trainer.runs.status import known_state
 from trainer.runs.summary import RunSummary
 from trainer.sweeps.folder import Sweep, list_sweeps
-from trainer.sweeps.plan import labels, shown
+from trainer.sweeps.names import labels, shown
 from trainer.sweeps.told import state_word
 from trainer.sweeps.trials import ENDED, FAILED, PARENT, PARENT_TRIAL
 

@@ -14,7 +14,7 @@ from trainer.events.series import RunSeries
 from trainer.events.text import clean
 from trainer.runs.layout import RunFolder
 from trainer.sweeps import leaderboard
-from trainer.sweeps.plan import shown
+from trainer.sweeps.names import shown
 
 if TYPE_CHECKING:
     from trainer.events.envelope import Envelope

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from rich.style import Style
 
 from trainer.display import plural
-from trainer.sweeps.plan import shown
+from trainer.sweeps.names import shown
 from tui.screens.launch.draft import target
 from tui.screens.launch.line import OverrideRows
 from tui.screens.sweep.planner import Planned

@@ -12,7 +12,7 @@ from textual.binding import BindingType
 from trainer.display import duration, number
 from trainer.sweeps.effects import Effect
 from trainer.sweeps.folder import Sweep
-from trainer.sweeps.plan import labels, shown
+from trainer.sweeps.names import labels, shown
 from trainer.sweeps.results import Group
 from tui.glyphs import Glyphs
 from tui.screens.sweep.facts import cell_of, with_spread

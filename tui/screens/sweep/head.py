@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainer.sweeps.plan import labels, shown
+from trainer.sweeps.names import labels, shown
 from trainer.sweeps.told import MODES
 from tui.glyphs import Glyphs
 from tui.screens.monitor.lines import Lines, Piece

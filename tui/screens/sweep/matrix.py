@@ -18,7 +18,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from trainer.sweeps.folder import Sweep
-from trainer.sweeps.plan import labels, shown
+from trainer.sweeps.names import labels, shown
 from trainer.sweeps.trials import TrialState
 from tui.glyphs import Glyphs
 from tui.screens.sweep.facts import Cell, cell_of

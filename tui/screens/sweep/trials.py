@@ -10,7 +10,7 @@ from textual.binding import BindingType
 
 from trainer.display import duration, number
 from trainer.sweeps.folder import Sweep
-from trainer.sweeps.plan import labels, shown
+from trainer.sweeps.names import labels, shown
 from trainer.sweeps.trials import TrialState
 from tui.glyphs import Glyphs
 from tui.screens.sweep.live import LiveList, look_of, word_of
