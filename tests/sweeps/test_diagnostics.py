@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from dataclasses import replace
@@ -288,6 +290,25 @@ def test_without_matplotlib_one_line_says_what_to_install(
 def test_who_leaves_waits_for_no_plots(swept: Sweep) -> None:
     found = draw(swept, ("png",), given_up=lambda: True)
     assert found.notes == ("plots were not all drawn: interrupted",)
+
+
+def test_a_process_that_is_killed_leaves_no_half_of_a_file(
+    swept: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "half_drawn.py").write_text(
+        "import os, sys, time; from pathlib import Path\n"
+        "folder = Path(sys.argv[1], 'outputs', 'diagnostics', 'ablation')\n"
+        "(folder / f'.effects.svg.{os.getpid()}.0.tmp').write_text('<svg')\n"
+        "time.sleep(600)"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    monkeypatch.setattr(diagnostics, "_MODULE", "half_drawn")
+    monkeypatch.setattr(diagnostics, "_LOOK", 0.01)
+    folder = folder_of(swept)
+    until = time.monotonic() + 300
+    draw(swept, ("svg",), lambda: any(folder.glob(".*.tmp")) or time.monotonic() > until)
+    assert time.monotonic() < until
+    assert [path.name for path in folder.iterdir()] == ["plots.json"]
 
 
 def test_a_process_that_breaks_is_told_in_a_line(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
@@ -61,7 +62,7 @@ def said(cost: Cost | None, trials: int, parallel: int) -> str:
 
 
 class Costs:
-    """Remembers what earlier runs took; for one thread at a time.
+    """Remembers what earlier runs took; threads wait for each other.
 
     Args:
         folders: The folders of runs.
@@ -72,6 +73,8 @@ class Costs:
         self._runs: list[RunSummary] = []
         self._listed = float("-inf")
         self._works: OrderedDict[str, Mapping[str, str] | None] = OrderedDict()
+        # A plan that was overtaken may still be looking while the next one is made.
+        self._looking = threading.Lock()
 
     def of(self, config: Mapping[str, Any], varied: Collection[str]) -> Cost | None:
         """Tell what trials of a config may take.
@@ -83,6 +86,10 @@ class Costs:
         Returns:
             None if no earlier run on this machine trained the same model on the same data as long.
         """
+        with self._looking:
+            return self._of(config, varied)
+
+    def _of(self, config: Mapping[str, Any], varied: Collection[str]) -> Cost | None:
         wanted = _work(config)
         free = {key for key in wanted if _varies(key, varied)}
         took: list[float] = []

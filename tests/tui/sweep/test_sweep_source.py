@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
 import time
 from pathlib import Path
 
@@ -116,6 +117,28 @@ def test_a_sweep_that_cannot_be_read_is_listed_with_why(runs_dir: Path) -> None:
     (entry,) = source.picture.entries
     assert entry.state == "unreadable"
     assert "cannot be read" in entry.problem
+
+
+def test_plans_that_overtake_each_other_ask_for_the_time_one_by_one(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs, inside, most = Costs([runs_dir]), [0], [0]
+
+    def earlier_runs() -> list[object]:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        # Long enough for the other one to get in, were it let in.
+        time.sleep(0.2)
+        inside[0] -= 1
+        return []
+
+    monkeypatch.setattr(costs, "_earlier", earlier_runs)
+    threads = [threading.Thread(target=costs.of, args=({}, ())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]
 
 
 # ── the time ─────────────────────────────────────────────────────────────────────────────────────

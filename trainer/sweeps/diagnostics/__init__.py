@@ -42,6 +42,7 @@ LONGEST = 600.0
 _LOOK = 0.2
 # What a process of torch needs to take itself apart.
 _TO_END = 30.0
+_LAST_WORDS = 16384
 
 
 @dataclass(frozen=True)
@@ -184,6 +185,9 @@ def _child(
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             process.stdout.close()
+            # What it was writing when it was killed; files in their places are whole.
+            for left in folder_of(sweep).glob(f".*.{process.pid}.*.tmp"):
+                left.unlink(missing_ok=True)
 
 
 def _lines(
@@ -214,7 +218,8 @@ def _lines(
 
 
 def _why(said: IO[bytes], code: int) -> str:
-    said.seek(0)
+    # Models and data may print without end; the last line tells.
+    said.seek(max(0, said.seek(0, os.SEEK_END) - _LAST_WORDS))
     text = said.read().decode("utf-8", "replace")
     lines = [line for line in text.splitlines() if line.strip()]
     return clean(lines[-1]) if lines else f"their process ended with exit code {code}"
