@@ -163,6 +163,9 @@ def test_a_run_is_evaluated_and_merged(
     (adapter,) = (tmp_path / "models").iterdir()
     merged = merge(adapter, tmp_path / "merged")
     assert not (merged / "adapter_config.json").exists()
+    told = json.loads((merged / "metadata.json").read_text())
+    assert told["merged"] == {"adapter": str(adapter), "base": str(base)}
+    assert told["files"] == sorted(path.name for path in merged.iterdir())
     tuned = runs.load(folder).model
     ids = torch.arange(20)[None]
     with torch.no_grad():

@@ -55,7 +55,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(json.dumps(row, ensure_ascii=False))
     else:
         print(clean(f"{tuned.checkpoint.resolve().name}: {in_words(found)}", keep_newlines=True))
-        print(clean(f"\nkept in {path}"))
+        print(f"\nkept in {clean(str(path))}")
     return EXIT_OK
 
 

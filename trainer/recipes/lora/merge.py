@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +60,9 @@ def merge(adapter: Path, out: Path, *, base: str | None = None) -> Path:
         shutil.rmtree(aside, ignore_errors=True)
         merged.save_pretrained(aside)
         tokenizer.save_pretrained(aside)
-        for name in ("metadata.json", "special_tokens_map.json"):
-            if (adapter / name).is_file():
-                shutil.copy(adapter / name, aside / name)
+        if (adapter / "special_tokens_map.json").is_file():
+            shutil.copy(adapter / "special_tokens_map.json", aside)
+        _tell(aside, adapter, found)
         if out.is_dir():
             out.rmdir()
         aside.rename(out)
@@ -103,6 +104,17 @@ def _check_digest(adapter: Path, base: hub.Base) -> None:
                 "Name the right one: --base FOLDER",
             )
         )
+
+
+def _tell(folder: Path, adapter: Path, base: hub.Base) -> None:
+    """Write what was known of the adapter, and what it was merged into, to `metadata.json`."""
+    told: dict[str, Any] = {}
+    with suppress(OSError, ValueError):
+        told = dict(json.loads((adapter / "metadata.json").read_text("utf-8")))
+    told["merged"] = {"adapter": str(adapter), "base": base.name}
+    told["files"] = sorted([*(path.name for path in folder.iterdir()), "metadata.json"])
+    text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+    (folder / "metadata.json").write_text(text, "utf-8")
 
 
 def _say(text: str) -> None:
