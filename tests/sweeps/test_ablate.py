@@ -146,9 +146,26 @@ def test_another_metric_can_be_looked_at(typed: Any, made: Callable[..., Sweep],
             file.write(json.dumps(event) + "\n")
     _, out, _ = typed("ablate", "--status", "last", "--metric", "val/score", "--goal", "max")
     assert out.splitlines()[-2].split() == ["1", "0.003", "2", "2", "0:20"]
-    _, out, _ = typed("ablate", "--status", "last", "--metric", "val/none")
+    code, _, err = typed("ablate", "--status", "last", "--metric", "val/scor")
+    assert code == 2
+    assert f"no trial of {sweep.id} has told of 'val/scor'." in err
+
+
+def test_a_slip_in_a_metric_writes_over_no_leaderboard(
+    typed: Any, made: Callable[..., Sweep], lab: Lab
+) -> None:
+    sweep = made(RATES, metric="val/none")
+    drive.run(sweep, launcher=lab, poll=0)
+    # What was planned to compare by may still be put right.
+    _, out, _ = typed("ablate", "--status", "last")
     assert "no trial has ended with a value of val/none yet" in out
     assert f"traindeck ablate --status {sweep.id} --metric NAME" in out
+    assert typed("ablate", "--leaderboard", "last", "--metric", "val/loss")[0] == 0
+    page = sweep.outputs / "ablation_leaderboard.md"
+    before = page.read_bytes()
+    for option in ("--leaderboard", "--diagnostics"):
+        assert typed("ablate", option, "last", "--metric", "val/los")[0] == 2
+    assert page.read_bytes() == before
 
 
 def test_train_with_m_sweeps_with_its_own_trainer(typed: Any, lab: Lab) -> None:
@@ -249,9 +266,9 @@ def test_a_sweep_leaves_a_leaderboard_where_its_key_says(typed: Any, lab: Lab) -
     # Who asks for it gets it, also where the sweep writes none by itself, and by any metric.
     code, out, _ = typed("ablate", "--leaderboard", "last", "--json")
     assert (code, len(rows(out)[0]["leaderboard"])) == (0, 3)
-    code, out, _ = typed("ablate", "--leaderboard", "last", "--metric", "val/other")
+    code, out, _ = typed("ablate", "--leaderboard", "last", "--metric", "val/loss")
     assert code == 0
-    assert "by val/other (min)" in Path(out.split()[0]).read_text()
+    assert "by val/loss (min)" in Path(out.split()[0]).read_text()
     assert typed("ablate", "--leaderboard", "last", "--seeds", "1")[0] == 2
 
 

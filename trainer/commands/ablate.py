@@ -11,7 +11,7 @@ from trainer.commands import ablate_board
 from trainer.commands import ablate_text as text
 from trainer.commands.ablate_drive import go
 from trainer.commands.output import age, json_line, line, note, number, plural, table
-from trainer.errors import EXIT_OK, ConfigError, Problem, RunError, TraindeckError
+from trainer.errors import EXIT_OK, ConfigError, Problem, RunError, TraindeckError, nearest
 from trainer.start import LeavingAtOnce
 
 if TYPE_CHECKING:
@@ -48,18 +48,14 @@ def ablate(
     _check_together([name for name, value in given.items() if value], overrides, options)
     if list_them:
         return list_sweeps(runs_dir, as_json)
-    from trainer.sweeps.folder import Sweep, find
+    from trainer.sweeps.folder import find
 
     if status:
-        path = find(runs_dir, status).path
-        return show(Sweep.load(path, options["metric"], options["goal"]), as_json)
+        return show(_as_asked(find(runs_dir, status), options), as_json)
     if leaderboard:
-        path = find(runs_dir, leaderboard).path
-        return ablate_board.show(Sweep.load(path, options["metric"], options["goal"]), as_json)
+        return ablate_board.show(_as_asked(find(runs_dir, leaderboard), options), as_json)
     if diagnostics:
-        path = find(runs_dir, diagnostics).path
-        sweep = Sweep.load(path, options["metric"], options["goal"])
-        return ablate_board.show_plots(sweep, as_json)
+        return ablate_board.show_plots(_as_asked(find(runs_dir, diagnostics), options), as_json)
     if stop:
         return stop_sweep(find(runs_dir, stop))
     kept = ("parallel", "interval", "retry_failed", "detach", "fresh")
@@ -260,6 +256,26 @@ def _settled(given: str, options: Mapping[str, Any]) -> str:
     reading = given in ("--status", "--leaderboard", "--diagnostics")
     free = ("metric", "goal") if reading else ()
     return next((name for name in _PLANNING if options.get(name) and name not in free), "")
+
+
+def _as_asked(sweep: Sweep, options: Mapping[str, Any]) -> Sweep:
+    """Give a sweep by the metric that is asked for.
+
+    Raises:
+        RunError: Trials have come to their end and none has told of it: a slip, and no table
+            without values is written over a good one.
+    """
+    metric, goal = options["metric"], options["goal"]
+    if not metric and not goal:
+        return sweep
+    asked = type(sweep).load(sweep.path, metric, goal)
+    trials = asked.trials()
+    names = {name for trial in trials for name in (*trial.metrics_last, *trial.metrics_best)}
+    if not metric or metric in names or not any(trial.done for trial in trials):
+        return asked
+    there = ", ".join(text.main_names(names))
+    remedy = nearest(metric, sorted(names)) or (there and f"There are {there}.")
+    raise RunError(Problem(f"no trial of {sweep.id} has told of '{metric}'.", "--metric", remedy))
 
 
 def _seeds(words: str | None) -> tuple[int, ...]:

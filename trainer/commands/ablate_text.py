@@ -14,7 +14,7 @@ from trainer.sweeps.names import labels, shown
 from trainer.sweeps.told import MODES, plan_lines, sweep_state
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from trainer.sweeps.diagnostics import Drawn
@@ -265,13 +265,23 @@ def trials_table(sweep: Sweep, trials: Sequence[TrialState]) -> None:
     table(headers, rows, right=right, expendable=(last - 3, last - 5))
 
 
+def main_names(names: Iterable[str]) -> list[str]:
+    """Give the metrics that a sweep may well be compared by: those of validation, without parts.
+
+    A loss of many terms tells of each by a name of three words or more. Where validation tells of
+    nothing, all are given.
+    """
+    found = sorted(names)
+    return [each for each in found if each.startswith("val/") and each.count("/") == 1] or found
+
+
 def results_table(sweep: Sweep, trials: Sequence[TrialState]) -> None:
     """Print what has been found: one line for each combination, best first."""
     found = results.table(sweep, trials)
     if not any(group.n for group in found.groups):
         line(f"no trial has ended with a value of {sweep.metric} yet")
         if any(trial.done for trial in trials):
-            names = sorted({name for trial in trials for name in trial.metrics_last})
+            names = main_names({name for trial in trials for name in trial.metrics_last})
             line(f"they have told of: {', '.join(names) or 'nothing'}")
             line(f"compare by another one: traindeck ablate --status {sweep.id} --metric NAME")
         return
