@@ -14,6 +14,7 @@ from trainer.config.schema import load_resolved
 from trainer.engine import context, resume
 from trainer.engine.build import data_of, module_of, quiet
 from trainer.engine.keep import checkpoints_of
+from trainer.engine.module import show_data
 from trainer.engine.protocols import DrawsDiagnostics
 from trainer.errors import Problem, RunError
 from trainer.runs.layout import RunFolder
@@ -55,7 +56,7 @@ def figures_of(run_folder: Path) -> dict[str, Any]:
     if before := context.known_before(resume.carried(checkpoint)):
         context.resize(module, before)
         context.resize_data(data.source, before)
-    _show(module, data.source)
+    show_data(module, data.source)
     resume.check(checkpoint, module)
     state = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
     module.load_state_dict(state["state_dict"])
@@ -74,13 +75,6 @@ def _best(config: Mapping[str, Any], run: RunFolder) -> Path:
         if (folder / name).exists():
             return folder / name
     raise RunError(Problem("there is no checkpoint", str(folder)))
-
-
-def _show(module: nn.Module, source: Any) -> None:
-    """Show the data to whoever asks to see it, as before training."""
-    for part in module.modules():
-        if hasattr(type(part), "see_data"):
-            part.see_data(source)  # type: ignore[operator]
 
 
 def _checked(figures: Any, part: nn.Module) -> list[tuple[str, Any]]:

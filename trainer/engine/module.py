@@ -59,10 +59,8 @@ class TrainModule(pl.LightningModule):
     def setup(self, stage: str) -> None:
         """Show the recipe's data, which is prepared by now, to whoever asks to see it."""
         source = getattr(getattr(self.trainer, "datamodule", None), "source", None)
-        for part in self.modules():
-            # Asked of the class: a compiled module answers for the one inside it as well.
-            if source is not None and hasattr(type(part), "see_data"):
-                part.see_data(source)  # type: ignore[operator]
+        if source is not None:
+            show_data(self, source)
 
     def training_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Compute the loss of one batch; see the class for what it returns."""
@@ -124,6 +122,19 @@ class TrainModule(pl.LightningModule):
             # It is the same on every rank; said so, or Lightning would warn that it is not.
             self.log(name, value, batch_size=1, sync_dist=self.trainer.world_size > 1)
         means.clear()
+
+
+def show_data(module: nn.Module, source: Any) -> None:
+    """Show prepared data to every part of a module that has a method `see_data`.
+
+    Args:
+        module: Model and loss.
+        source: The recipe's data.
+    """
+    for part in module.modules():
+        # Asked of the class: a compiled module answers for the one inside it as well.
+        if hasattr(type(part), "see_data"):
+            part.see_data(source)  # type: ignore[operator]
 
 
 class Means:
