@@ -197,3 +197,30 @@ def test_half_precision_keeps_the_base_in_half(lab: Lab, precision: str, tmp_pat
     saved = load_file(place / "adapter_model.safetensors")
     kept = torch.float32 if precision == "bf16-mixed" else torch.bfloat16
     assert {value.dtype for value in saved.values()} == {kept}
+
+
+def test_a_missing_test_file_is_told_before_training(
+    lab: Lab, instructions: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "set"
+    shutil.copytree(instructions, place)
+    (place / "test.jsonl").unlink()
+    folder = lab(**{"data.root": str(place)})
+    assert fit(folder) == 2
+    assert "data.test_split is test.jsonl" in capsys.readouterr().err
+    assert not (folder / "checkpoints").exists()
+
+
+def test_an_evaluation_that_fails_does_not_lose_the_model(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trainer.recipes.lora import finish
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(finish, "evaluate", fails)
+    folder = lab(**{"trainer.limit_train_batches": 2})
+    assert fit(folder) == 0
+    (place,) = (tmp_path / "models").iterdir()
+    assert "evaluation" not in json.loads((place / "metadata.json").read_text())

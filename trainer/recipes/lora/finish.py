@@ -15,6 +15,7 @@ from torch import nn
 
 from trainer.engine.protocols import network
 from trainer.engine.session import Session
+from trainer.errors import ConfigError, Problem, TraindeckError
 from trainer.recipes.lora.data import Instructions
 from trainer.recipes.lora.folder import metadata_of, save
 from trainer.recipes.lora.measure import Evaluation, evaluate
@@ -37,9 +38,14 @@ class FinishAdapter(pl.Callback):
         self._since: float | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Find out now whether the folder can be named."""
+        """Find out now, and not after hours, whether the end can be made of what is named.
+
+        Raises:
+            ConfigError: The folder cannot be named, or there is no file to evaluate on.
+        """
         if (session := Session.of(trainer)) is not None and trainer.is_global_zero:
             self._name(session, _model(pl_module))
+            _check_split(session.config, trainer.datamodule.source)  # type: ignore[attr-defined]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin to count."""
@@ -60,7 +66,13 @@ class FinishAdapter(pl.Callback):
         if session is None or not trainer.is_global_zero or _stopped(session):
             return
         model, data = _model(pl_module), trainer.datamodule.source  # type: ignore[attr-defined]
-        found = self._evaluate(trainer, session, model, data)
+        try:
+            found = self._evaluate(trainer, session, model, data)
+        except (RuntimeError, ValueError, TraindeckError) as error:
+            # Out of memory, say: what was trained is worth keeping all the same.
+            why = " ".join(str(error).split())[:300]
+            _say(session, "error", f"the evaluation failed, the model is kept: {why}")
+            found = None
         if _stopped(session):
             return
         output = session.config.get("output") or {}
@@ -132,6 +144,22 @@ class FinishAdapter(pl.Callback):
 
     def _now(self) -> float:
         return 0.0 if self._since is None else time.monotonic() - self._since
+
+
+def _check_split(config: Mapping[str, Any], data: Instructions) -> None:
+    written = config.get("evaluation") or {}
+    split = written.get("split") or "test"
+    name = data.splits.get(split)
+    if written.get("after_training") is False or not name or (data.folder / name).is_file():
+        return
+    raise ConfigError(
+        Problem(
+            f"There is no file to evaluate on after training: data.{split}_split is {name}.",
+            str(data.folder / name),
+            f"Set data.{split}_split=null, or evaluation.after_training=false.",
+            f"data.{split}_split",
+        )
+    )
 
 
 def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
