@@ -17,7 +17,9 @@ import pytest
 
 from trainer.cli import main
 from trainer.commands import ablate_board, ablate_drive
-from trainer.runs import control
+from trainer.errors import RunError
+from trainer.runs import control, manage
+from trainer.runs.layout import RunFolder
 from trainer.runs.status import State
 from trainer.sweeps import drive
 from trainer.sweeps.diagnostics import Drawn
@@ -196,6 +198,30 @@ def test_a_stop_goes_to_the_driver_or_to_the_trials(
 
     outcome = drive.run(Sweep.load(sweep.path), launcher=lab, poll=0, asked=ask)
     assert (outcome.asked, lab.started) == ("stop", [1])
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_a_trial_that_cannot_be_asked_keeps_no_other_from_it(
+    typed: Any, made: Callable[..., Sweep], lab: Lab, monkeypatch: pytest.MonkeyPatch, over: bool
+) -> None:
+    sweep = made(RATES, parallel=2)
+    lab.ends = {1: None, 2: None}
+    drive.run(sweep, launcher=lab, poll=0, asked=lambda: "leave" if len(lab.running) > 1 else "")
+    first = lab.running[1]
+
+    def ask(run: RunFolder, **how: Any) -> None:
+        if run.path == first.path:
+            if over:
+                lab.finish(run, State.COMPLETED)
+            raise RunError("it is over" if over else "its disk is full")
+        control.request(run, "stop", **how)
+
+    monkeypatch.setattr(manage, "request_stop", ask)
+    code, out, err = typed("ablate", "--stop", sweep.id)
+    assert "asked 1 trial to stop" in out
+    assert len(control.pending(lab.running[2])) == 1
+    assert (code == 0) is over
+    assert ("its disk is full" in err) is not over
 
 
 def test_a_driver_outlives_its_terminal(made: Callable[..., Sweep], lab: Lab) -> None:

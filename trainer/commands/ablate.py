@@ -206,10 +206,15 @@ def show(sweep: Sweep, as_json: bool) -> int:
 
 
 def stop_sweep(sweep: Sweep) -> int:
-    """Ask the driver of a sweep to stop it, or its trials if nobody drives it."""
+    """Ask the driver of a sweep to stop it, or its trials if nobody drives it.
+
+    Raises:
+        RunError: A trial cannot be asked; the others have been.
+    """
     from trainer.runs import control
     from trainer.runs.layout import RunFolder
     from trainer.runs.manage import request_stop
+    from trainer.runs.status import read_status
     from trainer.sweeps.lock import driver
 
     who = driver(sweep.path)
@@ -217,11 +222,19 @@ def stop_sweep(sweep: Sweep) -> int:
         control.request(sweep.path, "stop")
         line(f"asked process {who.pid} on {who.host} to stop the sweep {sweep.id}")
         return EXIT_OK
-    live = [trial for trial in sweep.trials() if trial.live and trial.run]
-    for trial in live:
-        if trial.run is not None:
+    asked, refused = 0, None
+    for trial in sweep.trials():
+        if trial.run is None or not trial.live:
+            continue
+        try:
             request_stop(RunFolder(trial.run), after="step", reason="its sweep was stopped")
-    line(f"nobody drives the sweep {sweep.id}; asked {plural(len(live), 'trial')} to stop")
+            asked += 1
+        except RunError as error:
+            # It has just ended, or its disk is full: the others are asked all the same.
+            refused = refused if read_status(trial.run).terminal else error
+    line(f"nobody drives the sweep {sweep.id}; asked {plural(asked, 'trial')} to stop")
+    if refused is not None:
+        raise refused
     return EXIT_OK
 
 
