@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -147,6 +148,25 @@ def test_others_data_are_left_alone(tmp_path):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ConfigError, match="it is a file"):
         make(tmp_path / "file", 2, frames=32)
+
+
+def test_who_comes_while_another_begins_finds_no_others_data(tmp_path, monkeypatch):
+    root = tmp_path / "planets"
+    (root / "train").mkdir(parents=True)
+    # What a process that was killed in its first moment leaves.
+    (root / ".generated.json.12345").write_text("{")
+    making._check_place(root)
+    listed = Path.iterdir
+
+    def look(path):
+        # Another one marks the place between two looks of this one.
+        if path == root:
+            (root / making.MARKER).write_text("{}")
+            (root / "train" / ".making-1-1").mkdir(exist_ok=True)
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", look)
+    making._check_place(root)
 
 
 @pytest.mark.parametrize("other", [{"seed": 6}, {"frames": 34}, {"noise": 0.5}])

@@ -138,11 +138,12 @@ def _check_place(root: Path) -> None:
     if root.exists() and not root.is_dir():
         raise ConfigError(Problem("it is a file.", str(root), "Name a folder."))
     if root.is_dir() and not (root / MARKER).is_file():
-        strange = sorted(path.name for path in root.iterdir() if path.name not in ("train", LOCK))
+        strange = sorted(path.name for path in root.iterdir() if not _begun(path.name))
         train = root / "train"
         if train.is_dir():
             strange += sorted(path.name for path in train.iterdir())
-        if strange:
+        # Another trial of the same sweep may have begun to make them meanwhile.
+        if strange and not (root / MARKER).is_file():
             listed = ", ".join(strange[:3]) + (" …" if strange[3:] else "")
             raise ConfigError(
                 Problem(
@@ -151,6 +152,11 @@ def _check_place(root: Path) -> None:
                     "Name a new or empty folder; nothing is ever overwritten.",
                 )
             )
+
+
+def _begun(name: str) -> bool:
+    """Tell whether a file or folder is what making begins with, before it marks the place as its own."""
+    return name in ("train", LOCK) or name.startswith(f".{MARKER}.")
 
 
 def _check_marker(root: Path, text: str) -> None:
