@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
+from trainer.config import lora_rules
 from trainer.errors import Problem
 
 # Beginning of a data `_target_` → the packages that it needs, and the extra that brings them.
@@ -32,6 +33,7 @@ def lacking(config: Mapping[str, Any]) -> Iterator[Problem]:
             f"Install: pip install 'traindeck[{','.join(extras)}]'",
             "data._target_",
         )
+    yield from lora_rules.lacking(config)
 
 
 def packages(config: Mapping[str, Any]) -> tuple[list[str], list[str]]:

@@ -18,6 +18,7 @@ from trainer.config.health_rules import health_problems
 from trainer.config.lightning_rules import lightning_problems
 from trainer.config.loader_rules import loader_problems
 from trainer.config.logger_rules import logger_problems
+from trainer.config.lora_rules import lora_problems
 from trainer.config.loss_rules import loss_problems
 from trainer.config.remedies import in_spelled_section, remedy_for, spelled_sections
 from trainer.config.schema import Config, fields, sections
@@ -64,6 +65,7 @@ def validate(
     problems += optimizer_problems(config, where)
     problems += scheduler_problems(config, where)
     problems += contradictions(config, where)
+    problems += lora_problems(config, where)
     problems += hardware_problems(config, where)
     problems += trainer_problems(config, where)
     problems += lightning_problems(config, where)

@@ -139,6 +139,11 @@ def test_a_missing_preset_and_a_wrong_value_are_told(project: Path) -> None:
     trainer = ConfigTrainer(quiet=True)
     with pytest.raises(ConfigError, match="mine"):
         trainer.train("mien")
+    with pytest.raises(ConfigError, match=r"no folder './nowhere'"):
+        trainer.train("mine", "model.base_model=./nowhere")
+    with pytest.raises(ConfigError, match=r"no file of samples"):
+        trainer.train("mine", "data.root=./nowhere")
+    assert not (project / "runs").exists()
     config = trainer.build_training_config("mine")
     config.lora_rank = 0
     with pytest.raises(ConfigError, match=r"lora\.r"):
@@ -147,8 +152,9 @@ def test_a_missing_preset_and_a_wrong_value_are_told(project: Path) -> None:
 
 def test_a_run_that_fails_is_an_error_with_its_folder(project: Path) -> None:
     trainer = ConfigTrainer(quiet=True)
-    with pytest.raises(RunError, match=r"no folder './nowhere'.*resume"):
-        trainer.train("mine", "model.base_model=./nowhere")
+    (project / "empty").mkdir()
+    with pytest.raises(RunError, match=r"no config\.json.*resume"):
+        trainer.train("mine", "model.base_model=./empty")
 
 
 def test_importing_it_is_light() -> None:

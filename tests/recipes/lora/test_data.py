@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 
+from trainer.config.prompt_template import Template
 from trainer.errors import ConfigError
 from trainer.recipes.lora.data import IGNORE, Instructions
 from trainer.recipes.lora.loss import AnswerLoss
 from trainer.recipes.lora.model import LoraModel
 from trainer.recipes.lora.packing import packs
 from trainer.recipes.lora.records import read
-from trainer.recipes.lora.template import Template
 
 SAMPLES: list[dict[str, Any]] = [
     {"instruction": "Add.", "input": "1 1", "output": "2", "domain": "asm", "quality_score": 0.9},

@@ -13,12 +13,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from trainer.config.prompt_template import Template
 from trainer.errors import ConfigError, Problem
 from trainer.recipes.lora import hub, instruct
 from trainer.recipes.lora.generated import cache_home
 from trainer.recipes.lora.packing import packs
 from trainer.recipes.lora.records import Record, Records, read
-from trainer.recipes.lora.template import Template
 
 #: A label that no loss counts.
 IGNORE = -100
@@ -168,6 +168,15 @@ class Instructions:
     def test_dataset(self) -> Rows | None:
         """Give the rows for evaluation; None without a file of them."""
         return self._rows("test") if self.splits["test"] else None
+
+    def example_batch(self, size: int) -> dict[str, Tensor]:
+        """Give the rows of training that take most memory together: the longest ones."""
+        rows = self._rows("train")
+        longest = sorted(
+            (rows[number] for number in range(len(rows))),
+            key=lambda row: -sum(len(each.tokens) for each in row),
+        )
+        return self.collate((longest * size)[:size] if len(longest) < size else longest[:size])
 
     def side(self, split: str) -> Side:
         """Give the samples of `train`, `val` or `test`, tokens and all.

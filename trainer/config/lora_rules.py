@@ -1,0 +1,107 @@
+"""What can be known to be wrong with a fine-tuning before a model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from string import Formatter
+from typing import Any
+
+from trainer.config.prompt_template import Template
+from trainer.config.text import clean
+from trainer.config.torch_rules import origin
+from trainer.errors import ConfigError, Problem, nearest
+
+RECIPE = "trainer.recipes.lora."
+NAME_FIELDS = (
+    "name", "expert", "role", "group", "base_short", "rank", "preset", "run", "date",
+)  # fmt: skip
+"""What `output.name_template` may hold."""
+
+
+def lora_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[Problem]:
+    """Check the prompt template, the name of the folder, and lengths against each other.
+
+    Args:
+        config: The resolved config.
+        where: For each dotted key what set it.
+    """
+    expert, data = _section(config, "expert"), _section(config, "data")
+    if isinstance(template := expert.get("prompt_template"), str):
+        try:
+            Template.of(template)
+        except ConfigError as error:
+            for found in error.problems:
+                yield Problem(found.what, origin(found.key, where), found.remedy, found.key)
+    yield from _name(_section(config, "output").get("name_template"), where)
+    longest, length = expert.get("context_window"), data.get("sequence_length")
+    if not (_is_ours(config) and isinstance(longest, int) and isinstance(length, int)):
+        return
+    if length > longest:
+        key = "data.sequence_length"
+        yield Problem(
+            f"'{key}' is {length}, and the expert's context window is {longest} tokens.",
+            origin(key, where),
+            f"Set {key} to {longest} or less.",
+            key,
+        )
+
+
+def lacking(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Name folders of data and base model that are not on this machine; looked for at launch.
+
+    Args:
+        config: The resolved config.
+    """
+    if not _is_ours(config):
+        return
+    data, model = _section(config, "data"), _section(config, "model")
+    root = data.get("root")
+    if isinstance(root, str) and root:
+        for split in ("train_split", "val_split"):
+            name = data.get(split)
+            if isinstance(name, str) and not (path := Path(root).expanduser() / name).is_file():
+                yield Problem(
+                    f"There is no file of samples {clean(str(path))}.",
+                    "",
+                    "Set data.root to the folder of the samples; `traindeck data make-instruct FOLDER` "
+                    "makes a set.",
+                    "data.root",
+                )
+                break
+    base = model.get("base_model")
+    is_path = isinstance(base, str) and (base.startswith((".", "/", "~")) or base.count("/") > 1)
+    if is_path and not Path(str(base)).expanduser().is_dir():
+        yield Problem(
+            f"There is no folder '{clean(str(base))}'.",
+            "",
+            "Set model.base_model to a folder with config.json, *.safetensors and the tokenizer's "
+            "files, or to a name on the hub; `traindeck data make-base FOLDER` makes a small one.",
+            "model.base_model",
+        )
+
+
+def _name(template: Any, where: Mapping[str, Any]) -> Iterator[Problem]:
+    key = "output.name_template"
+    if not isinstance(template, str):
+        return
+    try:
+        names = [name for _, name, _, _ in Formatter().parse(template) if name is not None]
+    except ValueError as error:
+        yield Problem(f"The braces of '{key}' do not match: {error}.", origin(key, where), "", key)
+        return
+    for name in names:
+        if name not in NAME_FIELDS:
+            remedy = nearest(name, NAME_FIELDS) or f"There are {', '.join(NAME_FIELDS)}."
+            what = f"Nothing fills in '{{{clean(name)}}}' in '{key}'."
+            yield Problem(what, origin(key, where), remedy, key)
+
+
+def _is_ours(config: Mapping[str, Any]) -> bool:
+    target = _section(config, "data").get("_target_")
+    return isinstance(target, str) and target.startswith(RECIPE)
+
+
+def _section(config: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = config.get(name)
+    return found if isinstance(found, Mapping) else {}
