@@ -18,6 +18,7 @@ import socket
 import sys
 import sysconfig
 import time
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -62,6 +63,9 @@ def load(names: Iterable[str], and_then: Callable[[], None] = lambda: None) -> N
     if (pid := os.fork()) == 0:
         os._exit(0)
     os.waitpid(pid, 0)
+    # A fork that ends must not take apart what is loaded here, nor folders that others still use.
+    for each in list(weakref.finalize._registry):  # type: ignore[attr-defined]  # the only list
+        each.atexit = False
     gc.collect()
     # The collector of a child must not write to what is shared.
     gc.freeze()
