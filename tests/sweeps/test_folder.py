@@ -179,6 +179,13 @@ def test_two_drivers_are_refused_and_a_dead_one_is_not_waited_for(
     assert driver(sweep.path) is None
 
 
+def test_a_driver_that_fails_leaves_no_note(made: Callable[..., Sweep]) -> None:
+    sweep = made(RATES)
+    with pytest.raises(RunError, match="its own"), hold(sweep.path):
+        raise RunError("its own")
+    assert driver(sweep.path) is None
+
+
 def test_without_locks_the_note_decides(
     made: Callable[..., Sweep], monkeypatch: pytest.MonkeyPatch
 ) -> None:

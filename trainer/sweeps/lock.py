@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,8 +125,12 @@ def hold(path: Path) -> Iterator[Held]:
         control.clear(path)
         held = Held(path)
         held.beat()
-        yield held
-        (path / DRIVER).unlink(missing_ok=True)
+        try:
+            yield held
+        finally:
+            # Without a disk the note stays, and tells of a process that is gone.
+            with suppress(OSError):
+                (path / DRIVER).unlink(missing_ok=True)
     finally:
         os.close(descriptor)
 
