@@ -53,7 +53,7 @@ class TestBuiltIn:
 
     def test_every_sign_means_the_same_for_keys(self) -> None:
         hashes = {
-            compose([f"{sign}trainer.max_epochs=3", f"{sign}data.chunk=5"]).hash
+            compose([f"{sign}trainer.max_epochs=3", f"{sign}data.jobs=5"]).hash
             for sign in ("", "+", "++")
         }
         assert len(hashes) == 1
@@ -64,7 +64,7 @@ class TestBuiltIn:
         assert str(composed.provenance["trainer.max_epochs"]) == "override ~trainer.max_epochs"
         kept = compose(["~optimizer.config"]).config["optimizer"]
         assert kept["config"] == defaults()["optimizer"]["config"]
-        assert "chunk" not in compose(["data.chunk=5", "~data.chunk"]).config["data"]
+        assert "jobs" not in compose(["data.jobs=5", "~data.jobs"]).config["data"]
         assert "'seed' is 42, not 3, and stays" in said("~seed=3")
 
     def test_trainer_comes_after_what_it_touches(self) -> None:
@@ -199,12 +199,12 @@ class TestOwnPrimary:
                       - _self_
                     trainer: {max_epochs: 5}
                 """,
-                "sound/loud.yaml": "# @package data\nvolume: 11\n",
+                "sound/loud.yaml": "# @package data\njobs: 11\n",
             },
         )
         composed = compose()
         assert composed.choices["trainer"] == "ci_fast"
-        assert composed.config["data"]["volume"] == 11
+        assert composed.config["data"]["jobs"] == 11
         assert str(composed.provenance["trainer.max_epochs"]) == "profiles/train.yaml:5"
         assert "profiles/train.yaml is used as the primary file" in composed.notes
         typed = compose(["trainer=defaults", "trainer.max_epochs=6"])
@@ -268,11 +268,11 @@ class TestOwnPrimary:
 
 class TestDiff:
     def test_against_the_defaults(self) -> None:
-        composed = compose(["trainer.max_epochs=3", "data.chunk=5", "model=gpt_nano"])
+        composed = compose(["trainer.max_epochs=3", "data.jobs=5", "model=gpt_nano"])
         changes = {change.key: change for change in diff(defaults_of(composed), composed)}
-        assert {"trainer.max_epochs", "data.chunk", "model.dim", "model.layers"} <= set(changes)
+        assert {"trainer.max_epochs", "data.jobs", "model.dim", "model.layers"} <= set(changes)
         assert changes["model.dim"].new == 64, "another model is a difference"
-        assert changes["data.chunk"].kind == "added"
+        assert changes["data.jobs"].kind == "added"
         assert str(changes["trainer.max_epochs"].origin) == "override trainer.max_epochs=3"
         assert not diff(compose(), defaults_of(compose()))
 
@@ -374,7 +374,7 @@ class TestHash:
 
 def test_many_threads_get_the_same_results() -> None:
     lists = [
-        ["trainer=ci_fast", f"seed={n % 5}", "model.name='a, b'", "data.extra={k: [1, 2]}"]
+        ["trainer=ci_fast", f"seed={n % 5}", "model.name='a, b'", "callbacks.k={a: [1, 2]}"]
         for n in range(200)
     ]
     expected = [compose(overrides) for overrides in lists[:5]]
@@ -388,12 +388,12 @@ def test_many_threads_get_the_same_results() -> None:
 def test_threads_may_need_hydra_too(project: Path, write: Write) -> None:
     write(
         project / "profiles",
-        {"sound/x.yaml": "a: 1\n", "train.yaml": "defaults:\n  - sound@data.sound: ${trainer}\n",
+        {"sound/x.yaml": "a: 1\n", "train.yaml": "defaults:\n  - sound@callbacks.sound: ${trainer}\n",
          "sound/ci_fast.yaml": "b: ${oc.select:nothing,5}\n"},
     )  # fmt: skip
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(compose, [["trainer=ci_fast", f"seed={n}"] for n in range(24)]))
-    assert {result.config["data"]["sound"]["b"] for result in results} == {5}
+    assert {result.config["callbacks"]["sound"]["b"] for result in results} == {5}
     assert [result.config["seed"] for result in results] == list(range(24))
 
 

@@ -40,13 +40,13 @@ def test_then_the_sequence_then_the_rank() -> None:
 def test_the_knobs_of_the_profile_are_named() -> None:
     text = said(
         "hardware=mac-mps", "dataloader.batch_size=1", "trainer.amp=false",
-        "++model.gradient_checkpointing=false",
+        "++model.gradient_checkpointing=false", "model._target_=torch.nn.Module",
     )  # fmt: skip
     assert "half precision (trainer.precision=16-mixed)" in text
     assert "hardware.max_sequence_length" in text
     assert "checkpointing" not in text  # it does not work there
     text = said("hardware=cloud-a100-40gb", "dataloader.batch_size=8", "trainer.amp=false",
-                "++model.gradient_checkpointing=false")  # fmt: skip
+                "++model.gradient_checkpointing=false", "model._target_=torch.nn.Module")  # fmt: skip
     assert "trainer.precision=bf16-mixed" in text
     assert "model.gradient_checkpointing=true" in text
 

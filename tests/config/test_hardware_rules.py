@@ -166,7 +166,8 @@ def test_sizes_that_divide_and_sizes_that_do_not(
 def test_everything_is_clamped_at_once() -> None:
     made = on(
         "mac-mps", "lora.r=32", "lora.lora_alpha=64", "model.context=4096",
-        "trainer.precision=bf16-mixed", "++model.gradient_checkpointing=true", clamp=True,
+        "trainer.precision=bf16-mixed", "++model.gradient_checkpointing=true",
+        "model._target_=torch.nn.Module", clamp=True,
     )  # fmt: skip
     assert not made.problems
     found = settings(made)

@@ -25,6 +25,7 @@ from trainer.config.schema import Config, fields, sections
 from trainer.config.schema_base import Key
 from trainer.config.schema_trainer import HANDLED_ELSEWHERE
 from trainer.config.symbolic_rules import symbolic_problems
+from trainer.config.target_args import argument_problems
 from trainer.config.targets_allowed import TARGET, problem_with_target
 from trainer.config.text import clean
 from trainer.config.torch_rules import (
@@ -62,6 +63,9 @@ def validate(
     except ValidationError as error:
         problems += problems_of(error, config, where)
     problems += _target_problems(config, where)
+    # What the schema knows of a key it has told already.
+    told = {problem.key for problem in problems}
+    problems += [each for each in argument_problems(config, where) if each.key not in told]
     problems += optimizer_problems(config, where)
     problems += scheduler_problems(config, where)
     problems += contradictions(config, where)

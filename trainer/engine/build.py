@@ -17,6 +17,7 @@ from pytorch_lightning.callbacks import EarlyStopping
 from pytorch_lightning.profilers import SimpleProfiler
 from torch import nn
 
+from trainer.config.target_args import NOT_KEYWORDS
 from trainer.engine import loops, targets
 from trainer.engine.callbacks import TraindeckCallback
 from trainer.engine.callbacks.limits import limits_of
@@ -35,12 +36,6 @@ from trainer.engine.schedule import make_scheduler, training_length
 from trainer.engine.session import Session
 from trainer.errors import ConfigError, Problem
 from trainer.runs.layout import RunFolder
-
-# Keys of other sections, known to the schema, that are no keywords of the recipe's class.
-_NOT_KEYWORDS = {
-    "data": ("name", "description"),
-    "model": ("name",),
-}
 
 
 def module_of(config: Mapping[str, Any]) -> pl.LightningModule:
@@ -241,7 +236,7 @@ def quiet() -> None:
 
 def _keywords(config: Mapping[str, Any], name: str) -> dict[str, Any]:
     section = dict(config.get(name) or {})
-    for key in _NOT_KEYWORDS[name]:
+    for key in NOT_KEYWORDS[name]:
         section.pop(key, None)
     return section
 
