@@ -29,10 +29,7 @@ SWEEP = Path(__file__).with_name("recorded-sweep")
 HOST = "box"
 HOME = "/home/you/project"
 #: The sweep, and how many of its trials have ended when it is recorded.
-_SWEPT = (
-    *("preset=spectramind", "trainer=ci_fast", "trainer.max_epochs=30"),
-    *("optimizer.config.lr=3e-4,1e-3,3e-3", "loss.composite.smoothness.weight=0.0,0.1"),
-)
+_SWEPT = ("optimizer.config.lr=1e-3,5e-3,2e-2", "loss.composite.smoothness.weight=0.0,0.1")
 _SWEPT_DONE = 7
 #: Of a trial, what the Sweep screen reads.
 _KEPT_OF_TRIALS = ("run.json", "status.json", "status.trainer.json", "logs/events.jsonl")
