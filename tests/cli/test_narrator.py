@@ -46,6 +46,21 @@ def test_validation_is_said_at_once_and_a_step_is_not() -> None:
     assert "val/loss 1.5" in line
 
 
+def test_parts_of_a_loss_are_left_out_of_what_validation_found() -> None:
+    narrator = Narrator(interval=5)
+    found = metrics(
+        1, 1.0, val__loss=1.5, val__loss__fft=0.5, val__score=0.7, val__non_finite_terms=0.0
+    )
+    (line,) = told(narrator, found)
+    assert line.endswith("validated  val/loss 1.5  val/score 0.7")
+    (line,) = told(narrator, metrics(2, 2.0, val__score=0.6, val__non_finite_terms=1.0))
+    assert line.endswith("val/score 0.6  val/non_finite_terms 1")
+    assert narrator.highest["val/score"] == (0.7, 1)
+    assert narrator.best["val/score"] == (0.6, 2)
+    (line,) = told(Narrator(interval=5), metrics(1, 1.0, val__part__only=1.0))
+    assert line.endswith("val/part/only 1")
+
+
 def test_nan_is_said_as_nan() -> None:
     narrator = Narrator(interval=0)
     told(narrator, metrics(3, 1.0, train__loss="NaN"))

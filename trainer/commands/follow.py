@@ -228,15 +228,29 @@ def _tell_end(run: RunFolder, status: Status, told: Lines | JsonLines) -> None:
     line(f"{status.state}{took}{reason}")
     if narrator.step is not None:
         line("  " + narrator.progress_text(ended=True))
-    for name in ("val/loss", "val/bits_per_byte"):
-        if name in narrator.best:
-            value, step = narrator.best[name]
-            line(f"  best {name} {number(value)} at step {step}")
+    monitor, most = _monitored(run)
+    for name in dict.fromkeys((monitor, "val/loss", "val/bits_per_byte")):
+        best = narrator.highest if most and name == monitor else narrator.best
+        if name in best:
+            value, step = best[name]
+            line(f"  best {clean(name)} {number(value)} at step {step}")
     if status.state in (State.FAILED, State.LOST, State.KILLED, State.OUT_OF_MEMORY):
         for text in last_lines(run.output)[-8:]:
             line(f"  | {text}")
     line(f"  folder  {run.path}")
     line(f"  next    {_advice(run, status.state)}")
+
+
+def _monitored(run: RunFolder) -> tuple[str, bool]:
+    """Give the metric that chooses the run's best checkpoint, and whether more of it is better."""
+    import yaml
+
+    try:
+        written = yaml.load(run.config.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        trainer = written["trainer"]
+        return str(trainer.get("monitor") or ""), trainer.get("monitor_mode") == "max"
+    except (OSError, yaml.YAMLError, ValueError, KeyError, TypeError, AttributeError):
+        return "", False  # a folder of somebody's own script has none
 
 
 def _advice(run: RunFolder, state: State) -> str:

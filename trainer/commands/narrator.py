@@ -56,6 +56,7 @@ class Narrator:
     total_epochs: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     best: dict[str, tuple[float, int | None]] = field(default_factory=dict)
+    highest: dict[str, tuple[float, int | None]] = field(default_factory=dict)
     finished: Mapping[str, Any] | None = None
     _rate: deque[tuple[float, int]] = field(default_factory=deque)
     _due: float = 0.0
@@ -73,7 +74,7 @@ class Narrator:
             self._metrics(event)
             yield from self._not_finite()
             if any(name.startswith("val/") for name in event.get("metrics") or ()):
-                yield self._say("validated  " + self._shown("val/"))
+                yield self._say("validated  " + self._validated())
         elif kind == "run_started":
             self._started(event)
             yield self._say(self._start_line(event))
@@ -164,6 +165,9 @@ class Narrator:
             best = self.best.get(name)
             if best is None or value < best[0]:
                 self.best[name] = (value, self.step)
+            highest = self.highest.get(name)
+            if highest is None or value > highest[0]:
+                self.highest[name] = (value, self.step)
 
     def _not_finite(self) -> Iterator[str]:
         """Say at once, and once until it is over, that a loss is no number any more.
@@ -180,12 +184,19 @@ class Narrator:
                 self._broken.add(name)
                 yield self._say(f"warning  {name} is {number(value)} at step {self.step}")
 
-    def _shown(self, prefix: str) -> str:
-        return "  ".join(
-            f"{clean(name)} {number(value)}"
-            for name, value in self.metrics.items()
-            if name.startswith(prefix)
-        )
+    def _validated(self) -> str:
+        """Give what validation found; the parts of a loss (`val/loss/fft`) are for other places.
+
+        How many terms were not finite is only said if there are any.
+        """
+        found = {name: value for name, value in self.metrics.items() if name.startswith("val/")}
+        main = {
+            name: value
+            for name, value in found.items()
+            if name.count("/") == 1 and not (name == "val/non_finite_terms" and value == 0)
+        }
+        shown = main or found
+        return "  ".join(f"{clean(name)} {number(value)}" for name, value in shown.items())
 
     def _started(self, event: Mapping[str, Any]) -> None:
         total, epochs = event.get("total_steps"), event.get("total_epochs")
