@@ -397,6 +397,18 @@ def test_a_supervisor_that_is_gone_is_not_killed_by_its_number(folder: Path) -> 
     assert somebody.returncode == 0
 
 
+def test_an_environment_too_large_for_an_order_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: list[str] = []
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    monkeypatch.setenv("LARGE", "x" * (8 << 20))
+    with theirs, WarmPool(said=notes.append) as pool:
+        pool._channel = ours
+        with pytest.raises(warm._GoneError):
+            pool._order([], ["run"], 1, 2)
+    (said,) = notes
+    assert "no order reaches it (Message too long)" in said
+
+
 def test_a_server_whose_driver_is_gone_while_it_loads_ends_in_silence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -184,8 +184,9 @@ class WarmPool:
             }
             socket.send_fds(channel, [json.dumps(order).encode()], [ready, output, held])
             answer = self._receive(_ANSWER_WITHIN)
-        except OSError:
-            answer = {}
+        except OSError as error:
+            # It is gone, or the environment is larger than a message may be.
+            answer = {"error": f"no order reaches it ({error.strerror or error})"}
         finally:
             os.close(held)
         pid = answer.get("pid")
