@@ -36,6 +36,7 @@ LIGHT = [
     "trainer.runs",
     "trainer.runs.index",
     "trainer.runs.launch",
+    "trainer.runs.estimate",
     "trainer.runs.lr",
     "trainer.runs.supervisor",
     "trainer.runs.warm",

@@ -23,6 +23,7 @@ from trainer.commands.ablate_cli import ablate
 from trainer.commands.check_cli import check
 from trainer.commands.config_cli import config, profiles
 from trainer.commands.data_cli import data
+from trainer.commands.estimate_cli import estimate
 from trainer.commands.hardware_cli import hardware
 from trainer.commands.lora_cli import evaluate, merge
 from trainer.commands.options import (
@@ -110,6 +111,7 @@ cli.add_command(check)
 cli.add_command(data)
 cli.add_command(ablate)
 cli.add_command(hardware)
+cli.add_command(estimate)
 cli.add_command(evaluate)
 cli.add_command(merge)
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from trainer.cli import cli
 from trainer.errors import EXIT_WRONG_INPUT, ConfigError, Problem, RunError
-from trainer.runs import lr
+from trainer.runs import helper, lr
 from trainer.runs.lr import Curve, CurveProcess, length_of, needs_batches, notes_of
 from trainer.runs.proc import is_alive, process_start_time
 
@@ -201,7 +201,7 @@ def test_a_process_is_ended_with_all_that_its_data_started(
 ) -> None:
     (tmp_path / "builds.py").write_text(BUILDS)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(lr, "_MODULE", "builds")
+    monkeypatch.setattr(helper, "_MODULE", "builds")
     process = CurveProcess()
     other = process.ask({})["pid"]
     begun = process_start_time(other)

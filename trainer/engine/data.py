@@ -134,6 +134,17 @@ class EngineData(pl.LightningDataModule):
             )
         )
 
+    def example(self) -> Any:
+        """Give a batch of the source's own making, as training would have it; None if it gives none.
+
+        See `trainer.engine.protocols.GivesExample`.
+        """
+        make = getattr(self.source, "example_batch", None)
+        if make is None or not self.gives_datasets or self._text is not None:
+            return None
+        batch, finish = make(self.batch_size), self._finish[True]
+        return batch if finish is None else finish(batch, self._seed)
+
     def check_batch_size(self) -> None:
         """Make sure that the training loader, now made, has the batch size that was set.
 

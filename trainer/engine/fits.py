@@ -6,33 +6,22 @@ top, so this refuses only what cannot work.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
+from torch.optim import Optimizer
 
 from trainer.config.hardware_rules import governs, hardware_name
 from trainer.engine.module import TrainModule
-from trainer.errors import ConfigError, Problem
+from trainer.engine.optim import make_optimizer
+from trainer.errors import ConfigError, Problem, TraindeckError
 
 GIB = 2**30
-# Values that an optimiser keeps for each trained one (torch.optim); others are taken for none.
-_KEPT = {
-    "Adam": 2,
-    "AdamW": 2,
-    "NAdam": 2,
-    "RAdam": 2,
-    "Adamax": 2,
-    "SparseAdam": 2,
-    "Adadelta": 2,
-    "Rprop": 2,
-    "RMSprop": 1,
-    "Adagrad": 1,
-    "ASGD": 1,
-}
 # These split weights, gradients or state between devices, or keep them on the host.
 _SPLIT = ("fsdp", "deepspeed", "model_parallel")
 
@@ -58,16 +47,57 @@ def need_of(module: nn.Module, config: Mapping[str, Any]) -> Need:
         module: What is trained.
         config: Says in which precision and by which optimiser.
     """
-    size = _true_size(str(config["trainer"].get("precision")))
+    dtype = true_dtype(str(config["trainer"].get("precision")))
     weights = trained = 0
     for tensor in [*module.parameters(), *module.buffers()]:
         if isinstance(tensor, UninitializedParameter):
             continue
-        width = size if size and tensor.is_floating_point() else tensor.element_size()
-        weights += tensor.numel() * width
+        size = tensor.numel() * _dtype_of(tensor, dtype).itemsize
+        weights += size
         if tensor.requires_grad:
-            trained += tensor.numel() * width
-    return Need(weights, trained, trained * _kept(module, config["optimizer"]))
+            trained += size
+    return Need(weights, trained, _state(module, config, dtype) if trained else 0)
+
+
+def state_of(optimizer: Optimizer, dtype: torch.dtype | None = None) -> int | None:
+    """Give the bytes of an optimiser's state after its first step, which is taken on shapes alone.
+
+    Single numbers, such as counters of steps, are left out: they may lie on the host.
+
+    Args:
+        optimizer: Not yet stepped; spoilt by this.
+        dtype: What floating weights will be converted to; None leaves them.
+
+    Returns:
+        None if it cannot step here, as one that needs a closure.
+    """
+    groups = [list(group["params"]) for group in optimizer.param_groups]
+    try:
+        _step(optimizer, groups, lambda p: torch.empty_like(p, device="meta", dtype=dtype))
+        return held_by(optimizer)
+    except Exception:
+        # Some look at numbers, which shapes do not have: small weights tell how much is kept of each.
+        pass
+    trained = sum(p.numel() * (dtype or p.dtype).itemsize for params in groups for p in params)
+    try:
+        optimizer.state.clear()
+        _step(optimizer, groups, lambda p: torch.ones([2] * p.ndim, dtype=dtype or p.dtype))
+        small = sum(2**p.ndim * (dtype or p.dtype).itemsize for params in groups for p in params)
+        return int(trained * held_by(optimizer) / small)
+    except Exception:
+        return None
+
+
+def held_by(optimizer: Optimizer) -> int:
+    """Give the bytes of the tensors that an optimiser keeps, single numbers left out."""
+    parts = getattr(optimizer, "parts", {"": optimizer})
+    return sum(
+        value.numel() * value.element_size()
+        for part in parts.values()
+        for state in part.state.values()
+        for value in state.values()
+        if isinstance(value, Tensor) and value.ndim
+    )
 
 
 def check_memory(module: pl.LightningModule, config: Mapping[str, Any]) -> None:
@@ -100,24 +130,40 @@ def check_memory(module: pl.LightningModule, config: Mapping[str, Any]) -> None:
     )
 
 
-def _true_size(precision: str) -> int:
-    """Give the bytes of a weight where the precision converts them; 0 where they stay as they are."""
+def true_dtype(precision: str) -> torch.dtype | None:
+    """Give what a precision converts floating weights to; None where they stay as they are."""
     if precision.endswith("16-true"):
-        return 2
-    return 8 if precision in ("64", "64-true") else 0
+        return torch.bfloat16 if precision.startswith("bf") else torch.float16
+    return torch.float64 if precision in ("64", "64-true") else None
 
 
-def _kept(module: nn.Module, optimizer: Mapping[str, Any]) -> int:
-    """Give how many values the optimiser keeps for each trained one."""
+def _dtype_of(tensor: Tensor, dtype: torch.dtype | None) -> torch.dtype:
+    return dtype if dtype is not None and tensor.is_floating_point() else tensor.dtype
+
+
+def _state(module: nn.Module, config: Mapping[str, Any], dtype: torch.dtype | None) -> int:
+    """Give the bytes of the optimiser's state; 0 where nobody knows."""
     if isinstance(module, pl.LightningModule) and not isinstance(module, TrainModule):
         own = type(module).configure_optimizers is not pl.LightningModule.configure_optimizers
         if own:
             return 0
-    keywords = optimizer.get("config") or {}
-    name = str(optimizer.get("type"))
-    if name == "SGD":
-        return 1 if keywords.get("momentum") else 0
-    kept = _KEPT.get(name, 0) + bool(keywords.get("amsgrad"))
-    if name == "RMSprop":
-        kept += bool(keywords.get("momentum")) + bool(keywords.get("centered"))
-    return kept
+    section = {**config["optimizer"], "no_decay_verbose": False}
+    try:
+        return state_of(make_optimizer(module, section), dtype) or 0
+    except TraindeckError:
+        return 0  # it is refused where the optimiser is made
+
+
+def _step(
+    optimizer: Optimizer,
+    groups: Sequence[Sequence[Tensor]],
+    like: Callable[[Tensor], Tensor],
+) -> None:
+    """Let others stand for the weights, and step."""
+    for group, params in zip(optimizer.param_groups, groups, strict=True):
+        group["params"] = [nn.Parameter(like(p.detach())) for p in params]
+        for p in group["params"]:
+            p.grad = torch.ones_like(p)
+            if isinstance(optimizer, torch.optim.SparseAdam):
+                p.grad = p.grad.to_sparse()
+    optimizer.step()

@@ -1,10 +1,11 @@
-"""`python -m trainer.engine.lr_server`: answers how the learning rate will move.
+"""`python -m trainer.engine.lr_server`: answers how the learning rate will move, and other questions.
 
 Reads a request a line, as JSON, and writes an answer a line: torch is imported once, and only torch
 unless data have to be counted. It ends with its input, and with the process that started it even
 while it builds data. Requests hold an `id`, and either
 `optimizer`, `scheduler` and `length` (see `lr_curve`) or `config`, whose data are then built to
-count the batches of an epoch. An answer holds the `id` and what was asked for, or `problems`.
+count the batches of an epoch, or `memory`, a config whose memory is estimated (and `prepare`, whether
+its data may be prepared for that). An answer holds the `id` and what was asked for, or `problems`.
 """
 
 from __future__ import annotations
@@ -23,10 +24,15 @@ from trainer.errors import ConfigError, Problem, TraindeckError
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
     """Answer a request; whatever goes wrong is part of the answer."""
     try:
-        if "config" in request:
+        if "memory" in request:
+            from trainer.engine.estimate import estimate
+
+            prepare = bool(request.get("prepare"))
+            found: dict[str, Any] = {"estimate": estimate(request["memory"], prepare=prepare)}
+        elif "config" in request:
             from trainer.engine.lr_batches import batches_of_epoch
 
-            found: dict[str, Any] = {"batches": batches_of_epoch(request["config"])}
+            found = {"batches": batches_of_epoch(request["config"])}
         else:
             from trainer.engine.lr_curve import curve
             from trainer.engine.lr_length import Length

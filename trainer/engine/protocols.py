@@ -77,6 +77,20 @@ class SeesData(Protocol):
 
 
 @runtime_checkable
+class GivesExample(Protocol):
+    """Data that can show what a batch looks like before there are any."""
+
+    def example_batch(self, size: int) -> Any:
+        """Give a batch as large as training may meet, on the host; shapes and types count.
+
+        Called before `prepare`, to estimate a training's memory: nothing is fetched or made for it.
+
+        Args:
+            size: Samples.
+        """
+
+
+@runtime_checkable
 class DrawsDiagnostics(Protocol):
     """A model, a loss, or any module inside either, that shows what it has learnt."""
 

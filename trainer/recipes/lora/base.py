@@ -96,10 +96,14 @@ def default_base(say: Callable[[str], Any]) -> Path:
     Args:
         say: Told that it takes its time, and how far it is.
     """
-    settings = BaseSettings()
-    folder = cache_home() / "base" / f"stdlib-v{VERSION}-py{platform.python_version()}"
-    make_base(None, folder, settings, say)
+    folder = default_folder()
+    make_base(None, folder, BaseSettings(), say)
     return folder
+
+
+def default_folder() -> Path:
+    """Give where that base is kept, once it is trained."""
+    return cache_home() / "base" / f"stdlib-v{VERSION}-py{platform.python_version()}"
 
 
 def make_base(

@@ -86,8 +86,10 @@ def find(
     """
     need_hf()
     if name is None:
-        from trainer.recipes.lora.base import default_base
+        from trainer.recipes.lora.base import default_base, default_folder
 
+        if only_shapes() and not (default_folder() / "config.json").is_file():
+            raise _not_here("the small base that is trained here on first use")
         return Base("traindeck-stdlib-base", default_base(say))
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -96,6 +98,16 @@ def find(
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or not name.strip():
         raise ConfigError(Problem(f"There is no folder '{name}'.", "", _LOCAL, KEY))
     return _from_hub(name, revision, say, trust_remote_code)
+
+
+def only_shapes() -> bool:
+    """Say whether models are built of shapes alone now, as for an estimate of their memory.
+
+    Nothing is fetched or trained for that.
+    """
+    import torch
+
+    return torch.get_default_device().type == "meta"
 
 
 def load_tokenizer(base: Base, *, trust_remote_code: bool = False) -> Any:
@@ -144,11 +156,22 @@ def load_model(
         ConfigError: It is no causal language model that transformers can load.
     """
     import torch
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM
 
     quiet()
     more: dict[str, Any] = {} if attention is None else {"attn_implementation": attention}
     try:
+        if only_shapes():
+            config = AutoConfig.from_pretrained(
+                base.folder, local_files_only=True, trust_remote_code=trust_remote_code
+            )
+            saved = getattr(config, "dtype", None) or torch.float32
+            return AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+                config,
+                dtype=saved if dtype is None else getattr(torch, dtype),
+                trust_remote_code=trust_remote_code,
+                **more,
+            )
         return AutoModelForCausalLM.from_pretrained(
             base.folder,
             local_files_only=True,
@@ -158,6 +181,17 @@ def load_model(
         )
     except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
         raise _unfit(base, "is no language model that can be loaded", error) from error
+
+
+def _not_here(what: str) -> ConfigError:
+    return ConfigError(
+        Problem(
+            f"The base model is not here yet: {what}.",
+            "",
+            f"Training brings it to this machine. {_LOCAL}",
+            KEY,
+        )
+    )
 
 
 def _from_hub(name: str, revision: str | None, say: Callable[[str], Any], code: bool) -> Base:
@@ -184,6 +218,8 @@ def _from_hub(name: str, revision: str | None, say: Callable[[str], Any], code: 
         folder = fetch(True)
         _check(folder, name)
     except (LocalEntryNotFoundError, ConfigError):
+        if only_shapes():
+            raise _not_here(f"'{name}'") from None
         _ask_hub(name, revision)
         say(f"fetching '{name}' from the hub")
         try:

@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from trainer.errors import ConfigError, Problem
 from trainer.recipes.spectra import layout, parquet, tables
+from trainer.recipes.spectra.bands import BANDS, FGS, WAVELENGTHS
 from trainer.recipes.spectra.cache import Curves, cache_home
 from trainer.recipes.spectra.calibrate import Settings
 from trainer.recipes.spectra.layout import Observation, Unreadable, missing
@@ -135,6 +138,18 @@ class SpectraData:
     def val_dataset(self) -> Transits:
         """Give the validation samples."""
         return self._dataset(self._sides[1])
+
+    def example_batch(self, size: int) -> dict[str, Tensor]:
+        """Give a batch of the class's shapes: light curves without a transit."""
+        bins = self.settings.time_bins
+        return {
+            "airs": torch.ones(size, bins, WAVELENGTHS - FGS),
+            "fgs": torch.ones(size, bins, FGS),
+            "star": torch.zeros(size, len(layout.STAR_COLUMNS)),
+            "target": torch.full((size, WAVELENGTHS), 0.01),
+            "molecules": torch.full((size, len(BANDS)), -1.0),
+            "planet_id": torch.zeros(size, dtype=torch.int64),
+        }
 
     def planet_ids(self) -> tuple[list[int], list[int]]:
         """Give the ids of the planets of training and of validation."""

@@ -112,6 +112,10 @@ class PyStdlib:
         windows = windows.long()
         return windows[:, :-1], windows[:, 1:]
 
+    def example_batch(self, size: int) -> tuple[Tensor, Tensor]:
+        """Give a batch of zeros, as `collate` gives them."""
+        return self.collate(torch.zeros(size, self.context + 1, dtype=torch.uint8))
+
     def _split(self, paths: list[Path]) -> tuple[list[Path], list[Path]]:
         if len(paths) < 2:
             raise ConfigError(

@@ -386,7 +386,7 @@ class LaunchPanes(RatedScreen):
 
     def show_result(self) -> None:
         """Show the diff or the whole config."""
-        self.query_one(ResultRows).show(self.outcome, self.whole, self.rate)
+        self.query_one(ResultRows).show(self.outcome, self.whole, self.rate, self.need)
 
     def _tell_line(self) -> None:
         outcome, said, wrong = self.outcome, "", False

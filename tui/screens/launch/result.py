@@ -14,6 +14,7 @@ from trainer.events.text import clean
 from tui.glyphs import Glyphs
 from tui.screens.launch.composer import Outcome, told
 from tui.screens.launch.draft import target
+from tui.screens.launch.need import Need, parts_of
 from tui.screens.launch.preview import broken
 from tui.screens.launch.rate import Rate, facts_of, pieces_of
 from tui.text import cell_len, fit, fit_place, left
@@ -60,19 +61,24 @@ class ResultRows(LineList):
         self._glyphs = glyphs
         self._outcome: Outcome | None = None
         self._rate: Rate | None = None
+        self._need: Need | None = None
         self._whole = False
         self._lines: Sequence[Line] = ()
 
-    def show(self, outcome: Outcome, whole: bool, rate: Rate | None = None) -> None:
+    def show(
+        self, outcome: Outcome, whole: bool, rate: Rate | None = None, need: Need | None = None
+    ) -> None:
         """Show an outcome.
 
         Args:
             outcome: What was composed.
             whole: Show the whole config in place of the diff.
             rate: What is known of its learning rate; None leaves that out.
+            need: What is known of its memory; None leaves that out.
         """
-        if outcome is not self._outcome or (whole, rate) != (self._whole, self._rate):
-            self._outcome, self._whole, self._rate = outcome, whole, rate
+        shown = (self._whole, self._rate, self._need)
+        if outcome is not self._outcome or (whole, rate, need) != shown:
+            self._outcome, self._whole, self._rate, self._need = outcome, whole, rate, need
             self._lay_out()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -83,7 +89,8 @@ class ResultRows(LineList):
         width = self.scrollable_content_region.width
         if self._outcome is None or width < 1:
             return
-        lines = list(result_lines(self._outcome, width, self._whole, self._glyphs, self._rate))
+        shown = (self._outcome, width, self._whole, self._glyphs, self._rate)
+        lines = list(result_lines(*shown, need=self._need))
         if lines != self._lines:
             self._lines = lines
             self.show_rows(len(lines))
@@ -104,7 +111,13 @@ class ResultRows(LineList):
 
 
 def result_lines(
-    outcome: Outcome, width: int, whole: bool, glyphs: Glyphs, rate: Rate | None = None
+    outcome: Outcome,
+    width: int,
+    whole: bool,
+    glyphs: Glyphs,
+    rate: Rate | None = None,
+    *,
+    need: Need | None = None,
 ) -> Iterator[Line]:
     """Write an outcome in lines of at most `width` cells.
 
@@ -114,6 +127,7 @@ def result_lines(
         whole: Write the whole config in place of the diff.
         glyphs: The signs to write with.
         rate: What is known of the learning rate; None leaves it out.
+        need: What is known of the memory; None leaves it out.
     """
     yield from _problems(outcome, width)
     if outcome.composed is None:
@@ -125,6 +139,8 @@ def result_lines(
     yield _heading("hardware")
     for facts in hardware_facts(outcome.config, glyphs.dash):
         yield from _wrapped(f" {glyphs.separator} ".join(facts), width, "plain")
+    if need is not None:
+        yield from _need(need, width, glyphs)
     if rate is not None:
         yield from _rate(rate, width, glyphs)
     yield from _config(outcome, width, glyphs) if whole else _diff(outcome, width, glyphs)
@@ -191,6 +207,21 @@ def _diff(outcome: Outcome, width: int, glyphs: Glyphs) -> Iterator[Line]:
                 yield Line(
                     (("     " + fit_place(origin, width - 5, glyphs.ellipsis), "dim"),), change.key
                 )
+
+
+def _need(need: Need, width: int, glyphs: Glyphs) -> Iterator[Line]:
+    from trainer.display import size
+
+    found = need.estimate
+    total = size(found.total) if found is not None else ""
+    yield _heading("memory", fit(total, max(1, width - 10), glyphs.ellipsis))
+    if need.said:
+        yield from _wrapped(need.said, width, "wrong" if need.wrong else "plain")
+    if found is None:
+        return
+    yield from _wrapped(f" {glyphs.separator} ".join(parts_of(found)), width, "plain")
+    for note in found.notes:
+        yield from _wrapped(clean(note), width, "note")
 
 
 def _rate(rate: Rate, width: int, glyphs: Glyphs) -> Iterator[Line]:

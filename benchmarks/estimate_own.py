@@ -1,0 +1,45 @@
+"""A LightningModule of one's own with data of one's own, for benchmarks/estimate.py."""
+
+from __future__ import annotations
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+
+class Images(pl.LightningDataModule):
+    """Random images in two classes."""
+
+    def __init__(self, batch_size: int = 32) -> None:
+        super().__init__()
+        self.batch_size = batch_size
+
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        images, labels = torch.randn(64, 3, 64, 64), torch.randint(2, (64,))
+        return DataLoader(TensorDataset(images, labels), self.batch_size, shuffle=True)
+
+
+class Net(pl.LightningModule):
+    """Convolutions, with an optimiser of its own."""
+
+    def __init__(self, width: int = 32) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for before, after in ((3, width), (width, 2 * width), (2 * width, 4 * width)):
+            layers += [
+                nn.Conv2d(before, after, 3, padding=1),
+                nn.BatchNorm2d(after),
+                nn.ReLU(),
+                nn.MaxPool2d(2),
+            ]
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Linear(4 * width * 64, 2))
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        images, labels = batch
+        loss = nn.functional.cross_entropy(self.layers(images), labels)
+        self.log("train/loss", loss)
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), lr=1e-3)

@@ -1,0 +1,168 @@
+"""What a training is said to take is what it takes: counted on shapes, and beside what is held."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from trainer.config.schema import load_resolved
+from trainer.engine import build
+from trainer.engine.allocated import Allocated
+from trainer.engine.estimate import _precision, estimate, trace
+from trainer.engine.fits import held_by
+from trainer.engine.shapes import module_of_shapes
+
+OWN = "enginelab.estimated"
+WEIGHTS = 64 * 64 * 3
+
+
+@pytest.fixture
+def asked(lab):
+    """Estimate the lab's recipe with some keys changed."""
+
+    def ask(prepare: bool = True, **changes: Any) -> dict[str, Any]:
+        base = {"model._target_": f"{OWN}.Wide", "data._target_": f"{OWN}.Rows"}
+        folder = lab("estimated", **(base | changes))
+        config = load_resolved(folder / "config.yaml").model_dump(exclude_unset=True)
+        return estimate(config, prepare=prepare)
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("changes", "width", "kept"),
+    [
+        ({}, 4, 2),
+        ({"trainer.precision": "bf16-mixed"}, 4, 2),
+        ({"trainer.precision": "bf16-true"}, 2, 2),
+        ({"optimizer": {"type": "SGD", "config": {"lr": 0.1}}}, 4, 0),
+        ({"optimizer": {"type": "ASGD", "config": {"lr": 0.1}}}, 4, 1),
+    ],
+)
+def test_weights_gradients_and_state_are_exact(asked, changes, width, kept):
+    found = asked(**changes)
+    assert (found["parameters"], found["trained"]) == (WEIGHTS, WEIGHTS)
+    assert found["weights"] == found["gradients"] == WEIGHTS * width
+    assert found["state"] == WEIGHTS * width * kept
+    assert found["method"] == "shapes"
+    assert found["batch"] == 4
+    assert found["notes"] == []
+
+
+def test_the_trace_on_shapes_is_what_real_tensors_take(lab, asked):
+    found = asked(**{"dataloader.batch_size": 32})
+    folder = lab(
+        "estimated",
+        **{"model._target_": f"{OWN}.Wide", "data._target_": f"{OWN}.Rows"},
+    )
+    resolved = load_resolved(folder / "config.yaml")
+    written = resolved.model_dump(exclude_unset=True)
+    config = resolved.model_dump() | {n: written.get(n, {}) for n in ("data", "model", "loss")}
+    module = build.module_of(config)
+    batch = (torch.randn(32, 64), torch.randn(32, 64))
+    optimizer = torch.optim.AdamW(module.parameters())
+    with Allocated() as counted:
+        real = trace(
+            module, [optimizer], batch, counted, precision=_precision(config), accumulate=False
+        )
+    assert real.activations == found["activations"]
+    assert real.state == held_by(optimizer) == found["state"]
+    # Three outputs of 32 x 64 at the least, and the batch.
+    assert found["activations"] > 5 * 32 * 64 * 4
+
+
+def test_twice_the_batch_takes_twice_the_activations(asked):
+    small, large = (asked(**{"dataloader.batch_size": n})["activations"] for n in (256, 512))
+    assert 1.8 < large / small < 2.2
+
+
+def test_mixed_precision_takes_less(asked):
+    changes = {"dataloader.batch_size": 512}
+    full = asked(**changes)["activations"]
+    mixed = asked(**changes, **{"trainer.precision": "bf16-mixed"})["activations"]
+    assert mixed < 0.95 * full
+
+
+def test_only_what_an_adapter_trains_has_gradients_and_state(asked):
+    found = asked(**{"model._target_": f"{OWN}.Adapted"})
+    adapter = 2 * 64 * 4 * 3
+    assert found["parameters"] == WEIGHTS + adapter
+    assert found["trained"] == adapter
+    assert found["weights"] == (WEIGHTS + adapter) * 4
+    assert found["gradients"] == adapter * 4
+    assert found["state"] == adapter * 8
+
+
+def test_copies_of_the_weights_and_buckets_of_several_devices(asked):
+    average = {"_target_": "pytorch_lightning.callbacks.EMAWeightAveraging"}
+    found = asked(**{"callbacks": {"ema": average}, "trainer.devices": 2})
+    assert found["averages"] == found["weights"]
+    assert found["buckets"] == found["gradients"]
+    assert found["devices"] == 2
+    assert asked()["buckets"] == asked()["averages"] == 0
+
+
+def test_a_model_that_looks_at_numbers_is_trained_on_small_batches(asked):
+    exact = asked(**{"dataloader.batch_size": 16})
+    found = asked(**{"dataloader.batch_size": 16, "model._target_": f"{OWN}.Looking"})
+    assert found["method"] == "scaled"
+    assert found["batch"] == 16
+    assert found["state"] == exact["state"]
+    assert found["activations"] == pytest.approx(exact["activations"], rel=0.1)
+
+
+def test_what_cannot_be_traced_leaves_the_exact_part_and_a_reason(asked):
+    found = asked(**{"model._target_": f"{OWN}.Broken"})
+    assert found["activations"] is None
+    assert found["method"] == ""
+    assert found["state"] == WEIGHTS * 8
+    (note,) = found["notes"]
+    assert note.startswith("Activations are unknown: ")
+    assert "no such luck" in note
+
+
+def test_nothing_is_prepared_unasked(asked):
+    found = asked(prepare=False, **{"data._target_": f"{OWN}.Slow"})
+    assert found["activations"] is None
+    assert "Slow gives no example_batch()" in found["notes"][0]
+    assert asked(prepare=False)["method"] == "shapes"  # it gives an example
+
+
+def test_a_module_of_ones_own_with_its_own_optimizer(asked):
+    own = {"model._target_": f"{OWN}.Own", "loss": {}, "data._target_": f"{OWN}.Slow"}
+    found = asked(**own)
+    assert found["state"] == 64 * 64 * 4
+    assert found["method"] == "shapes"
+    manual = asked(**own | {"model._target_": f"{OWN}.Manual"})
+    assert manual["activations"] is None
+    assert "steps its optimisers itself" in manual["notes"][0]
+
+
+def test_a_model_of_any_size_is_built_on_shapes(asked, lab):
+    found = asked(**{"model.width": 200_000})  # 120 GB for each layer
+    assert found["weights"] == (2 * 64 * 200_000 + 200_000**2) * 4
+    assert found["method"] == "shapes"
+    module = module_of_shapes(_whole(lab))
+    assert all(p.is_meta for p in module.parameters())
+
+
+def test_storages_count_once_and_until_nobody_holds_them():
+    with Allocated() as counted:
+        x = torch.ones(100)
+        y = x.view(10, 10)[:2]
+        assert counted.live == 400
+        del x
+        assert counted.live == 400
+        z = y + 1
+        assert counted.live == 480
+        del y, z
+        assert (counted.live, counted.peak) == (0, 480)
+
+
+def _whole(lab) -> dict[str, Any]:
+    folder = lab("whole", **{"model._target_": f"{OWN}.Wide"})
+    resolved = load_resolved(folder / "config.yaml")
+    written = resolved.model_dump(exclude_unset=True)
+    return resolved.model_dump() | {n: written.get(n, {}) for n in ("data", "model", "loss")}

@@ -1,0 +1,87 @@
+"""`traindeck estimate`: how much memory a training will take, before anything is started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainer.commands.output import json_line, line, note
+from trainer.display import aligned
+from trainer.errors import EXIT_OK
+from trainer.events.text import clean
+
+if TYPE_CHECKING:
+    from trainer.config.compose import Composed
+    from trainer.runs.estimate import Estimate
+
+
+def show(
+    *,
+    overrides: tuple[str, ...],
+    config_file: Path | None,
+    profiles_dir: Path | None,
+    as_json: bool,
+) -> int:
+    """Estimate and print; see `traindeck estimate --help`."""
+    from dataclasses import asdict
+
+    from trainer.config.compose import compose
+    from trainer.runs.again import need_training_packages
+    from trainer.runs.estimate import ERROR, EstimateProcess, limit_of
+
+    composed = compose(overrides, config_file=config_file, profiles_dir=profiles_dir)
+    need_training_packages()
+    with EstimateProcess() as process:
+        found = process.estimate(composed.config, prepare=True)
+    limit = limit_of(composed.config)
+    if not as_json:
+        _print(composed, found, limit)
+        return EXIT_OK
+    json_line(
+        {
+            "hash": composed.hash,
+            **asdict(found),
+            "total": found.total,
+            "error": ERROR if found.activations is not None else None,
+            "limit": limit,
+            "fits": found.fits(limit),
+        }
+    )
+    return EXIT_OK
+
+
+def _print(composed: Composed, found: Estimate, limit: int | None) -> None:
+    from trainer.display import count, size
+    from trainer.runs.estimate import verdict
+
+    trainer = composed.config.get("trainer") or {}
+    line(f"memory of each process, in {trainer.get('precision') or '32-true'}")
+    line()
+    values = f"{count(found.parameters)} values"
+    if found.trained != found.parameters:
+        values += f", {count(found.trained)} of them trained"
+    rows = [
+        ("weights", found.weights, values),
+        ("gradients", found.gradients, ""),
+        ("optimiser state", found.state, str(composed.config["optimizer"].get("type") or "")),
+    ]
+    if found.averages:
+        rows.append(("averaged weights", found.averages, "kept by a callback"))
+    if found.buckets:
+        rows.append(("buckets of DDP", found.buckets, "in which gradients are sent"))
+    how = {
+        "shapes": "a step traced on shapes",
+        "scaled": "small batches trained, and scaled",
+    }.get(found.method, "")
+    if found.batch is not None and how:
+        how += f", batch of {count(found.batch)}"
+    rows.append(("activations", found.activations, how))
+    table = [
+        ["", name, "unknown" if bytes_ is None else size(bytes_), text]
+        for name, bytes_, text in rows
+    ]
+    table.append(["", "total", size(found.total), verdict(found, composed.config, limit)])
+    for text in aligned(table, right=(2,)):
+        line(clean(text))
+    for text in found.notes:
+        note(clean(text))
