@@ -37,10 +37,10 @@ def data() -> None:
 )
 @click.option(
     "--noise",
-    type=click.FloatRange(min=0.0),
+    type=float,
     default=1.0,
     show_default=True,
-    help="Factor of all noise of the measurement; 0 is none.",
+    help="Factor of all noise of the measurement, 0 (none) to 1000.",
 )
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Planets made side by side.")
 @JSON

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
 import signal
 import subprocess
@@ -169,13 +170,27 @@ def test_who_comes_while_another_begins_finds_no_others_data(tmp_path, monkeypat
     making._check_place(root)
 
 
-@pytest.mark.parametrize("other", [{"seed": 6}, {"frames": 34}, {"noise": 0.5}])
-def test_planets_of_other_settings_are_not_mixed(planets, other):
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"seed": 6}, "seed 5, not 6"),
+        ({"frames": 34}, "frames 32, not 34"),
+        ({"noise": 0.5}, r"noise 1\.0, not 0\.5"),
+    ],
+)
+def test_planets_of_other_settings_are_not_mixed(planets, other, told):
     settings = {"seed": 5, "frames": 32, "fgs_frames": 32, **other}
     before = files(planets)
-    with pytest.raises(ConfigError, match="other settings"):
+    with pytest.raises(ConfigError, match=f"other settings: {told}[.]"):
         make(planets, 5, **settings)
     assert files(planets) == before
+
+
+@pytest.mark.parametrize("noise", [math.nan, math.inf, -1.0, 1e300])
+def test_noise_that_is_no_factor_makes_nothing(tmp_path, noise):
+    with pytest.raises(ConfigError, match=r"--noise: noise of .* is none\. Give 0 to 1000"):
+        make(tmp_path / "out", 1, noise=noise)
+    assert not (tmp_path / "out").exists()
 
 
 def test_all_that_is_wrong_is_said_at_once(tmp_path):

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Marks a folder as one of ours and says how it was made.
 MARKER = "generated.json"
+#: Far above what hides every transit; beyond it numbers overflow.
+MOST_NOISE = 1000.0
 #: Megabytes of a planet besides its frames, and of a frame of each instrument, about.
 _SIZE, _AIRS_SIZE, _FGS_SIZE = 1.9, 0.0212, 0.0017
 
@@ -127,8 +129,10 @@ def _recipe(
         problems.append(Problem(f"{planets} planets are none.", "--planets"))
     if seed < 0:
         problems.append(Problem(f"the seed {seed} is negative.", "--seed"))
-    if noise < 0:
-        problems.append(Problem(f"the noise {noise:g} is negative.", "--noise"))
+    if not 0 <= noise <= MOST_NOISE:  # neither is NaN
+        problems.append(
+            Problem(f"noise of {noise:g} is none.", "--noise", f"Give 0 to {MOST_NOISE:g}.")
+        )
     if problems:
         raise ConfigError(*problems)
     return Recipe(seed, airs, fgs, noise)
@@ -171,11 +175,22 @@ def _check_marker(root: Path, text: str) -> None:
     if there.strip() != text:
         raise ConfigError(
             Problem(
-                f"the folder holds planets of other settings: {' '.join(there.split())[:300]}",
+                f"the folder holds planets of other settings: {_differing(there, text)}",
                 str(root),
                 "Name another folder, or give the same seed, frames and noise.",
             )
         )
+
+
+def _differing(there: str, asked: str) -> str:
+    """Say in which settings two markers differ: `frames 96, not 32`."""
+    try:
+        has, wants = json.loads(there), json.loads(asked)
+        found = [f"{name} {has.get(name)}, not {wants[name]}" for name in wants
+                 if has.get(name) != wants[name]]  # fmt: skip
+    except (ValueError, AttributeError):
+        found = []
+    return "; ".join(found) or " ".join(there.split())[:300]
 
 
 LOCK = ".lock"
