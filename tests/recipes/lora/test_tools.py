@@ -210,3 +210,30 @@ def test_folders_are_named_by_the_template() -> None:
     assert named("../{rank}/../x", **rauru) == "8-..-x"
     with pytest.raises(ConfigError, match="role"):
         named("{rol}", **rauru)
+
+
+def test_without_folders_both_are_made_once_in_the_cache(
+    sources: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from functools import partial
+
+    from trainer.recipes.lora import base, data
+
+    for module in (base, data, instruct):
+        monkeypatch.setattr(module, "standard_library", lambda: sources)
+    tiny = {word.strip("-").partition("=")[0].replace("-", "_"): int(word.partition("=")[2])
+            for word in TINY}  # fmt: skip
+    monkeypatch.setattr(base, "BaseSettings", partial(base.BaseSettings, steps=1, **tiny))
+    made = data.Instructions(sequence_length=192)
+    told: list[str] = []
+    made.say = told.append
+    assert len(made.train_dataset()) > 0
+    found = hub.find(None, say=told.append)
+    assert found.folder.is_relative_to(tmp_path / "cache" / "traindeck" / "lora" / "base")
+    assert made.folder.is_relative_to(tmp_path / "cache" / "traindeck" / "lora" / "instruct")
+    assert sum("training a small base" in text for text in told) == 1
+    assert sum("data.root is not set" in text for text in told) == 1
+    again = data.Instructions(sequence_length=192)
+    again.say = told.append
+    assert len(again.train_dataset()) == len(made.train_dataset())
+    assert sum("data.root is not set" in text for text in told) == 1

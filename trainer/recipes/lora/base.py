@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +105,10 @@ def default_base(say: Callable[[str], Any]) -> Path:
 
 
 def default_folder() -> Path:
-    """Give where that base is kept, once it is trained."""
-    return cache_home() / "base" / f"stdlib-v{VERSION}-py{platform.python_version()}"
+    """Give where that base is kept, once it is trained: other sources or libraries, another folder."""
+    decides = _decides(_modules(standard_library()), BaseSettings())
+    digest = hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:12]
+    return cache_home() / "base" / f"stdlib-v{VERSION}-py{platform.python_version()}-{digest}"
 
 
 def make_base(
@@ -131,12 +136,19 @@ def make_base(
     need_hf()
     settings.check()
     root = root or standard_library()
-    found = {name: path for name, path in modules(root).items() if split_of(name) == "train"}
+    found = _modules(root)
     if not found:
         raise ConfigError(Problem("no Python file to train on below it.", str(root), key="--root"))
-    from importlib.metadata import version
+    return made(folder, _decides(found, settings), partial(_train, found, settings, say))
 
-    decides = {
+
+def _modules(root: Path) -> dict[str, Path]:
+    return {name: path for name, path in modules(root).items() if split_of(name) == "train"}
+
+
+def _decides(found: Mapping[str, Path], settings: BaseSettings) -> dict[str, Any]:
+    """Give all that the weights depend on."""
+    return {
         "what": "base",
         "version": VERSION,
         "python": platform.python_version(),
@@ -144,7 +156,6 @@ def make_base(
         **{name: version(name) for name in ("torch", "transformers", "tokenizers")},
         **asdict(settings),
     }
-    return made(folder, decides, partial(_train, found, settings, say))
 
 
 def _train(

@@ -19,6 +19,7 @@ from trainer.recipes.lora import hub, instruct
 from trainer.recipes.lora.generated import cache_home
 from trainer.recipes.lora.packing import packs
 from trainer.recipes.lora.records import Record, Records, read
+from trainer.recipes.sources import standard_library
 
 #: A label that no loss counts.
 IGNORE = -100
@@ -140,7 +141,9 @@ class Instructions:
         """The folder of the files, made if none was named."""
         if self.root is not None:
             return self.root
-        name = f"stdlib-v{instruct.VERSION}-py{platform.python_version()}"
+        # Another standard library, another folder.
+        sources = instruct.sources_digest(instruct.modules(standard_library()))
+        name = f"stdlib-v{instruct.VERSION}-py{platform.python_version()}-{sources}"
         place = cache_home() / "instruct" / name
         if instruct.write(None, place):
             self.say(f"data.root is not set: instructions from the standard library, in {place}")
