@@ -327,3 +327,13 @@ def test_the_key_says_in_which_formats(made: Callable[..., Sweep]) -> None:
     none = made(rate, "ablation.diagnostics=[]")
     assert none.diagnostics == ()
     assert draw(none) == Drawn()
+
+
+def test_ticks_that_would_look_alike_get_more_digits() -> None:
+    pytest.importorskip("matplotlib")
+    from trainer.diagnostics.style import _Figures
+
+    ticks = _Figures().format_ticks
+    assert ticks([0.5, 1.0, 1.5]) == ["0.5", "1", "1.5"]
+    assert ticks([0.99612, 0.99614, 0.99616]) == ["0.99612", "0.99614", "0.99616"]
+    assert len(set(ticks([3.0, 3.0000001]))) == 2

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import Formatter, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from trainer.display import number
 from trainer.events.text import clean
@@ -139,6 +139,22 @@ def legend(made: Figure, families: Sequence[Family], drawn: set[int]) -> None:
         made.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 
+class _Figures(Formatter):
+    """Writes ticks as figures are written everywhere else, with more digits where two look alike."""
+
+    def __call__(self, value: float, position: int | None = None) -> str:
+        del position
+        return number(value)
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        found = [number(value) for value in values]
+        for digits in range(5, 13):
+            if len(set(found)) == len(set(values)):
+                break
+            found = [f"{value:.{digits}g}" for value in values]
+        return found
+
+
 def divide(axes: Axes, scale: Scale, threshold: float = 1.0) -> None:
     """Divide the vertical axis, with ticks as figures are written everywhere else."""
     axis = axes.yaxis
@@ -149,7 +165,7 @@ def divide(axes: Axes, scale: Scale, threshold: float = 1.0) -> None:
             axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     elif scale == "symlog":
         axes.set_yscale("symlog", linthresh=threshold)
-    axis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axis.set_major_formatter(_Figures())
     axis.set_minor_formatter(NullFormatter())
 
 
