@@ -250,7 +250,12 @@ def test_bad_planets_are_left_out_on_request(data, planets, capsys):
     assert f"planet {generate.planet_id(5, 0)} is left out" in capsys.readouterr().out
     for number in (1, 2):
         (planet(planets, number) / "FGS1_signal_0.parquet").unlink()
-    assert "1 planet found" in problems_of(data(planets, skip_bad=True))[0]
+    told = problems_of(data(planets, skip_bad=True))
+    assert told[0] == (
+        "1 planet is left for training and validation; data.skip_bad has left out the others."
+    )
+    assert all("FGS1_signal_0.parquet: the file is missing." in each for each in told[1:])
+    assert len(told) == 4
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +30,7 @@ __all__ = ["SpectraData", "Transits"]
 
 #: Files with problems that one message lists.
 _LISTED = 20
+_SKIP = "data.skip_bad=true leaves such planets out."
 
 
 class SpectraData:
@@ -240,6 +241,8 @@ class SpectraData:
             for planet, many in sorted(problems.items()):
                 self.say(f"planet {planet} is left out: {many[0]}")
             found = [seen for seen in found if seen.planet not in problems]
+            if len(_ids(found)) < 2:
+                raise ConfigError(*_none_left(problems, len(_ids(found))))
         return (
             [seen for seen in found if seen.planet in set(train)],
             [seen for seen in found if seen.planet in set(val)],
@@ -334,21 +337,28 @@ def _gone(seen: Observation) -> list[Problem]:
     return [missing(path).problem for path in seen.inputs() if not path.is_file()]
 
 
-def _listed(problems: Sequence[Problem]) -> list[Problem]:
+def _none_left(problems: Mapping[int, Sequence[Problem]], left: int) -> list[Problem]:
+    """Say that too many planets were left out, and why the last ones were."""
+    why = _listed([problem for many in problems.values() for problem in many], hint=False)
+    rest = "no planet is" if not left else "1 planet is"
+    what = f"{rest} left for training and validation; data.skip_bad has left out the others."
+    return [Problem(what, key="data.skip_bad"), *why]
+
+
+def _listed(problems: Sequence[Problem], *, hint: bool = True) -> list[Problem]:
     """Keep a message readable: the first problems, and how many more there are."""
     kept = list(problems[:_LISTED])
     if more := len(problems) - len(kept):
         kept.append(
             Problem(
                 f"{more} more files have problems.",
-                remedy="data.skip_bad=true leaves such planets out.",
+                remedy=_SKIP if hint else "",
                 key="data.skip_bad",
             )
         )
-    elif kept:
+    elif kept and hint:
         last = kept[-1]
-        hint = "data.skip_bad=true leaves such planets out."
-        kept[-1] = Problem(last.what, last.where, f"{last.remedy} {hint}".strip(), last.key)
+        kept[-1] = Problem(last.what, last.where, f"{last.remedy} {_SKIP}".strip(), last.key)
     return kept
 
 
