@@ -10,6 +10,7 @@ import yaml
 from trainer.config.compose import compose
 from trainer.config.symbolic_rules import RULES, read_rules
 from trainer.config.validate import validate
+from trainer.errors import ConfigError
 
 
 def rules(text: str, enabled: bool = True) -> Any:
@@ -91,3 +92,8 @@ def test_rules_are_overridden_by_name_and_by_number() -> None:
     ]
     assert made.config["symbolic"]["rules"][1]["weight"] == 0.5
     assert not [note for note in made.notes if "not acted on" in note]
+
+
+def test_a_slip_in_a_rule_s_name_is_told_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match=r"Did you mean 'molecular_fingerprint'\? It has mol"):
+        compose(["spectramind", "symbolic.rules.molecular_fingerprnt.enabled=false"])

@@ -11,7 +11,7 @@ from typing import Any
 
 from trainer.config.provenance import HERE, Origin, OriginTree
 from trainer.config.text import clean
-from trainer.errors import Problem
+from trainer.errors import Problem, nearest
 
 MISSING = "???"
 
@@ -219,6 +219,6 @@ def no_item(key: str, depth: int, node: Any, origin: Origin) -> Problem:
     return Problem(
         f"'{clean(owner)}' is a list without an item '{clean(parts[depth])}'.",
         str(origin),
-        f"It has {clean(known)}.",
+        f"{nearest(parts[depth], map(str, names))} It has {clean(known)}.".lstrip(),
         key,
     )
