@@ -27,6 +27,7 @@ BENCHMARKS = {
     "sweeps": "Sweeps: warm workers, fresh processes, and a loop",
     "lora": "Fine-tuning with LoRA, beside transformers' Trainer with PEFT",
     "spectra": "Spectra: scores beside answers without a network; time and memory of the guardrails",
+    "estimate": "Memory, estimated and measured",
     "cli": "Command line",
     "app": "The app, in a terminal of 120x40",
     "chart": "Charts",

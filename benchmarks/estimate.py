@@ -49,7 +49,7 @@ POINTS: dict[str, str] = {
     "adapter, batch 4 packed": "lora dataloader.batch_size=4 data.packing=true data.sequence_length=512",
     "adapter, batch 8 packed, checkpointing": "lora dataloader.batch_size=8 data.packing=true "
     "data.sequence_length=512 model.gradient_checkpointing=true",
-    "own LightningModule, batch 32": "quickstart loss=null data._target_=benchmarks.estimate_own.Images "
+    "own LightningModule, batch 32": "quickstart ~loss ~data ~model data._target_=benchmarks.estimate_own.Images "
     "model._target_=benchmarks.estimate_own.Net dataloader.batch_size=32",
 }  # fmt: skip
 

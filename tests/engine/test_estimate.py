@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from trainer.config.schema import load_resolved
 from trainer.engine import build
 from trainer.engine.allocated import Allocated
 from trainer.engine.estimate import _precision, estimate, trace
 from trainer.engine.fits import held_by
-from trainer.engine.shapes import module_of_shapes
+from trainer.engine.shapes import as_if_real, module_of_shapes
 
 OWN = "enginelab.estimated"
 WEIGHTS = 64 * 64 * 3
@@ -166,3 +167,13 @@ def _whole(lab) -> dict[str, Any]:
     resolved = load_resolved(folder / "config.yaml")
     written = resolved.model_dump(exclude_unset=True)
     return resolved.model_dump() | {n: written.get(n, {}) for n in ("data", "model", "loss")}
+
+
+def test_transformers_treats_fake_tensors_as_real_ones_meanwhile():
+    tools = pytest.importorskip("transformers.utils.import_utils")
+    with FakeTensorMode():
+        fake = torch.ones(1)
+    assert tools.is_tracing(fake)
+    with as_if_real():
+        assert not tools.is_tracing(fake)
+    assert tools.is_tracing(fake)

@@ -29,7 +29,7 @@ from trainer.engine.allocated import Allocated
 from trainer.engine.fits import GIB, held_by, need_of, state_of, true_dtype
 from trainer.engine.module import TrainModule, batch_size, show_data
 from trainer.engine.optim import make_optimizer
-from trainer.engine.shapes import fake_batch, make_fake, module_of_shapes
+from trainer.engine.shapes import as_if_real, fake_batch, make_fake, module_of_shapes
 from trainer.errors import ConfigError, Problem, TraindeckError
 from trainer.events.text import clean
 
@@ -178,16 +178,17 @@ def _traced(
     if not module.automatic_optimization:
         raise ConfigError(Problem("the model steps its optimisers itself", key="model"))
     try:
-        mode = FakeTensorMode(allow_non_fake_inputs=True)
-        precision = _precision(config)
-        module = precision.convert_module(module)
-        make_fake(module, mode)
-        return _run(config, module, fake_batch(batch, mode), precision, mode), "shapes"
+        with as_if_real():
+            return _on_shapes(config, module, batch), "shapes"
     except Exception as error:
         why = error
     need = need_of(module, config)
     if need.total > _AT_MOST:
-        raise ConfigError(Problem(f"it cannot be traced on shapes: {_told(why)}")) from why
+        try:
+            return _on_shapes(config, module_of_shapes(config), batch), "shapes"
+        except Exception:
+            what = f"it cannot be traced on shapes: {_told(why)}"
+            raise ConfigError(Problem(what, key="model")) from why
     size, made = batch_size(batch), {}
     for small in {min(size, number) for number in SMALL}:
         # torch counts in the caches of one run what the next one would find there: each its own.
@@ -198,6 +199,14 @@ def _traced(
     slope = (made[most].activations - made[least].activations) / max(1, most - least)
     scaled = round(made[most].activations + slope * (size - most))
     return Traced(scaled, made[most].state), "scaled"
+
+
+def _on_shapes(config: Mapping[str, Any], module: pl.LightningModule, batch: Any) -> Traced:
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    precision = _precision(config)
+    module = precision.convert_module(module)
+    make_fake(module, mode)
+    return _run(config, module, fake_batch(batch, mode), precision, mode)
 
 
 def _run(

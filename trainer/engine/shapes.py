@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
@@ -63,6 +65,24 @@ def make_fake(module: nn.Module, mode: FakeTensorMode) -> None:
             for name, value in list(held.items()):
                 if isinstance(value, Tensor) and not isinstance(value, UninitializedParameter):
                     held[name] = fake(value)
+
+
+@contextmanager
+def as_if_real() -> Iterator[None]:
+    """Let transformers take fake tensors for real ones, as long as this lasts.
+
+    It would otherwise make masks that a training does without, and attention would take more memory.
+    """
+    tools: Any = sys.modules.get("transformers.utils.import_utils")
+    asked = getattr(tools, "is_fake_tensor", None)
+    if asked is None:
+        yield
+        return
+    tools.is_fake_tensor = lambda _: False
+    try:
+        yield
+    finally:
+        tools.is_fake_tensor = asked
 
 
 def fake_batch(batch: Any, mode: FakeTensorMode) -> Any:
