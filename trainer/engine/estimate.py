@@ -37,6 +37,8 @@ from trainer.events.text import clean
 SMALL = (2, 4)
 #: Weights, gradients and state that may be made for real for that.
 _AT_MOST = 4 * GIB
+#: The same where nobody has asked for it in so many words.
+_UNASKED = GIB // 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def estimate(config: Mapping[str, Any], *, prepare: bool) -> dict[str, Any]:
     try:
         batch = _batch(whole, module, prepare)
         size = batch_size(batch)
-        traced, method = _traced(whole, module, batch)
+        traced, method = _traced(whole, module, batch, _AT_MOST if prepare else _UNASKED)
     except TraindeckError as error:
         notes.append(f"Activations are unknown: {clean(str(error.problems[0]))}")
     except Exception as error:
@@ -172,9 +174,9 @@ def trace(
 
 
 def _traced(
-    config: Mapping[str, Any], module: pl.LightningModule, batch: Any
+    config: Mapping[str, Any], module: pl.LightningModule, batch: Any, limit: int
 ) -> tuple[Traced, str]:
-    """Trace on shapes, or for real on small batches."""
+    """Trace on shapes, or for real on small batches if that needs no more than `limit` bytes."""
     if not module.automatic_optimization:
         raise ConfigError(Problem("the model steps its optimisers itself", key="model"))
     try:
@@ -183,7 +185,7 @@ def _traced(
     except Exception as error:
         why = error
     need = need_of(module, config)
-    if need.total > _AT_MOST:
+    if need.total > limit:
         try:
             return _on_shapes(config, module_of_shapes(config), batch), "shapes"
         except Exception:
