@@ -365,7 +365,7 @@ def test_a_gpu_that_pytorch_cannot_use_is_refused_before_launch() -> None:
         "Hardware NVIDIA GeForce RTX 5060 Ti is unsupported: CUDA capability sm_120 not supported by "
         "PyTorch 2.6.0+cu124"
     )
-    assert "What works here: hardware=auto, hardware=cpu, with" in said
+    assert "What works here: hardware=auto, hardware=cpu; where the accelerator" in said
     (said,) = map(str, hardware_here.lacking(asks("cuda"), machine(torch=Torch("2.8.0+cpu"))))
     assert "torch finds no such device here: PyTorch 2.8.0+cpu is built for CPU" in said
     (said,) = map(str, hardware_here.lacking(asks("mps"), machine(RTX_4090)))

@@ -201,6 +201,16 @@ class TestOutside:
 
 
 class TestWrong:
+    @pytest.mark.parametrize("name", ["presets", "experts", "datasets", "hyperparameters"])
+    def test_a_table_of_tables_that_is_a_value(
+        self, name: str, project: Path, write: Write
+    ) -> None:
+        write(project, {TOML: f"{name} = 3\n"})
+        assert said("quickstart") == (
+            f"{TOML}:1: '{name}' is a table of tables, and no single value. "
+            f"Write [{name}.NAME], and keys below it."
+        )
+
     def test_a_syntax_error_is_one_message_with_its_place(
         self, project: Path, write: Write
     ) -> None:

@@ -74,8 +74,8 @@ def notes(config: Mapping[str, Any], machine: Machine | None = None) -> Iterator
 def _remedy(machine: Machine) -> str:
     fitting = [f"hardware={verdict.name}" for verdict in verdicts(machine) if verdict.fits]
     return (
-        f"What works here: {', '.join(fitting)}, with trainer.accelerator=auto trainer.precision=null; "
-        "`traindeck hardware` says more."
+        f"What works here: {', '.join(fitting)}; where the accelerator or the precision is set by hand, "
+        "with trainer.accelerator=auto trainer.precision=null. `traindeck hardware` says more."
     )
 
 

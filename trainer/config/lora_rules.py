@@ -17,6 +17,15 @@ NAME_FIELDS = (
     "name", "expert", "role", "group", "base_short", "rank", "preset", "run", "date",
 )  # fmt: skip
 """What `output.name_template` may hold."""
+# What people call keywords of PEFT's `LoraConfig`, which are much like other ones of it.
+_KEYWORDS = {
+    "rank": "r",
+    "lora_r": "r",
+    "lora_rank": "r",
+    "alpha": "lora_alpha",
+    "dropout": "lora_dropout",
+    "modules": "target_modules",
+}
 
 
 def lora_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[Problem]:
@@ -33,6 +42,11 @@ def lora_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterat
         except ConfigError as error:
             for found in error.problems:
                 yield Problem(found.what, origin(found.key, where), found.remedy, found.key)
+    for name in _KEYWORDS.keys() & _section(config, "lora").keys():
+        key, right = f"lora.{name}", f"lora.{_KEYWORDS[name]}"
+        yield Problem(
+            f"there is no key '{key}'.", origin(key, where), f"Did you mean '{right}'?", key
+        )
     yield from _name(_section(config, "output").get("name_template"), where)
     longest, length = expert.get("context_window"), data.get("sequence_length")
     if not (_is_ours(config) and isinstance(longest, int) and isinstance(length, int)):
@@ -79,6 +93,19 @@ def lacking(config: Mapping[str, Any]) -> Iterator[Problem]:
             "files, or to a name on the hub; `traindeck data make-base FOLDER` makes a small one.",
             "model.base_model",
         )
+    elif isinstance(base, str) and base and not _is_model(Path(base).expanduser()):
+        yield Problem(
+            f"The folder '{clean(base)}' holds no config.json: it is no model.",
+            "",
+            "Set model.base_model to a folder with config.json, *.safetensors and the tokenizer's "
+            "files.",
+            "model.base_model",
+        )
+
+
+def _is_model(folder: Path) -> bool:
+    # A name on the hub is no folder here, and nothing is known of it.
+    return not folder.is_dir() or (folder / "config.json").exists()
 
 
 def _name(template: Any, where: Mapping[str, Any]) -> Iterator[Problem]:

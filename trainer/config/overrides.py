@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -34,6 +34,8 @@ _SIMPLE = re.compile(
     re.ASCII,
 )
 _WORDS: dict[str, Any] = {"true": True, "false": False, "null": None}
+# What presets call the group `data`.
+_DATASET = "dataset"
 _NUMBER_WORDS = frozenset({"inf", "nan"})
 _KINDS: dict[str, Kind] = {"": "change", "+": "add", "++": "force"}
 
@@ -83,6 +85,8 @@ def parse_all(overrides: Sequence[str]) -> tuple[list[Override], list[Problem]]:
             continue
         if result.key == "preset" and "=" not in text:
             presets.append(text)
+        if result.key == _DATASET and isinstance(result.value, str):
+            result = replace(result, key="data")
         parsed.append(result)
     if len(set(presets)) > 1:
         words = " ".join(presets)

@@ -188,7 +188,11 @@ def parse(text: str, shown: str, kind: str, path: str = "") -> TomlFile:
                 tables[f"{group}/{option}"] = table
             else:
                 keys[option], key_places[option] = content, at
-        if not isinstance(value, dict):
+        if not isinstance(value, dict) and (name in GROUP_OF or group == HYPERPARAMETERS):
+            what = f"'{clean(name)}' is a table of tables, and no single value."
+            where = str(of(below, here))
+            problems.append(Problem(what, where, f"Write [{clean(name)}.NAME], and keys below it."))
+        elif not isinstance(value, dict):
             rest[name], rest_places[name] = value, below
         elif keys:
             if name in GROUP_OF or group == HYPERPARAMETERS:
