@@ -159,6 +159,7 @@ def test_data_that_only_the_training_process_can_refuse_are_wrong_input_too(deck
     done = deck("train", "quickstart", "data.root=/nonexistent/folder", code=2)
     assert "failed" in done.stdout
     assert "/nonexistent/folder" in done.stdout
+    assert "  | " not in done.stdout, "what the process printed is the reason, told above"
 
 
 @pytest.mark.parametrize("after", [0.0, 0.15, 0.3, 0.5, 0.8])

@@ -7,6 +7,7 @@ import shlex
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from textual.widgets import Input
 from tuilab import context, make_run, work_done
 
 from trainer.config.compose import compose
+from trainer.config.hardware_detect import machine
+from trainer.config.hardware_torch import Torch
 from trainer.errors import RunError
 from trainer.runs.layout import RunFolder
 from tui.app import Deck
@@ -31,6 +34,7 @@ from tui.screens.launch.foot import CommandPanel, LaunchBar
 from tui.screens.launch.line import OverrideLine, OverrideRows
 from tui.screens.launch.preview import PreviewScreen
 from tui.screens.launch.result import ResultRows
+from tui.widgets.dialogs import Pick
 from tui.widgets.field import FieldForm
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
@@ -588,3 +592,21 @@ async def test_the_left_has_room_side_by_side(runs_dir: Path) -> None:
     async with launch(runs_dir, size=(120, 40)) as (_pilot, screen):
         assert screen.query_one(ChoiceRows).size.width >= 60
         assert "optimizer.config.weight_decay" in shown(screen)
+
+
+async def test_hardware_that_is_not_here_is_told_with_everything_else_that_lacks(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = replace(machine(), gpus=(), torch=Torch("2.8.0+cpu"))
+    monkeypatch.setattr("trainer.config.hardware_detect.machine", lambda: found)
+    async with launch(runs_dir, "oracle-rauru-mac", size=(160, 50)) as (pilot, screen):
+        keys = [problem.key for problem in screen.outcome.blocked]
+        assert keys == ["data.root", "trainer.accelerator"]
+        shown = screen.query_one(ResultRows).text
+        assert "not this machine: needs Apple's MPS" in shown
+        screen.choose("hardware")
+        await settle(pilot)
+        assert isinstance(pilot.app.screen, Pick)
+        about = dict(pilot.app.screen._choices)
+        assert about["mac-mps"].startswith("does not fit here: needs Apple's MPS")
+        assert "does not fit" not in about["cpu"] + about["auto"]

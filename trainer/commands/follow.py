@@ -236,7 +236,8 @@ def _tell_end(run: RunFolder, status: Status, told: Lines | JsonLines) -> None:
             line(f"  best {clean(name)} {number(value)} at step {step}")
     if status.state in (State.FAILED, State.LOST, State.KILLED, State.OUT_OF_MEMORY):
         for text in last_lines(run.output)[-8:]:
-            line(f"  | {text}")
+            if not (reason and text.endswith(reason.removeprefix(": "))):  # said above
+                line(f"  | {text}")
     line(f"  folder  {run.path}")
     line(f"  next    {_advice(run, status.state)}")
 

@@ -64,9 +64,9 @@ def test_a_run_leaves_the_documented_folder(
     assert (folder / "outputs" / "model").resolve() == model
     kept = json.loads((folder / "outputs" / "evaluation.json").read_text())
     assert kept["answers"][0]["instruction"]
-    measured = [
-        e["metrics"] for e in events(folder, "metrics") if "test/perplexity" in e["metrics"]
-    ]
+    told_of = events(folder, "metrics")
+    measured = [e["metrics"] for e in told_of if "test/perplexity" in e["metrics"]]
+    assert {e["epoch"] for e in told_of} == {0}, "what is measured at the end is of the last epoch"
     assert measured[0]["test/perplexity"] == pytest.approx(
         evaluation["adapter_perplexity"], rel=1e-3
     )

@@ -124,7 +124,8 @@ class FinishAdapter(pl.Callback):
                 f"{found.split}/perplexity": found.adapter_perplexity,
                 f"{found.split}/base_perplexity": found.base_perplexity,
             },
-            epoch=float(trainer.current_epoch),
+            # Lightning counts on when a fit is over.
+            epoch=float(max(0, trainer.current_epoch - 1)),
         )
         _say(session, "info", in_words(found))
         return found

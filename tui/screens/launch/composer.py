@@ -47,7 +47,8 @@ class Outcome:
         composed: The config; None if nothing could be composed.
         changes: How it differs from the defaults.
         problems: What is wrong with it.
-        lacking: Why nothing could be launched here, whatever the config; None if it could.
+        lacking: Why it could not be launched here: packages, data, the device; empty if it could.
+        misfits: Why a hardware profile does not fit this machine, by its option; empty if it does.
         groups: The options of every group.
         keys: Every key that may be set.
         command: The command that launches it.
@@ -59,10 +60,11 @@ class Outcome:
     composed: Composed | None = None
     changes: tuple[Change, ...] = ()
     problems: tuple[Problem, ...] = ()
-    lacking: Problem | None = None
+    lacking: tuple[Problem, ...] = ()
     groups: Mapping[str, tuple[Option, ...]] = field(default_factory=dict)
     keys: tuple[Key, ...] = ()
     command: tuple[str, ...] = ()
+    misfits: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -87,7 +89,7 @@ class Outcome:
     @property
     def blocked(self) -> tuple[Problem, ...]:
         """Why it cannot be launched; empty if it can."""
-        return (*self.problems, *((self.lacking,) if self.lacking is not None else ()))
+        return (*self.problems, *self.lacking)
 
     @cached_property
     def yaml(self) -> tuple[str, ...]:
@@ -124,6 +126,8 @@ def work_out(draft: Draft, line: str, context: Context, edited: str = "") -> Out
     """
     from trainer.config.compose import compose, defaults_of
     from trainer.config.diff import diff
+    from trainer.config.hardware_detect import machine
+    from trainer.config.hardware_fit import verdicts
     from trainer.config.sources import list_groups, list_options
     from trainer.config.values import known_keys
     from trainer.runs.again import need_training_packages
@@ -148,11 +152,11 @@ def work_out(draft: Draft, line: str, context: Context, edited: str = "") -> Out
         changes = diff(defaults_of(composed), composed)
     except TraindeckError as error:
         return Outcome(draft, problems=error.problems, groups=groups, keys=tuple(known_keys()))
-    lacking = None
+    lacking: tuple[Problem, ...] = ()
     try:
         need_training_packages(composed.config)
     except TraindeckError as error:
-        lacking = error.problems[0]
+        lacking = error.problems
     runs_dir = context.runs_dirs[0]
     command = train_command(
         whole.words,
@@ -175,6 +179,10 @@ def work_out(draft: Draft, line: str, context: Context, edited: str = "") -> Out
         groups,
         tuple(known_keys(composed.config)),
         tuple(command),
+        {
+            each.name: "; ".join(each.reasons)
+            for each in verdicts(machine(), profiles, context.config_file)
+        },
     )
 
 

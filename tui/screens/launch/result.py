@@ -139,6 +139,8 @@ def result_lines(
     yield _heading("hardware")
     for facts in hardware_facts(outcome.config, glyphs.dash):
         yield from _wrapped(f" {glyphs.separator} ".join(facts), width, "plain")
+    if misfit := outcome.misfits.get(outcome.choices.get("hardware", "")):
+        yield from _wrapped(f"not this machine: {clean(misfit)}", width, "note")
     if need is not None:
         yield from _need(need, width, glyphs)
     if rate is not None:

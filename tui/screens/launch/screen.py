@@ -25,6 +25,7 @@ from tui.widgets.field import FieldForm, Row
 from tui.widgets.keybar import binding
 
 if TYPE_CHECKING:
+    from trainer.config.sources import Option
     from trainer.runs.layout import RunFolder
 
 _RUNS = 200
@@ -72,7 +73,9 @@ class LaunchScreen(LaunchPanes):
         """Ask for an option of a group."""
         options = self.outcome.groups.get(group, ())
         chosen = self.outcome.choices.get(group)
-        rows: list[tuple[str, str]] = [(clean(found.name), clean(found.doc)) for found in options]
+        rows: list[tuple[str, str]] = [
+            (clean(found.name), self._about(group, found)) for found in options
+        ]
         names: list[str | None] = [found.name for found in options]
         plain = self.draft.without(group)
         if chosen is not None:
@@ -91,6 +94,11 @@ class LaunchScreen(LaunchPanes):
                 self.change(plain.choose(group, names[at]))
 
         self.app.push_screen(Pick(f"{group}: which one?", rows, cursor), picked)
+
+    def _about(self, group: str, option: Option) -> str:
+        """Say what an option is; of hardware that this machine has not, why it does not fit."""
+        misfit = self.outcome.misfits.get(option.name) if group == "hardware" else None
+        return clean(f"does not fit here: {misfit}" if misfit else option.doc)
 
     @on(FieldForm.Edited)
     def _edited_value(self, event: FieldForm.Edited) -> None:
