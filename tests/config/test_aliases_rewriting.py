@@ -370,3 +370,12 @@ def test_rewriting_twice_is_rewriting_once_or_a_told_problem(tree: dict[str, Any
     again, notes = rewrite_mapping(once, "file.yaml")
     assert again == once
     assert notes == []
+
+
+def test_a_slip_in_the_name_of_a_schedule_is_told_with_the_nearest() -> None:
+    told = "must be 'linear' or another schedule by name, not 'linaer'"
+    with pytest.raises(ConfigError, match=told):
+        rewritten({"hyperparameters": {"lr_scheduler": "linaer"}})
+    for kept in ("LinearLR", "somebodys.own"):
+        assert rewritten({"lr_scheduler": kept})["scheduler"]["type"] == kept
+    assert rewritten({"lr_scheduler": "cosine_with_restarts"})["scheduler"]["type"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from trainer.config.durations import seconds
@@ -106,6 +107,10 @@ def _scheduler_name(value: Any) -> Mapping[str, Any]:
     }
     # What transformers makes of it where nobody says how often: one cycle.
     schedules["cosine_with_restarts"] = schedules["cosine"]
+    # Classes of torch have capitals; what is wrong with one is told with torch's names.
+    close = get_close_matches(value, schedules, n=1) if value.islower() else []
+    if close and value not in schedules:
+        raise ValueError(f"must be {close[0]!r} or another schedule by name, not {value!r}")
     return schedules.get(value, {"scheduler.type": value})
 
 
