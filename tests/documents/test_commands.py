@@ -90,7 +90,7 @@ def test_001_the_ablation_trains_and_leaves_its_leaderboard(typed: Type) -> None
     assert len(runs) == 3
     for run in runs:
         config = yaml.safe_load(run.config.read_text(encoding="utf-8"))
-        assert config["trainer"]["max_epochs"] == 10
+        assert config["trainer"]["max_epochs"] == 30
         names = ("logs/v50_debug_log.md", "logs/events.jsonl", "run_hash_summary_v50.json")
         assert all((run.path / name).is_file() for name in names)
 
@@ -147,7 +147,7 @@ def test_002_batch_size_and_epochs(typed: Type) -> None:
     assert done.code == 0
     assert set(done.told("train/loss")) == {1, 2}
     assert done.config["dataloader"]["batch_size"] == 32
-    assert done.config["trainer"]["max_epochs"] == 100
+    assert done.config["trainer"]["max_epochs"] == 300
 
 
 def test_002_wandb_is_disabled(typed: Type) -> None:
