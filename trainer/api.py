@@ -136,12 +136,18 @@ class TrainingConfig:
         """Set an attribute.
 
         Raises:
-            AttributeError: There is none of this name; names the nearest.
+            AttributeError: There is none of this name; names the nearest. Or it only tells what a
+                profile says, which is chosen by an override.
         """
         names = [each.name for each in fields(TrainingConfig)]
         if name not in names:
             hint = nearest(name, names) or "Further keys go into `overrides`."
             raise AttributeError(f"a training config has no '{name}'. {hint}")
+        if name in ("expert", "hardware") and not isinstance(value, dict):
+            raise AttributeError(
+                f"'{name}' tells what the profile says. To choose another one, write "
+                f"config.overrides.append({f'{name}={value}'!r})."
+            )
         object.__setattr__(self, name, value)
 
     def changes(self) -> list[str]:

@@ -162,3 +162,11 @@ def test_importing_it_is_light() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert not loaded & {"torch", "transformers", "peft", "pytorch_lightning", "numpy", "hydra"}
+
+
+def test_hardware_is_chosen_by_an_override_and_says_so() -> None:
+    config = ConfigTrainer().build_training_config("oracle-rauru-mac")
+    with pytest.raises(AttributeError, match=r"config.overrides.append\('hardware=cpu'\)"):
+        config.hardware = "cpu"
+    config.overrides.append("hardware=cpu")
+    assert config.changes() == ["hardware=cpu"]
