@@ -132,7 +132,7 @@ def test_a_preset_is_built_and_changed(project: Path) -> None:
 def test_an_attribute_that_is_none_names_the_nearest(project: Path) -> None:
     config = ConfigTrainer().build_training_config("mine")
     with pytest.raises(AttributeError, match="learning_rate"):
-        config.learning_rte = 1.0  # type: ignore[attr-defined]
+        config.learning_rte = 1.0
 
 
 def test_a_missing_preset_and_a_wrong_value_are_told(project: Path) -> None:
@@ -167,6 +167,6 @@ def test_importing_it_is_light() -> None:
 def test_hardware_is_chosen_by_an_override_and_says_so() -> None:
     config = ConfigTrainer().build_training_config("oracle-rauru-mac")
     with pytest.raises(AttributeError, match=r"config.overrides.append\('hardware=cpu'\)"):
-        config.hardware = "cpu"
+        config.hardware = "cpu"  # type: ignore[assignment]
     config.overrides.append("hardware=cpu")
     assert config.changes() == ["hardware=cpu"]
