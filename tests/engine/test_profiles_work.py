@@ -86,9 +86,10 @@ def test_the_ablation_trains_as_an_ordinary_run(lab):
     assert composed.config["ablation"]["parallel_runs"] == 1
     assert len(composed.config["ablation"]["sweep"]) == 6
     section = composed.config["trainer"]
-    assert section["max_epochs"] == 10
+    assert section["max_epochs"] == 30
     folder = lab(
-        trainer=section | {"max_epochs": 1},
+        # What is best is told by the data, here others.
+        trainer=section | {"max_epochs": 1, "monitor": "val/loss", "monitor_mode": "min"},
         ablation=composed.config["ablation"],
         dataloader=composed.config["dataloader"],
     )

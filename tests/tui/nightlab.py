@@ -15,7 +15,7 @@ from trainer.runs.layout import write_json_atomic
 from trainer.sweeps import folder, plan
 from trainer.sweeps.folder import Sweep
 
-TWO_AXES = ("quickstart", "optimizer.config.lr=1e-3,3e-3,1e-2", "model.config.dropout=0.0,0.1")
+TWO_AXES = ("quickstart", "optimizer.config.lr=1e-3,3e-3,1e-2", "model.dropout=0.0,0.1")
 
 
 def make_sweep(runs_dir: Path, *words: str, name: str = "night", **options: Any) -> Sweep:

@@ -58,7 +58,7 @@ async def test_a_value_is_edited_in_place_and_saved_as_a_copy(runs_dir: Path) ->
         await lab.composed()
         assert lab.screen.current is not None
         assert lab.screen.current.is_changed
-        assert lab.changes["trainer.max_epochs"] == (-1, 7)
+        assert lab.changes["trainer.max_epochs"] == (50, 7)
         await lab.press("s")
         path = copy_of(runs_dir, "trainer/kaggle_safe")
         await lab.until(path.exists)
@@ -132,7 +132,7 @@ async def test_a_key_of_another_section_asks_first_and_then_works(runs_dir: Path
         await lab.composed()
         # What comes later wins, and the form says so.
         notes = {row.key: row.note for row in lab.form.rows.rows}
-        assert "becomes -1 by trainer/quickstart.yaml" in notes["trainer.max_epochs"]
+        assert "becomes 50 by trainer/defaults.yaml" in notes["trainer.max_epochs"]
         assert lab.yaml.text.startswith("# @package _global_\n# AdamW")
 
 
@@ -257,10 +257,10 @@ async def test_comparing_with_another_profile(runs_dir: Path) -> None:
 
 async def test_a_difference_leads_to_its_key(runs_dir: Path) -> None:
     async with profiles(runs_dir) as lab:
-        await lab.press("4", "end", "enter")
-        # `dataloader.drop_last` comes from elsewhere: it is a switch, and is set here from now on.
+        await lab.press("4", "end", "up", "enter")
+        # `trainer.amp` comes from elsewhere: it is a switch, and is set here from now on.
         await lab.composed()
-        assert "drop_last: true" in lab.yaml.text
+        assert "amp: true" in lab.yaml.text
         await lab.press("4", "home", "enter")
         assert lab.screen.pane == "form"
         assert lab.form.row is not None

@@ -214,7 +214,7 @@ async def test_a_new_profile_holds_every_key_as_a_comment(runs_dir: Path) -> Non
         await lab.type("optimizer.config.lr")
         await lab.press("enter", "ctrl+u", "1", "enter")
         await lab.composed()
-        assert lab.changes["optimizer.config.lr"] == (0.004, 1)
+        assert lab.changes["optimizer.config.lr"] == (0.005, 1)
 
 
 @pytest.fixture

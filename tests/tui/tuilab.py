@@ -85,6 +85,7 @@ def make_run(
     for part in ("logs", "checkpoints", "control", "outputs"):
         (path / part).mkdir(parents=True)
     run = RunFolder(path)
+    composed = None if overrides is None else compose(list(overrides), cwd=runs_dir.parent)
     write_json_atomic(
         run.run_json,
         {
@@ -95,6 +96,7 @@ def make_run(
             "tags": list(tags),
             "preset": preset,
             "recipe": recipe,
+            "choices": {} if composed is None else dict(composed.choices),
             "host": host,
             "launcher": "local",
             "command": ["traindeck", "train", preset],
@@ -105,11 +107,10 @@ def make_run(
         },
         sync=False,
     )
-    if overrides is None:
+    if composed is None:
         run.config.write_text("seed: 0\n")
         run.provenance.write_text("{}")
     else:
-        composed = compose(list(overrides), cwd=runs_dir.parent)
         run.config.write_text(composed.yaml())
         origins = _origins(composed)
         write_json_atomic(run.provenance, origins, sync=False)

@@ -200,7 +200,7 @@ async def test_a_matrix_larger_than_the_screen_scrolls_with_the_cursor(runs_dir:
     rates = ",".join(f"{n}e-3" for n in range(1, 21))
     drops = ",".join(f"0.{n}" for n in range(9))
     sweep = make_sweep(
-        runs_dir, "quickstart", f"optimizer.config.lr={rates}", f"model.config.dropout={drops}"
+        runs_dir, "quickstart", f"optimizer.config.lr={rates}", f"model.dropout={drops}"
     )
     make_trial(sweep, 180, value=0.3)
     async with watch(sweep) as (pilot, screen):

@@ -87,7 +87,7 @@ async def test_two_axes_and_seeds_are_written_and_counted(
     async with writing(runs_dir, "quickstart", size=size) as (pilot, screen):
         assert "Nothing varies." in screen.query_one(LaunchBar).text
         await write(pilot, LR, "enter")
-        await write(pilot, "model.config.dropout=0.0,0.1,0.2", "enter")
+        await write(pilot, "model.dropout=0.0,0.1,0.2", "enter")
         await press(pilot, "escape", "s")
         await write(pilot, "0 1", "enter")
         text = shown(screen)
@@ -98,7 +98,7 @@ async def test_two_axes_and_seeds_are_written_and_counted(
         command = shlex.split(screen.query_one(CommandPanel).command)
         assert command == [
             *("traindeck", "ablate", "-m", "quickstart", LR),
-            *("model.config.dropout=0.0,0.1,0.2", "--seeds", "0,1", "--detach"),
+            *("model.dropout=0.0,0.1,0.2", "--seeds", "0,1", "--detach"),
         ]
         assert "L launch" in screen.query_one(LaunchBar).text
         await press(pilot, "4")
@@ -141,7 +141,7 @@ async def test_what_is_wrong_stands_below_its_override(runs_dir: Path) -> None:
 
 
 async def test_modes_are_planned_as_the_command_line_does(runs_dir: Path) -> None:
-    words = ("quickstart", LR, "model.config.dropout=0.1,0.2,0.3")
+    words = ("quickstart", LR, "model.dropout=0.1,0.2,0.3")
     async with writing(runs_dir, *words) as (pilot, screen):
         await press(pilot, "escape", "m", "down", "enter")
         assert screen.planned.trials == 6
