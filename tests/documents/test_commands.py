@@ -147,7 +147,7 @@ def test_002_batch_size_and_epochs(typed: Type) -> None:
     assert done.code == 0
     assert set(done.told("train/loss")) == {1, 2}
     assert done.config["dataloader"]["batch_size"] == 32
-    assert done.config["trainer"]["max_epochs"] == 300
+    assert done.config["trainer"]["max_epochs"] == 100
 
 
 def test_002_wandb_is_disabled(typed: Type) -> None:

@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from textual.app import App, ComposeResult
 
@@ -22,6 +22,7 @@ ANYTHING = st.text(st.sampled_from("ab: -[]{}#&*!|>'\"\n\t,?<%@`\x1b\r\x85é1.e"
 
 
 @given(ANYTHING)
+@example("1\t1:")
 @settings(max_examples=300)
 def test_any_text_is_a_form_or_a_problem(text: str) -> None:
     profile = ProfileText(text, "hardware", "hardware/x.yaml")

@@ -26,7 +26,10 @@ def value_at(value: Any, path: Path) -> Any:
     """
     for part in path:
         if isinstance(value, Mapping):
+            # Where a text has tabs, its nodes were read with blanks for them.
+            spelled = (key for key in value if str(key).replace("\t", " ") == part)
             name = next((key for key in value if key == part or str(key) == part), None)
+            name = next(spelled, None) if name is None else name
             if name is None:
                 name = _by_reading(value, part)
             value = value[name]
