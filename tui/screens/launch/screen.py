@@ -15,12 +15,13 @@ from tui.screens.launch.choices import ChoiceRows
 from tui.screens.launch.composer import Outcome, put_value
 from tui.screens.launch.draft import tags_of
 from tui.screens.launch.foot import LaunchBar
+from tui.screens.launch.leaving import leave
 from tui.screens.launch.panes import LaunchPanes
 from tui.screens.launch.result import ResultRows
 from tui.screens.launch.start import start_run
 from tui.sources.newest import newest_runs
 from tui.text import clean
-from tui.widgets.dialogs import Ask, Confirm, Pick
+from tui.widgets.dialogs import Ask, Pick
 from tui.widgets.field import FieldForm, Row
 from tui.widgets.keybar import binding
 
@@ -243,16 +244,7 @@ class LaunchScreen(LaunchPanes):
 
     def action_back(self) -> None:
         """Leave; what was put together is asked about first."""
-        if not self.has_changes:
-            self.deck.back()
-            return
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.deck.back()
-
-        lines = [f"This is lost: {line}" for line in self.unsaved()]
-        self.app.push_screen(Confirm("Leave without launching?", lines), answered)
+        leave(self)
 
     def unsaved(self) -> list[str]:
         """Name what was put together and not launched."""

@@ -15,13 +15,14 @@ from trainer.sweeps.told import MODES as MODE_WORDS
 from trainer.sweeps.told import plan_lines
 from tui.screens.launch.draft import Draft, tags_of
 from tui.screens.launch.foot import LaunchBar
+from tui.screens.launch.leaving import leave
 from tui.screens.sweep import deeds
 from tui.screens.sweep.design import Design, read_seeds, seeds_text
 from tui.screens.sweep.options import OPTIONS, OptionRows
 from tui.screens.sweep.panes import PLAN, WritePanes
 from tui.sources.sweeplist import SweepEntry, SweepsSource
 from tui.text import clean
-from tui.widgets.dialogs import Ask, Confirm, Pick
+from tui.widgets.dialogs import Ask, Pick
 from tui.widgets.keybar import binding
 
 if TYPE_CHECKING:
@@ -221,16 +222,7 @@ class WriteSweepScreen(WritePanes):
 
     def action_back(self) -> None:
         """Leave; what was put together is asked about first."""
-        if not self.has_changes:
-            self.deck.back()
-            return
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self.deck.back()
-
-        lines = [f"This is lost: {line}" for line in self.unsaved()]
-        self.app.push_screen(Confirm("Leave without launching?", lines), answered)
+        leave(self)
 
     def unsaved(self) -> list[str]:
         """Name what was put together and not launched."""
