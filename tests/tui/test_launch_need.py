@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from launchlab import launch, press, settle, write
 from test_launch_rate import Fake as FakeRates
-from test_launch_screen import launch, press, settle, write
 
 from trainer.errors import ConfigError, Problem
 from trainer.runs.estimate import Estimate

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_launch_screen import launch, press, settle, shown, write
+from launchlab import launch, press, settle, write
 from textual.pilot import Pilot
+from tuilab import shown
 
 from trainer.errors import ConfigError, Problem
 from trainer.runs.lr import Curve, CurveProcess

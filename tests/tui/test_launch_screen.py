@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
-import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from textual import events
-from textual.pilot import Pilot
+from launchlab import launch, press, settle, words, write
 from textual.widgets import Input
-from tuilab import context, make_run, work_done
+from tuilab import make_run, shown
 
 from trainer.config.compose import compose
 from trainer.config.hardware_detect import machine
@@ -23,13 +19,8 @@ from trainer.config.hardware_torch import Torch
 from trainer.errors import RunError
 from trainer.runs.layout import RunFolder
 from tui.app import Deck
-from tui.context import Context
 from tui.glyphs import ASCII
-from tui.screens.base import DeckScreen
-from tui.screens.launch import LaunchScreen
 from tui.screens.launch.choices import ChoiceRows
-from tui.screens.launch.composer import Outcome, work_out
-from tui.screens.launch.draft import Draft
 from tui.screens.launch.foot import CommandPanel, LaunchBar
 from tui.screens.launch.line import OverrideLine, OverrideRows
 from tui.screens.launch.preview import PreviewScreen
@@ -38,47 +29,6 @@ from tui.widgets.dialogs import Pick
 from tui.widgets.field import FieldForm
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
-
-
-async def settle(pilot: Pilot[Any]) -> None:
-    """Wait for what is composed."""
-    for _ in range(3):
-        await work_done(pilot.app)
-        await pilot.pause()
-
-
-async def press(pilot: Pilot[Any], *keys: str) -> None:
-    await pilot.press(*keys)
-    await settle(pilot)
-
-
-async def write(pilot: Pilot[Any], text: str) -> None:
-    focused = pilot.app.screen.focused
-    assert isinstance(focused, Input)
-    focused.value = text
-    await settle(pilot)
-
-
-@asynccontextmanager
-async def launch(
-    runs_dir: Path, *words: str, size: tuple[int, int] = (80, 24), **more: Any
-) -> AsyncIterator[tuple[Pilot[Any], LaunchScreen]]:
-    app = Deck(context(runs_dir, **more), first=DeckScreen)
-    async with app.run_test(size=size) as pilot:
-        app.open_launch(words)
-        await settle(pilot)
-        assert isinstance(app.screen, LaunchScreen)
-        yield pilot, app.screen
-
-
-def words(screen: LaunchScreen) -> tuple[str, ...]:
-    return screen.draft.words
-
-
-def shown(screen: Any) -> str:
-    return "\n".join(
-        "".join(segment.text for segment in strip) for strip in screen._compositor.render_strips()
-    )
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -149,104 +99,6 @@ async def test_an_error_stands_where_it_arises_and_blocks(
         for keys in (["L"], ["ctrl+l"], ["tab", "enter"]):
             await press(pilot, *keys)
         assert pilot.app.screen is screen
-
-
-async def test_completion_of_keys_options_and_values(runs_dir: Path) -> None:
-    async with launch(runs_dir) as (pilot, screen):
-        line = screen.query_one(OverrideLine)
-        await press(pilot, "3")
-        await press(pilot, *"optimizer.config.l", "tab")
-        assert line.text == "optimizer.config.lr="
-        await write(pilot, "trainer=k")
-        await press(pilot, "tab", "enter")
-        assert words(screen) == ("trainer=kaggle_safe",)
-        await write(pilot, "trainer.amp=")
-        await press(pilot, "down", "down", "enter")
-        assert line.text in ("trainer.amp=true", "trainer.amp=false")
-        await press(pilot, "enter")
-        assert len(words(screen)) == 2
-        await write(pilot, "hardw")
-        assert "choose one of" in shown(screen)
-        await write(pilot, "learning_ra")
-        await press(pilot, "escape")
-        assert isinstance(screen.focused, OverrideRows)
-
-
-async def test_the_result_follows_the_line_as_one_types(runs_dir: Path) -> None:
-    async with launch(runs_dir) as (pilot, screen):
-        await press(pilot, "3")
-        await write(pilot, "seed=7")
-        assert screen.outcome.config["seed"] == 7
-        assert "seed=7" in screen.query_one(CommandPanel).command
-        assert words(screen) == ()
-        await write(pilot, "see")
-        assert screen.outcome.config["seed"] == 42
-        assert "unfinished" in screen.query_one(LaunchBar).text
-        await write(pilot, "")
-        assert "ready" in screen.query_one(LaunchBar).text
-
-
-async def test_the_latest_wins(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = threading.Event()
-
-    def slow(draft: Draft, line: str, world: Context, edited: str) -> Outcome:
-        if line == "seed=1":
-            gate.wait(5)
-        return work_out(draft, line, world, edited)
-
-    async with launch(runs_dir) as (pilot, screen):
-        monkeypatch.setattr("tui.screens.launch.panes.work_out", slow)
-        await press(pilot, "3")
-        screen.query_one(OverrideLine).put("seed=1")
-        await pilot.pause()
-        assert screen._shown != screen._asked
-        screen.query_one(OverrideLine).put("seed=2")
-        for _ in range(200):
-            await pilot.pause(0.02)
-            if screen.is_composed:
-                break
-        gate.set()
-        await settle(pilot)
-        assert screen.outcome.config["seed"] == 2
-
-
-async def test_typing_is_composed_once_it_pauses(runs_dir: Path) -> None:
-    async with launch(runs_dir, live=True) as (pilot, screen):
-        before = screen._asked
-        await press(pilot, "3")
-        line = screen.query_one(OverrideLine)
-        for text in ("seed=1", "seed=12", "seed=123"):
-            line.put(text)
-            await pilot.pause()
-        assert screen._asked == before + 3
-        for _ in range(200):
-            await pilot.pause(0.02)
-            if screen.is_composed:
-                break
-        assert screen.outcome.config["seed"] == 123
-
-
-async def test_a_slip_does_not_replace_the_preset(runs_dir: Path) -> None:
-    async with launch(runs_dir, "quickstart") as (pilot, screen):
-        await press(pilot, "3")
-        await write(pilot, "quikstart")
-        await press(pilot, "enter")
-        assert words(screen) == ("quickstart",)
-        assert "Did you mean 'quickstart'?" in shown(screen)
-
-
-async def test_overrides_are_edited_removed_and_brought_back(runs_dir: Path) -> None:
-    async with launch(runs_dir, "seed=1", "trainer.max_epochs=3") as (pilot, screen):
-        await press(pilot, "3", "escape", "x")
-        assert words(screen) == ("trainer.max_epochs=3",)
-        await press(pilot, "u")
-        assert words(screen) == ("seed=1", "trainer.max_epochs=3")
-        await press(pilot, "enter")
-        assert screen.query_one(OverrideLine).text == "seed=1"
-        assert screen.outcome.words == ("seed=1", "trainer.max_epochs=3")
-        await write(pilot, "seed=5")
-        await press(pilot, "enter")
-        assert words(screen) == ("seed=5", "trainer.max_epochs=3")
 
 
 async def test_any_key_is_found_and_changed(runs_dir: Path) -> None:
@@ -425,56 +277,6 @@ async def test_without_colours_and_with_plain_signs(
         assert "! seed=x" in shown(screen)
 
 
-ODD = """= + ~ ~~a a=[ a={ a=' ${x} a=${ trainer trainer. 😀=1 [b] a=b=c trainer.max_epochs=1,2 / \\
-optimizer.config.lr=1e optimizer= ~trainer data.root=~ run.tags=[a trainer@x=y hydra.job=1 -m"""
-
-
-async def test_keys_that_come_at_once_each_go_where_they_belong(runs_dir: Path) -> None:
-    async with launch(runs_dir) as (pilot, screen):
-        await press(pilot, "3")
-        line = screen.query_one(OverrideLine)
-        for word in ("quickstart", "seed=1", "data.max_items=12"):
-            for char in word:
-                line.input.post_message(events.Key(char, char))
-            line.input.post_message(events.Key("enter", None))
-        await settle(pilot)
-        assert (line.text, screen.draft.words) == (
-            "",
-            ("quickstart", "seed=1", "data.max_items=12"),
-        )
-
-
-async def test_any_text_on_the_line_does_no_harm(runs_dir: Path) -> None:
-    async with launch(runs_dir) as (pilot, screen):
-        for text in ["", " ", "x" * 500, "a\tb=1", *ODD.split()]:
-            await pilot.press("3")
-            screen.query_one(OverrideLine).put(text)
-            await press(pilot, "down", "tab", "enter", "enter", "up")
-            assert screen.is_composed, text
-            screen.query_one(OverrideLine).put("")
-            screen.change(Draft())
-
-
-async def test_several_overrides_on_one_line(runs_dir: Path) -> None:
-    async with launch(runs_dir) as (pilot, screen):
-        await press(pilot, "3")
-        await write(pilot, "quickstart trainer.max_steps=7 mod")
-        await press(pilot, "tab")
-        line = screen.query_one(OverrideLine)
-        assert line.text.startswith("quickstart trainer.max_steps=7 model")
-        await write(pilot, "traindeck train quickstart model=gpt_nano 'run.name=\"two words\"'")
-        assert not screen.outcome.problems
-        await press(pilot, "enter")
-        assert words(screen) == ("quickstart", "model=gpt_nano", 'run.name="two words"')
-        await write(pilot, "seed=3 wort")
-        await press(pilot, "enter")
-        assert "no preset 'wort'" in shown(screen)
-        assert "seed=3" not in words(screen)
-        await write(pilot, "quickstart --tag x")
-        await press(pilot, "enter")
-        assert "option of the command" in shown(screen)
-
-
 async def test_runs_of_all_folders_are_something_to_begin_like(
     runs_dir: Path, tmp_path: Path
 ) -> None:
@@ -483,50 +285,6 @@ async def test_runs_of_all_folders_are_something_to_begin_like(
     async with launch(runs_dir, runs_dirs=(runs_dir, other)) as (pilot, screen):
         await press(pilot, "b")
         assert "far away" in shown(screen.app.screen)
-
-
-async def test_an_override_left_in_the_middle_of_an_edit_stays(runs_dir: Path) -> None:
-    async with launch(runs_dir) as (pilot, screen):
-        await press(pilot, "3", *"trainer=ci_fast", "enter", "escape", "enter", "escape")
-        assert words(screen) == ("trainer=ci_fast",)
-        assert "overrides (1)" in shown(screen)
-        assert not screen.query_one(OverrideLine).text
-        await press(pilot, "enter")
-        await write(pilot, "trainer=kaggle_safe")
-        assert screen.outcome.choices["trainer"] == "kaggle_safe"
-        await press(pilot, "escape")
-        assert words(screen) == ("trainer=ci_fast",)
-        assert "trainer=ci_fast" in screen.query_one(CommandPanel).command
-        await press(pilot, "u")
-        assert screen.query_one(OverrideLine).text == "trainer=kaggle_safe"
-        await press(pilot, "enter")
-        assert words(screen) == ("trainer=kaggle_safe",)
-
-
-async def test_an_edited_override_keeps_its_place_and_the_cursor(runs_dir: Path) -> None:
-    given = ("seed=1", "trainer.max_epochs=3", "limits.grace=5")
-    async with launch(runs_dir, *given) as (pilot, screen):
-        await press(pilot, "3", "escape", "down", "enter")
-        await write(pilot, "trainer.max_epochs=4")
-        assert screen.outcome.words == ("seed=1", "trainer.max_epochs=4", "limits.grace=5")
-        await press(pilot, "enter")
-        assert words(screen) == ("seed=1", "trainer.max_epochs=4", "limits.grace=5")
-        await press(pilot, "x")
-        assert words(screen) == ("seed=1", "limits.grace=5")
-
-
-async def test_what_was_typed_is_never_lost_in_silence(runs_dir: Path) -> None:
-    async with launch(runs_dir, "trainer.max_epochs=3") as (pilot, screen):
-        await press(pilot, "3", *"seed=5", "escape")
-        assert "seed=5" not in screen.query_one(CommandPanel).command
-        await press(pilot, "u")
-        assert screen.query_one(OverrideLine).text == "seed=5"
-        assert "overrides (1 + line)" in shown(screen)
-        # Another override is edited: what still stands on the line is taken first.
-        screen.query_one(OverrideRows).focus()
-        await press(pilot, "enter")
-        assert words(screen) == ("trainer.max_epochs=3", "seed=5")
-        assert screen.query_one(OverrideLine).text == "trainer.max_epochs=3"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)])
@@ -545,25 +303,6 @@ async def test_the_remedy_is_read_whole(runs_dir: Path, size: tuple[int, int]) -
         assert "Did you mean 'ci_fast'?" in at_list
         await press(pilot, "down", "end", "x")
         assert words(screen) == ()
-
-
-async def test_a_blank_in_place_of_the_equals_sign(runs_dir: Path) -> None:
-    async with launch(runs_dir) as (pilot, screen):
-        await press(pilot, "3")
-        await write(pilot, "trainer.max_epochs 3")
-        await press(pilot, "enter")
-        assert "write trainer.max_epochs=3" in shown(screen)
-
-
-async def test_x_takes_back_what_the_cursor_is_on(runs_dir: Path) -> None:
-    given = ("trainer=ci_fast", "optimizer.config.lr=0.5", "seed=3")
-    async with launch(runs_dir, *given) as (pilot, screen):
-        await press(pilot, "down", "x")
-        assert words(screen) == given[1:]
-        await press(pilot, "2", "x")
-        assert words(screen) == given[2:]
-        await press(pilot, "x")
-        assert words(screen) == given[2:]
 
 
 async def test_what_the_profiles_give_is_told_beside_an_override(runs_dir: Path) -> None:
@@ -602,8 +341,8 @@ async def test_hardware_that_is_not_here_is_told_with_everything_else_that_lacks
     async with launch(runs_dir, "oracle-rauru-mac", size=(160, 50)) as (pilot, screen):
         keys = [problem.key for problem in screen.outcome.blocked]
         assert keys == ["data.root", "trainer.accelerator"]
-        shown = screen.query_one(ResultRows).text
-        assert "not this machine: needs Apple's MPS" in shown
+        text = screen.query_one(ResultRows).text
+        assert "not this machine: needs Apple's MPS" in text
         screen.choose("hardware")
         await settle(pilot)
         assert isinstance(pilot.app.screen, Pick)

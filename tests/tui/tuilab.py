@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from textual.app import App
+from textual.screen import Screen
 from textual.worker import WorkerCancelled
 
 from trainer.config.compose import compose
@@ -237,3 +238,8 @@ async def work_done(app: App[Any]) -> None:
         except WorkerCancelled:
             continue
         return
+
+
+def shown(screen: Screen[Any]) -> str:
+    """Give what a screen shows, as text."""
+    return "\n".join(strip.text.rstrip() for strip in screen._compositor.render_strips())
