@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hardwarelab import A100, GIB, RTX_4090, RTX_5060, T4
 from trainer.config import hardware_detect, hardware_here
 from trainer.config.compose import Composed, compose
 from trainer.config.hardware_batch import batch_of
-from trainer.config.hardware_clamp import clamp
+from trainer.config.hardware_clamp import clamp, unlike
 from trainer.config.hardware_detect import Machine
 from trainer.config.hardware_fit import best, misfits, profile_text, uses, verdicts
 from trainer.config.hardware_machine import Cpu, Gpu, Memory
@@ -156,11 +157,21 @@ def test_sizes_that_divide_and_sizes_that_do_not(
         "cpu", f"dataloader.batch_size={batch}", f"trainer.accumulate_grad_batches={accumulate}"
     ).config
     config = {**config, "hardware": {**config["hardware"], "max_batch_size": most}}
-    found, notes = clamp(config)
+    found = clamp(config)
     values = {each.key: each.value for each in found}
+    notes = unlike(config, laid(config, values))
     assert values["dataloader.batch_size"] == size
     assert values.get("trainer.accumulate_grad_batches", accumulate) == times
     assert [note in each for each in notes] == ([True] if note else [])
+
+
+def laid(config: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay values over a config, by dotted key."""
+    over = {name: dict(section) for name, section in config.items() if isinstance(section, Mapping)}
+    for key, value in values.items():
+        section, _, name = key.partition(".")
+        over.setdefault(section, {})[name] = value
+    return {**config, **over}
 
 
 def test_everything_is_clamped_at_once() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from trainer.config import merge as merging
 from trainer.config import toml_tables
 from trainer.config.diff import Change, diff
-from trainer.config.hardware_clamp import Setting
+from trainer.config.hardware_clamp import Setting, unlike
 from trainer.config.hardware_clamp import clamp as clamping
 from trainer.config.interpolate import has_interpolation, missing, resolve
 from trainer.config.loader import Profile, parse
@@ -27,6 +27,9 @@ from trainer.config.tree import history as tree_history
 from trainer.errors import ConfigError, Problem
 
 __all__ = ["Composed", "Origin", "compose", "defaults_of", "load_run", "side"]
+
+# Clamping that has not come to an end by then never would.
+_CLAMPINGS = 5
 
 
 @dataclass(frozen=True)
@@ -126,15 +129,26 @@ def compose(
     words = tuple(overrides)
     if not clamp:
         return _compose(words, sources, config_file, here, check=check, texts=texts)
-    asked = _compose(words, sources, config_file, here, check=False, texts=texts)
-    settings, notes = clamping(asked.config)
-    if not settings and not (check and asked.problems):
-        return asked
-    composed = _compose(
-        words, sources, config_file, here, check=check, texts=texts, settings=settings
-    )
-    changes = tuple(diff(asked, composed))
-    return replace(composed, notes=(*composed.notes, *notes), clamped=changes)
+
+    def laid(settings: Mapping[str, Setting], check: bool = False) -> Composed:
+        over = list(settings.values())
+        return _compose(words, sources, config_file, here, check=check, texts=texts, settings=over)
+
+    settings: dict[str, Setting] = {}
+    asked = composed = laid(settings)
+    # What follows a lowered value by an interpolation may come to be beyond a limit in its turn.
+    for _ in range(_CLAMPINGS):
+        more = clamping(composed.config)
+        if not more:
+            break
+        settings |= {each.key: each for each in more}
+        composed = laid(settings)
+    if check and composed.problems:
+        composed = laid(settings, check=True)
+    if not settings:
+        return composed
+    notes = (*composed.notes, *unlike(asked.config, composed.config))
+    return replace(composed, notes=notes, clamped=tuple(diff(asked, composed)))
 
 
 def _compose(

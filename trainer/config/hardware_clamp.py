@@ -9,11 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trainer.config.hardware_rules import excesses
+from trainer.config.hardware_batch import batch_of
+from trainer.config.hardware_rules import in_turn
 from trainer.config.torch_rules import text_of
-
-# Each excess that is mended may bring another; no config needs as many rounds.
-_ROUNDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,33 +29,41 @@ class Setting:
     why: str
 
 
-def clamp(config: Mapping[str, Any]) -> tuple[list[Setting], list[str]]:
+def clamp(config: Mapping[str, Any]) -> list[Setting]:
     """Find the settings with which a config keeps to its hardware profile.
 
     Args:
         config: A canonical, finished config; it is not changed.
 
     Returns:
-        The settings in order, none if the config keeps to it, and notes on what does not stay the
-        same with them.
+        The settings in order, none if the config keeps to it.
     """
-    settled: dict[str, Any] = {name: config[name] for name in config}
     settings: dict[str, Setting] = {}
-    notes: list[str] = []
-    for _ in range(_ROUNDS):
-        excess = next(excesses(settled), None)
-        if excess is None:
-            break
+    for excess in in_turn(config):
         for key, value in excess.settings.items():
-            section, _, name = key.partition(".")
-            before = _of(config, key)
-            settled[section] = {**(settled.get(section) or {}), name: value}
-            why = f"clamped from {text_of(before)} by {excess.limit}"
+            why = f"clamped from {text_of(_of(config, key))} by {excess.limit}"
             settings[key] = Setting(key, value, why)
-        if excess.inexact:
-            notes.append(f"--clamp: {excess.inexact}")
-    changed = [each for each in settings.values() if each.value != _of(config, each.key)]
-    return changed, notes
+    return [each for each in settings.values() if each.value != _of(config, each.key)]
+
+
+def unlike(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Tell what did not stay the same: the effective batch, where no division keeps it.
+
+    Args:
+        before: A finished config.
+        after: What clamping made of it.
+    """
+    was, now = (batch_of(config) for config in (before, after))
+    if was is None or now is None:
+        return []
+    # Where all devices of a machine train, their number is the same before and after.
+    old, new = (
+        each.size * each.accumulate * each.nodes * (each.devices or 1) for each in (was, now)
+    )
+    if old == new:
+        return []
+    each = " per device" if was.devices is None else ""
+    return [f"--clamp: the effective batch becomes {new}{each} instead of {old}"]
 
 
 def _of(config: Mapping[str, Any], key: str) -> Any:

@@ -37,7 +37,15 @@ _HALVES = {
     "bf16-true": ("supports_bf16", "16-true", "32-true"),
     "transformer-engine": ("supports_bf16", "16-mixed", "32-true"),
 }
-_COUNTED = ("val_check_interval", "limit_train_batches", "limit_val_batches", "overfit_batches")
+# Each excess that is mended may bring another; no config needs as many rounds.
+_ROUNDS = 20
+_COUNTED = (
+    "val_check_interval",
+    "limit_train_batches",
+    "limit_val_batches",
+    "limit_test_batches",
+    "overfit_batches",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,22 @@ def excesses(config: Mapping[str, Any]) -> Iterator[Excess]:
             yield from rule(config)
 
 
+def in_turn(config: Mapping[str, Any]) -> Iterator[Excess]:
+    """Find the same one after the other, each on the config in which those before it are mended.
+
+    So the settings of all of them together keep the effective batch.
+    """
+    settled: dict[str, Any] = {name: config[name] for name in config}
+    for _ in range(_ROUNDS):
+        excess = next(excesses(settled), None)
+        if excess is None:
+            return
+        for key, value in excess.settings.items():
+            section, _, name = key.partition(".")
+            settled[section] = {**(settled.get(section) or {}), name: value}
+        yield excess
+
+
 def hardware_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[Problem]:
     """Refuse what the hardware profile does not allow, with the settings that would do."""
     hardware = _section(config, "hardware")
@@ -89,7 +113,7 @@ def hardware_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> It
             "hardware.status",
         )
         return
-    for excess in excesses(config):
+    for excess in in_turn(config):
         limit = origin(excess.limit, where)
         words = " ".join(f"{key}={text_of(value)}" for key, value in excess.settings.items())
         loose = f" ({excess.inexact})" if excess.inexact else ""
@@ -135,7 +159,7 @@ def _devices(config: Mapping[str, Any]) -> Iterator[Excess]:
     if hardware.get("device") == "cpu" or most is None or asked is None or asked <= most:
         return
     wanted: Any = trainer["devices"]
-    settings: dict[str, Any] = {"trainer.devices": most}
+    settings: dict[str, Any] = {"trainer.devices": _first(wanted, most)}
     inexact = ""
     if batch := batch_of(config):
         accumulate = -(-batch.accumulate * asked // most)
@@ -152,6 +176,15 @@ def _devices(config: Mapping[str, Any]) -> Iterator[Excess]:
         settings,
         inexact,
     )
+
+
+def _first(wanted: Any, most: int) -> Any:
+    """Give the first so many of `trainer.devices`, which counts or names them."""
+    if isinstance(wanted, list | tuple):
+        return list(wanted[:most])
+    if isinstance(wanted, str) and "," in wanted:
+        return [int(part) for part in wanted.split(",") if part.strip()][:most]
+    return most
 
 
 def _batch(config: Mapping[str, Any]) -> Iterator[Excess]:
@@ -209,21 +242,55 @@ def _sequence(config: Mapping[str, Any]) -> Iterator[Excess]:
 def _rank(config: Mapping[str, Any]) -> Iterator[Excess]:
     most = whole(_section(config, "hardware").get("max_lora_rank"))
     lora = _section(config, "lora")
-    rank = whole(lora.get("r"))
-    if most is None or rank is None or rank <= most:
+    rank, pattern = whole(lora.get("r")), _section(lora, "rank_pattern")
+    if most is None:
         return
-    settings: dict[str, Any] = {"lora.r": most}
-    alpha = lora.get("lora_alpha")
-    if is_number(alpha) and alpha > 0:
-        # The adapter's scale is alpha / r, and stays.
-        scaled = alpha * most / rank
-        settings["lora.lora_alpha"] = int(scaled) if float(scaled).is_integer() else scaled
+    if rank is not None and rank > most:
+        key, asked = "lora.r", f"'lora.r' is {rank}"
+    else:
+        name = next((name for name in pattern if (whole(pattern[name]) or 0) > most), None)
+        if name is None:
+            return
+        key, asked = "lora.rank_pattern", f"'lora.rank_pattern' gives {name} {pattern[name]}"
     yield Excess(
-        "lora.r",
+        key,
         "hardware.max_lora_rank",
-        f"'lora.r' is {rank}, and {hardware_name(config)} takes a rank of at most {most}",
-        settings,
+        f"{asked}, and {hardware_name(config)} takes a rank of at most {most}",
+        _lower_ranks(lora, most),
     )
+
+
+def _lower_ranks(lora: Mapping[str, Any], most: int) -> dict[str, Any]:
+    """Give the settings that lower all ranks to `most` while each adapter's scale stays.
+
+    The scale is alpha / r, with `use_rslora` alpha / √r.
+    """
+    rank, alpha = whole(lora.get("r")), lora.get("lora_alpha")
+    ranks, alphas = _section(lora, "rank_pattern"), _section(lora, "alpha_pattern")
+    power = 0.5 if lora.get("use_rslora") is True else 1.0
+
+    def scaled(value: Any, of: int | None) -> Any:
+        if not is_number(value) or value <= 0 or of is None or of <= most:
+            return value
+        lowered = value * (most / of) ** power
+        return round(lowered) if abs(lowered - round(lowered)) < 1e-9 else lowered
+
+    settings: dict[str, Any] = {}
+    if rank is not None and rank > most:
+        settings["lora.r"] = most
+        if alpha is not None:
+            settings["lora.lora_alpha"] = scaled(alpha, rank)
+    lowered = {name: min(whole(value) or value, most) for name, value in ranks.items()}
+    if lowered != ranks:
+        settings["lora.rank_pattern"] = lowered
+    found = dict(alphas)
+    for name in (*ranks, *alphas):
+        own = scaled(alphas.get(name, alpha), whole(ranks.get(name, rank)))
+        if name in alphas or own != settings.get("lora.lora_alpha", alpha):
+            found[name] = own
+    if found != alphas:
+        settings["lora.alpha_pattern"] = found
+    return settings
 
 
 def _precision(config: Mapping[str, Any]) -> Iterator[Excess]:
