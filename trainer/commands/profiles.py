@@ -10,6 +10,7 @@ from trainer.errors import EXIT_OK, ConfigError, Problem, nearest
 
 def list_profiles(group: str | None, profiles_dir: Path | None, as_json: bool) -> int:
     """List groups, or the options of a group; see `traindeck profiles list --help`."""
+    from trainer.config.listing import first_sentence
     from trainer.config.sources import list_groups, list_options
 
     groups = list_groups(profiles_dir)
@@ -39,11 +40,6 @@ def list_profiles(group: str | None, profiles_dir: Path | None, as_json: bool) -
         [[f"{o.group}={o.name}", o.kind, first_sentence(o.doc)] for o in options],
     )
     return EXIT_OK
-
-
-def first_sentence(doc: str) -> str:
-    """Give the first sentence of a profile's doc comment."""
-    return doc.split(". ", 1)[0].rstrip(".")
 
 
 def new(*, name: str, copy_from: str | None, profiles_dir: Path | None) -> int:

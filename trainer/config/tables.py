@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from trainer.config import loader
@@ -29,6 +30,8 @@ RECIPE = "lora"
 
 # What a preset may call a group.
 _CHOICES = {"dataset": "data", "datasets": "data", "experts": "expert"}
+# Of these in YAML the value may be a name and no option.
+_NAMES_TOO = frozenset({"dataset", "datasets"})
 # What tables of these groups say of themselves is theirs to keep; in others it is for people only.
 _KEEP_ABOUT = frozenset({"hardware", "data", "expert"})
 _ABOUT = frozenset({"description", "notes"})
@@ -58,6 +61,8 @@ def profile(sources: Sources, relative: str) -> Profile | None:
         below, lower = stack(sources, f"{group}/{BASE}")
         base = loader.load(lower) if lower is not None else None
     own = loader.load(found) if found is not None else None
+    if group == PRESET and own is not None:
+        own = choosing(own, sources, name)
     if not tables and not below and base is None:
         return own
     # Merging is done once for the same parts; the parts are kept, so that an id stays theirs.
@@ -72,6 +77,72 @@ def profile(sources: Sources, relative: str) -> Profile | None:
             while len(_cache) > _CACHED:
                 _cache.popitem(last=False)
     return known[1]
+
+
+def choosing(file: Profile, sources: Sources, preset: str = "") -> Profile:
+    """Give a file whose keys choose options by name, as a preset's table does, with these as entries.
+
+    `dataset: NAME` is a name alone where no data profile is called so.
+
+    Args:
+        file: A YAML preset, or what a person's own primary file holds.
+        sources: Where profiles are looked for.
+        preset: The preset's name; empty for a primary file, whose entries override nothing.
+    """
+    if file.package not in (None, "_global_") or (preset and file.package is None):
+        return file
+    chosen = {
+        key: group
+        for key, group in option_keys(file.values).items()
+        if key not in _NAMES_TOO or sources.has(f"{group}/{file.values[key]}")
+    }
+    if not chosen:
+        return file
+    key = (preset, id(file), *chosen)
+    with _lock:
+        known = _cache.get(key)
+    if known is None:
+        places = dict(file.origins) if isinstance(file.origins, dict) else {HERE: file.origins}
+        raw = dict(file.values)
+        if preset:
+            entries = _choices(preset, raw, places, file.defaults, chosen)
+        else:
+            entries = (
+                *(
+                    Entry(group, raw.pop(key), None, False, False, _line(places.pop(key, None)))
+                    for key, group in chosen.items()
+                ),
+                *(file.defaults or ()),
+            )
+        made = replace(file, values=raw, origins=places, defaults=entries)
+        with _lock:
+            known = _cache.setdefault(key, ((file,), made))
+    return known[1]
+
+
+def inherited_by(sources: Sources, relative: str) -> frozenset[str]:
+    """Name the canonical keys that a profile has from the set `default` only; other groups have none.
+
+    Raises:
+        ConfigError: The profile cannot be read.
+    """
+    group, _, name = relative.rpartition("/")
+    whole = profile(sources, relative) if group == HYPERPARAMETERS and name != BASE else None
+    if whole is None:
+        return frozenset()
+    tables, found = stack(sources, relative)
+    own = loader.load(found) if found is not None else None
+    mine = _merged(group, name, (None, own), [], tables)
+    return frozenset(_dotted(whole.values)) - frozenset(_dotted(mine.values))
+
+
+def _dotted(values: Mapping[Any, Any], above: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        key = f"{above}{name}"
+        if isinstance(value, dict):
+            yield from _dotted(value, f"{key}.")
+        else:
+            yield key
 
 
 def stack(sources: Sources, relative: str) -> tuple[list[Table], Found | None]:
@@ -200,11 +271,15 @@ def _drop_other_spellings(table: Table, raw: dict[str, Any], places: dict[str, A
 
 
 def _choices(
-    name: str, raw: dict[str, Any], places: dict[str, Any], listed: tuple[Entry, ...] | None
+    name: str,
+    raw: dict[str, Any],
+    places: dict[str, Any],
+    listed: tuple[Entry, ...] | None,
+    keys: Mapping[str, str] | None = None,
 ) -> tuple[Entry, ...]:
-    """Take the options that a preset's table chooses out of it, as entries of a defaults list."""
+    """Take the options that a preset chooses by name out of it, as entries of a defaults list."""
     chosen: dict[str, Entry] = {}
-    for key, group in option_keys(raw).items():
+    for key, group in (option_keys(raw) if keys is None else keys).items():
         line = _line(places.pop(key, None))
         chosen[f"/{group}"] = Entry(f"/{group}", raw.pop(key), None, False, True, line)
     entries = [
