@@ -6,7 +6,7 @@ import copy
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from trainer.runs.orders import ENV_RUN, ENV_SUPERVISOR
 from trainer.runs.proc import process_start_time
 
 LAB = str(Path(__file__).parent)
+# Tests name what is in `enginelab` as the configs of their runs do.
+sys.path.insert(0, LAB)
 
 BASE: dict[str, Any] = {
     "seed": 7,
@@ -65,8 +67,6 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     (settings / "settings.yaml").write_text("allowed_prefixes: [enginelab]\n")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PYTHONPATH", LAB)
-    if LAB not in sys.path:
-        monkeypatch.syspath_prepend(LAB)
 
     def make(name: str = "run", /, **changes: Any) -> Path:
         folder = tmp_path / name
@@ -90,3 +90,16 @@ def events() -> Callable[..., list[dict[str, Any]]]:
         return [event for event in found if kind is None or event["event"] == kind]
 
     return read
+
+
+@pytest.fixture
+def no_servers(tmp_path: Path) -> Iterator[None]:
+    """No key and no server of this machine's; what loggers set does not outlive a test."""
+    before = dict(os.environ)
+    for name in before:
+        if name.startswith(("WANDB_", "MLFLOW_")):
+            del os.environ[name]
+    os.environ["HOME"] = str(tmp_path)
+    yield
+    os.environ.clear()
+    os.environ.update(before)

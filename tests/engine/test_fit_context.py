@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from enginelab.proofs import proof
 from torch import nn
 
 from trainer.engine.context import Growth, grow_state, resize
@@ -15,9 +15,6 @@ from trainer.engine.fit import fit
 from trainer.engine.optim import make_optimizer
 from trainer.engine.protocols import ResizesContext
 from trainer.errors import ConfigError
-
-sys.path.insert(0, str(Path(__file__).parent))
-from enginelab.proofs import proof
 
 
 @pytest.fixture

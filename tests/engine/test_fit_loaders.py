@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from itertools import chain
-from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from enginelab import loaders, tiny
 
 from trainer.config.compose import compose
 from trainer.config.schema_parts import Dataloader
@@ -17,9 +16,6 @@ from trainer.engine.data import EngineData
 from trainer.engine.fit import fit
 from trainer.engine.mixup import mu_law
 from trainer.errors import ConfigError
-
-sys.path.insert(0, str(Path(__file__).parent))
-from enginelab import loaders, tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import copy
-import sys
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
+from enginelab import terms, tiny
 from torch import nn
 
 from trainer.engine.losses.builder import loss_of
@@ -16,9 +15,6 @@ from trainer.engine.losses.generic import MSE, Smoothness
 from trainer.engine.losses.terms import ValueLoss
 from trainer.engine.losses.weighted import Weighted, WeightedSum
 from trainer.errors import ConfigError
-
-sys.path.insert(0, str(Path(__file__).parent))
-from enginelab import terms, tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore:Converting a tensor with requires_grad")
 

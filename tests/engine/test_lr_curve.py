@@ -7,17 +7,14 @@ import subprocess
 import sys
 import warnings
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
 import pytorch_lightning as pl
 import torch
+from enginelab.schedules import ADAMW, MUON, NEEDED
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
-
-sys.path.insert(0, str(Path(__file__).parent))
-from enginelab.schedules import ADAMW, MUON, NEEDED
 
 from trainer.config.torch_args import SCHEDULERS
 from trainer.engine import lr_curve

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import warnings
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from enginelab.schedules import ADAMW, MUON, NEEDED
 from torch import nn
 from torch.optim import lr_scheduler
-
-sys.path.insert(0, str(Path(__file__).parent))
-from enginelab.schedules import ADAMW, MUON, NEEDED
 
 from trainer.engine.optim import make_optimizer
 from trainer.engine.override import override

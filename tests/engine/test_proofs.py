@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
+from enginelab.proofs import proofs
 
 from trainer.config.schema import fields
-
-sys.path.insert(0, str(Path(__file__).parent))
-from enginelab.proofs import proofs
 
 TESTS = Path(__file__).parents[1]
 SECTIONS = ("trainer", "optimizer", "scheduler", "dataloader", "loss", "logger", "limits")

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytorch_lightning as pl
+from enginelab.proofs import proof
 from pytorch_lightning.callbacks import EarlyStopping, LearningRateMonitor
 
 from trainer.config.compose import compose
 from trainer.engine.fit import fit
-
-sys.path.insert(0, str(Path(__file__).parent))
-from enginelab.proofs import proof
 
 
 class FarEnough(Exception):

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import pytorch_lightning as pl
 import torch
+from enginelab.proofs import proof
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from trainer.config.schema import load_resolved
 from trainer.engine import build
 from trainer.engine.callbacks.limits import GpuMemoryCap
 from trainer.engine.fit import fit
-
-sys.path.insert(0, str(Path(__file__).parent))
-from enginelab.proofs import proof
 
 
 @pytest.fixture

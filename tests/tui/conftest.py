@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from trainer.runs.layout import RunFolder
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 
@@ -28,3 +30,11 @@ def runs_dir(tmp_path: Path) -> Path:
     folder = tmp_path / "project" / "runs"
     folder.mkdir(parents=True)
     return folder
+
+
+@pytest.fixture
+def some(runs_dir: Path) -> dict[str, RunFolder]:
+    """A run of each kind, by name: one that trains, one that waits, one done, one that failed."""
+    from runslab import four_runs
+
+    return four_runs(runs_dir)

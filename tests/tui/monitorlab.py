@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from textual.pilot import Pilot
-from tuilab import context
+from tuilab import NOW, context, make_run, shown, training
 
 from trainer.runs.layout import RunFolder
 from tui.app import Deck
@@ -63,8 +63,7 @@ async def press(pilot: Pilot[int], *keys: str) -> None:
 
 def text(pilot: Pilot[int]) -> str:
     """Give what is on the screen, as text."""
-    strips = pilot.app.screen._compositor.render_strips()
-    return "\n".join(strip.text.rstrip() for strip in strips)
+    return shown(pilot.app.screen)
 
 
 def panels(screen: MonitorScreen) -> dict[str, Panel]:
@@ -85,3 +84,16 @@ def metrics(path: Path) -> dict[int, dict[str, float]]:
         if event["event"] == "metrics":
             found.setdefault(event["step"], {}).update(event["metrics"])
     return found
+
+
+def going(runs_dir: Path, steps: int = 400, **more: Any) -> Any:
+    """A run that goes on, a second a step, at 400 of 1,000 steps."""
+    return make_run(
+        runs_dir,
+        state="running",
+        created=NOW - steps - 10,
+        step=steps,
+        total_steps=1000,
+        rate=2.0,
+        events=training(steps, total=1000, ts=NOW - steps, **more),
+    )

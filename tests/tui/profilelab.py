@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from textual.pilot import Pilot
-from tuilab import context
+from tuilab import context, shown
 
 from tui.app import Deck
 from tui.screens.profiles import ProfilesScreen
@@ -58,7 +58,7 @@ class Lab:
         await self.pilot.pause()
 
     def text(self) -> str:
-        return "\n".join(strip.text for strip in self.deck.screen._compositor.render_strips())
+        return shown(self.deck.screen)
 
     @property
     def form(self) -> FieldForm:

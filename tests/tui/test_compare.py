@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from textual import events
 from textual.pilot import Pilot
-from tuilab import NOW, FakeClock, context, make_run, training, work_done, write_events
+from tuilab import NOW, FakeClock, context, make_run, shown, training, work_done, write_events
 
 from trainer.runs.layout import RunFolder
 from tui.app import Deck
@@ -42,11 +42,6 @@ def some_runs(runs_dir: Path, count: int, **more: Any) -> list[RunFolder]:
     ]
 
 
-def shown(app: Deck) -> str:
-    strips = app.screen._compositor.render_strips()
-    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
-
-
 @asynccontextmanager
 async def comparing(
     runs_dir: Path, runs: list[RunFolder], size: tuple[int, int] = (80, 24), **more: Any
@@ -73,7 +68,7 @@ async def test_it_shows_every_run_and_the_metrics_that_matter(
     size: tuple[int, int], runs_dir: Path
 ) -> None:
     async with comparing(runs_dir, some_runs(runs_dir, 3), size) as (screen, _pilot):
-        text = shown(screen.deck)
+        text = shown(screen.deck.screen)
         for letter, name in zip("ABC", ("spectra-0", "spectra-1", "spectra-2"), strict=True):
             assert f"{letter} ── {name}" in text
         assert screen.metric == "train/loss"
@@ -95,7 +90,7 @@ async def test_the_best_is_marked_by_a_sign(runs_dir: Path) -> None:
         ]
         assert [text.endswith("*") for text in rows["train/loss"]] == [True, False, False]
         assert not any("*" in text for text in rows["lr"]), "nobody knows which rate is best"
-        assert "train/loss" in shown(screen.deck)
+        assert "train/loss" in shown(screen.deck.screen)
 
 
 def test_winners() -> None:
@@ -132,7 +127,7 @@ async def test_the_cursor_gives_exact_values(runs_dir: Path) -> None:
             assert found is not None
             assert found.exact
             assert found.high == pytest.approx(loss(n)(150))
-        assert "step 150" in shown(screen.deck)
+        assert "step 150" in shown(screen.deck.screen)
         await pilot.press("right")
         assert screen.lens.cursor is not None
         assert screen.lens.cursor > 150
@@ -192,7 +187,7 @@ async def test_runs_are_aligned_by_time_and_epoch(runs_dir: Path) -> None:
         assert screen.lens.layout.x == "time"
         await settle(screen, pilot)
         assert screen.lens.bounds == pytest.approx((0.0, 300.0), abs=2)
-        assert "by time" in shown(screen.deck)
+        assert "by time" in shown(screen.deck.screen)
     async with comparing(runs_dir, runs) as (screen, pilot):
         assert screen.lens.layout.x == "time", "remembered"
 
@@ -207,7 +202,7 @@ async def test_a_run_without_epochs_is_left_out_and_said(runs_dir: Path) -> None
         await pilot.press("x")
         await pilot.pause()
         assert [each.letter for each in screen.lens.shown] == ["A"]
-        assert "no epochs" in shown(screen.deck)
+        assert "no epochs" in shown(screen.deck.screen)
 
 
 async def test_runs_are_hidden_isolated_and_brought_back(runs_dir: Path) -> None:
@@ -221,7 +216,7 @@ async def test_runs_are_hidden_isolated_and_brought_back(runs_dir: Path) -> None
         assert letters() == "ABC"
         await pilot.press("2")
         assert letters() == "AC"
-        assert "hidden" in shown(screen.deck)
+        assert "hidden" in shown(screen.deck.screen)
         await pilot.press("2", "down", "i")
         assert letters() == "B"
         await pilot.press("i")
@@ -314,12 +309,12 @@ async def test_a_growing_run_is_followed(runs_dir: Path) -> None:
     done = some_runs(runs_dir, 1)[0]
     clock = FakeClock()
     async with comparing(runs_dir, [live, done], clock=clock) as (screen, pilot):
-        assert "50" in shown(screen.deck)
+        assert "50" in shown(screen.deck.screen)
         write_events(live, training(30, start=51, begin=False, loss=lambda step: 0.111))
         clock.move(1)
         await settle(screen, pilot)
         assert screen.lens.entries[0].picture.step == 80
-        assert "0.111" in shown(screen.deck)
+        assert "0.111" in shown(screen.deck.screen)
 
 
 async def test_nothing_is_drawn_when_nothing_is_new(
@@ -346,7 +341,7 @@ async def test_whatever_lies_in_the_folders(runs_dir: Path, glyphs: Any) -> None
     empty.path.mkdir()
     more = {"glyphs": glyphs} if glyphs else {}
     async with comparing(runs_dir, [good, evil, gone, empty], **more) as (screen, pilot):
-        text = shown(screen.deck)
+        text = shown(screen.deck.screen)
         assert "[red]" in text
         assert "\x1b" not in text
         await pilot.press("t", "t", "d", "d", "right", "plus", "x", "x", "x")
@@ -376,7 +371,7 @@ async def test_enter_opens_a_run(runs_dir: Path) -> None:
 async def test_runs_of_one_name_are_told_apart(runs_dir: Path) -> None:
     runs = [make_run(runs_dir, "twin", created=NOW - n, run_id=f"id{n}") for n in range(2)]
     async with comparing(runs_dir, runs) as (screen, _pilot):
-        text = shown(screen.deck)
+        text = shown(screen.deck.screen)
         assert "twin id0" in text
         assert "twin id1" in text
 
@@ -407,4 +402,4 @@ async def test_new_panels_are_filled_though_nobody_tells_them_their_size(
     monkeypatch.setattr(ComparePanel, "post_message", lossy)
     async with comparing(runs_dir, some_runs(runs_dir, 2), (120, 40)) as (screen, _pilot):
         assert len(screen.query(ComparePanel)) > 3
-        assert "no data" not in shown(screen.deck)
+        assert "no data" not in shown(screen.deck.screen)

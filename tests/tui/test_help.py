@@ -9,7 +9,7 @@ import pytest
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Input
-from tuilab import context
+from tuilab import context, shown
 
 from tui import keys
 from tui.app import Deck
@@ -45,11 +45,6 @@ class LabScreen(DeckScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         return action != "never"
-
-
-def shown(app: Deck) -> str:
-    strips = app.screen._compositor.render_strips()
-    return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
 
 
 @pytest.mark.parametrize(
@@ -88,11 +83,11 @@ async def test_every_sentence_can_be_read(size: tuple[int, int], runs_dir: Path)
         await pilot.press("question_mark")
         await pilot.pause()
         assert isinstance(app.screen, HelpScreen)
-        seen = shown(app)
+        seen = shown(app.screen)
         rows = app.screen.query_one(KeyRows)
         for _ in range(40):
             await pilot.press("pagedown")
-            seen += "\n" + shown(app)
+            seen += "\n" + shown(app.screen)
             if rows.scroll_offset.y == rows.max_scroll_y:
                 break
         words = " ".join(seen.split())
@@ -107,12 +102,12 @@ async def test_the_search_narrows_and_escape_clears_it_first(runs_dir: Path) -> 
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("question_mark", *"only")
         await pilot.pause()
-        text = shown(app)
+        text = shown(app.screen)
         assert "Show only some" in text
         assert "Mark the" not in text
         await pilot.press(*"zzz")
         await pilot.pause()
-        assert "no key does that here" in shown(app)
+        assert "no key does that here" in shown(app.screen)
         await pilot.press("escape")
         await pilot.pause()
         assert not app.screen.query_one(Input).value
@@ -135,4 +130,4 @@ async def test_no_color(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None
     async with app.run_test() as pilot:
         await pilot.press("question_mark")
         await pilot.pause()
-        assert "Show only some" in shown(app)
+        assert "Show only some" in shown(app.screen)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from textual.command import CommandPalette, DiscoveryHit, Hit
 from textual.widgets import OptionList
-from tuilab import context, make_run
+from tuilab import context, make_run, shown
 
 from trainer.runs.index import RunIndex
 from trainer.runs.summary import summarise
@@ -58,10 +58,7 @@ async def test_names_with_brackets_are_shown_as_they_are(runs_dir: Path) -> None
         await pilot.press(*"evil")
         for _ in range(20):
             await pilot.pause(0.05)
-            text = "\n".join(
-                "".join(segment.text for segment in strip)
-                for strip in app.screen._compositor.render_strips()
-            )
+            text = shown(app.screen)
             if "Open run" in text:
                 break
         assert "evil[red]x[" in text

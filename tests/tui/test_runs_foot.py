@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_runs_screen import confirmed, deck, lines, settle
+from runslab import confirmed, deck, lines, settle
 from tuilab import NOW, make_run
 
 from tui.glyphs import UNICODE
