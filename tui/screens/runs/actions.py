@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any
 
 from textual import work
@@ -20,11 +21,15 @@ _LISTED = 8
 
 
 class RunActions(RunControl):
-    """Compares, deletes, brings back and tags the runs that are meant."""
+    """Opens, compares, deletes, brings back and tags the runs that are meant."""
 
     source: RunsSource
     trash: Trash
     _busy = False
+
+    def under_cursor(self) -> RunSummary | None:
+        """Give the run under the cursor; None in an empty list."""
+        raise NotImplementedError
 
     def meant(self) -> list[RunSummary]:
         """Give the runs that are chosen, or else the one under the cursor."""
@@ -37,6 +42,45 @@ class RunActions(RunControl):
     def unchoose(self) -> None:
         """Choose none."""
         raise NotImplementedError
+
+    # ── open ─────────────────────────────────────────────────────────────────────────────────
+
+    def action_open(self) -> None:
+        """Open the run under the cursor."""
+        run = self.under_cursor()
+        if run is None:
+            return
+        if run.state == UNREADABLE:
+            self.deck.say(f"{run.name} cannot be opened: {run.problem}", "warning")
+            return
+        from tui.sources.follow import Source
+
+        self.deck.open_monitor(Source.of_run(run.folder))
+
+    def action_sweep(self) -> None:
+        """Open the sweep that the run under the cursor is a trial of; else the list of sweeps."""
+        run = self.under_cursor()
+        sweep = run.parent.get("sweep", "") if run is not None else ""
+        if not sweep:
+            self.deck.open_sweeps()
+            return
+        self.run_worker(
+            lambda: self._find_sweep(sweep), thread=True, group="sweep of", exclusive=True
+        )
+
+    def _find_sweep(self, sweep: str) -> None:
+        from tui.sources.sweeplist import find_sweep
+
+        path = find_sweep(self.source.folders, sweep)
+        if self.app.is_running:
+            self.app.call_from_thread(self._found_sweep, sweep, path)
+
+    def _found_sweep(self, sweep: str, path: Path | None) -> None:
+        if path is None:
+            self.deck.say(f"the folder of its sweep {sweep} is gone", "warning")
+            self.deck.open_sweeps()
+        else:
+            self.deck.open_sweep(path)
 
     # ── compare ──────────────────────────────────────────────────────────────────────────────
 

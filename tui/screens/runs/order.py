@@ -6,11 +6,14 @@ import math
 from collections.abc import Iterable
 
 from trainer.runs.summary import UNREADABLE, RunSummary
+from tui import memory
 from tui.screens.runs import fields
 from tui.screens.runs.columns import BY_KEY
 
 #: How the list is sorted unless told otherwise: what is at work, what waits, then the newest.
 ACTIVITY = "activity"
+
+_MEMORY = "runs"
 
 _AT_WORK = frozenset({"running", "starting", "stopping"})
 _OVER = frozenset({*fields.GROUPS["over"], UNREADABLE})
@@ -48,3 +51,16 @@ def arrange(runs: Iterable[RunSummary], key: str, reverse: bool, now: float) -> 
 
 def _first(pair: tuple[float | str, RunSummary]) -> float | str:
     return pair[0]
+
+
+def remember(key: str, reverse: bool) -> None:
+    """Keep an order for the next time that the list is opened."""
+    memory.remember(_MEMORY, {"sort": key, "reverse": reverse})
+
+
+def remembered() -> tuple[str, bool]:
+    """Give the order of the last time, or by activity where none is known."""
+    found = memory.recall(_MEMORY)
+    key = found.get("sort")
+    known = isinstance(key, str) and key in BY_KEY
+    return (str(key) if known else ACTIVITY, found.get("reverse") is True)

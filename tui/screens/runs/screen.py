@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -11,22 +9,21 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.message import Message
 
-from trainer.display import count, plural
+from trainer.display import plural
 from trainer.runs.layout import RunFolder
 from trainer.runs.summary import UNREADABLE, RunSummary
-from tui import memory
 from tui.screens.base import TitleBar
 from tui.screens.monitor.control import pointless
 from tui.screens.runs.actions import RunActions
-from tui.screens.runs.columns import BY_KEY, COLUMNS
+from tui.screens.runs.columns import COLUMNS
 from tui.screens.runs.detail import Detail
-from tui.screens.runs.notice import LOOKING, Notice, counted, nothing
-from tui.screens.runs.order import ACTIVITY, arrange
+from tui.screens.runs.notice import Notice, nothing
+from tui.screens.runs.order import ACTIVITY, remember, remembered
 from tui.screens.runs.rows import RunRows
 from tui.screens.runs.titles import RunTitles
 from tui.screens.runs.trash import Trash
+from tui.screens.runs.view import RunsView
 from tui.sources.runs import RunsPicture, RunsSource
-from tui.text import clean
 from tui.widgets.keybar import KeyBar, binding
 from tui.widgets.linelist import LineList
 
@@ -34,13 +31,10 @@ if TYPE_CHECKING:
     from tui.screens.runs.filter import Filter
     from tui.screens.runs.filterbar import FilterBar
 
-#: A filter that asks for ages is applied again this often, in seconds.
-_AGAIN_SECONDS = 5.0
 #: What crashes left behind is looked for this long after the start, in seconds.
 _SWEEP_SECONDS = 5.0
 #: The first list is waited for so long before an empty screen is drawn, in seconds.
 _FIRST_SECONDS = 0.4
-_MEMORY = "runs"
 
 
 class RunsScreen(RunActions):
@@ -112,14 +106,7 @@ class RunsScreen(RunActions):
     def __init__(self, source: RunsSource | None = None) -> None:
         super().__init__()
         self._given = source
-        self._shown = RunsPicture()
-        #: None where all runs are shown.
-        self._filter: Filter | None = None
-        self._chosen: frozenset[str] = frozenset()
-        self._order: tuple[str, bool] = (ACTIVITY, False)
-        self._applied_at = 0.0
-        self._facts = ""
-        self._named: tuple[tuple[RunSummary, ...], frozenset[str]] = ((), frozenset())
+        self._view = RunsView()
         self._bar: FilterBar | None = None
         self._pointless = pointless("")
 
@@ -131,7 +118,7 @@ class RunsScreen(RunActions):
             self.source.start()
             self.source.wait(_FIRST_SECONDS)
         self.trash = Trash(self.source.folders)
-        self._order = _remembered_order()
+        self._view.order = remembered()
         self._titlebar = TitleBar("traindeck")
         self._titles = RunTitles(context.glyphs)
         self._problems = Notice(classes="problem")
@@ -187,9 +174,8 @@ class RunsScreen(RunActions):
             return
         clock = self.context.clock
         picture = self.source.picture
-        timely = self._filter is not None and bool(self._filter.tests)
-        stale = timely and clock.monotonic() - self._applied_at > _AGAIN_SECONDS
-        if picture is not self._shown or stale:
+        stale = self._view.stale(clock.monotonic())
+        if picture is not self._view.picture or stale:
             self._take(picture, again=stale)
         else:
             self._rows.redraw()
@@ -200,31 +186,22 @@ class RunsScreen(RunActions):
 
     def _take(self, picture: RunsPicture, *, again: bool = False, first: bool = False) -> None:
         """Show a picture; `again` where the filter or the order is another one."""
-        before, self._shown = self._shown, picture
-        if picture.runs is before.runs and not again and not before.loading:
-            self._rows.show(self._rows.runs, picture.curves)
+        view, context = self._view, self.context
+        if not view.take(picture) and not again:
+            self._rows.show(view.runs, picture.curves)
             return
-        context = self.context
-        now = context.clock.now()
-        self._applied_at = context.clock.monotonic()
-        key, reverse = self._order
-        fits = self._filter.apply if self._filter is not None else _all
-        if key == ACTIVITY:
-            # What fits a word best comes first, unless an order was asked for.
-            runs = fits(arrange(picture.runs, key, reverse, now), now)
-        else:
-            runs = arrange(fits(picture.runs, now), key, reverse, now)
-        if self._chosen:
-            self._choose(self._chosen & {run.path for run in picture.runs})
-        self._facts = counted(picture, context.glyphs.separator)
-        self._rows.show(runs, picture.curves, first=first)
+        view.arrange(context.clock.now(), context.clock.monotonic(), context.glyphs.separator)
+        self._choose(view.still_chosen)
+        self._rows.show(view.runs, picture.curves, first=first)
         self._problems.show("\n".join(picture.problems))
-        self._notice.show("" if runs else nothing(picture, self._filter_text, self.source.folders))
+        self._notice.show(
+            "" if view.runs else nothing(picture, view.filter_text, self.source.folders)
+        )
         self._show_titles()
         self._show_title()
 
     def _again(self, *, first: bool = False) -> None:
-        self._take(self._shown, again=True, first=first)
+        self._take(self._view.picture, again=True, first=first)
         self.source.look_at(self._rows.in_sight())
 
     @on(LineList.Highlighted)
@@ -251,7 +228,7 @@ class RunsScreen(RunActions):
         for run in self.meant():
             # With several, what makes sense for one of them makes sense.
             found &= pointless(run.state) if run.state != UNREADABLE else found - {"delete"}
-        found |= {"compare"} if len(self._chosen) < 2 else frozenset()
+        found |= {"compare"} if len(self._view.chosen) < 2 else frozenset()
         found |= frozenset() if self.trash else {"undo"}
         if found != self._pointless:
             self._pointless = found
@@ -262,22 +239,11 @@ class RunsScreen(RunActions):
         return action not in self._pointless
 
     def _show_title(self) -> None:
-        facts = self._facts or LOOKING
-        separator = self.context.glyphs.separator
-        if self._filter:
-            facts = f"{count(len(self._rows.runs))} of {facts}"
-        if self._chosen:
-            facts = f"{facts} {separator} {count(len(self._chosen))} selected"
-        if self.trash:
-            facts = f"{facts} {separator} u undoes"
-        text = f"/ {clean(self._filter_text.strip())}" if self._filter else ""
-        self._titlebar.show(facts, text, self.context.clock.now())
+        facts, narrowed = self._view.title(self.context.glyphs.separator, bool(self.trash))
+        self._titlebar.show(facts, narrowed, self.context.clock.now())
 
     def _show_titles(self) -> None:
-        key, reverse = self._order
-        column = BY_KEY.get(key)
-        upwards = reverse if column is not None and column.downwards else not reverse
-        self._titles.show(self._rows.columns, key, upwards)
+        self._titles.show(self._rows.columns, self._view.order[0], self._view.upwards)
 
     @on(RunRows.Laid)
     def _laid(self) -> None:
@@ -287,12 +253,11 @@ class RunsScreen(RunActions):
 
     def chosen_runs(self) -> list[RunSummary]:
         """Give the runs that are chosen, in the list's order; those filtered out come last."""
-        listed = [run for run in self._rows.runs if run.path in self._chosen]
-        if len(listed) == len(self._chosen):
-            return listed
-        seen = {run.path for run in listed}
-        hidden = (run for run in self._shown.runs if run.path in self._chosen - seen)
-        return [*listed, *hidden]
+        return self._view.chosen_runs()
+
+    def under_cursor(self) -> RunSummary | None:
+        """Give the run under the cursor; None in an empty list."""
+        return self._rows.under_cursor
 
     def meant(self) -> list[RunSummary]:
         """Give the runs that are chosen, or else the one under the cursor."""
@@ -308,8 +273,8 @@ class RunsScreen(RunActions):
         self._choose(frozenset())
 
     def _choose(self, paths: frozenset[str]) -> None:
-        if paths != self._chosen:
-            self._chosen = paths
+        if paths != self._view.chosen:
+            self._view.chosen = paths
             self._rows.choose(paths)
             self._show_title()
             self._show_under()
@@ -318,13 +283,12 @@ class RunsScreen(RunActions):
         """Choose the run under the cursor, or choose it no longer; go on to the next."""
         under = self._rows.under_cursor
         if under is not None:
-            self._choose(self._chosen ^ {under.path})
+            self._choose(self._view.chosen ^ {under.path})
             self._rows.cursor += 1
 
     def action_select_all(self) -> None:
         """Choose all runs of the list, or none if all are."""
-        listed = frozenset(run.path for run in self._rows.runs)
-        self._choose(self._chosen - listed if listed <= self._chosen else self._chosen | listed)
+        self._choose(self._view.all_or_none)
 
     # ── the ways on ──────────────────────────────────────────────────────────────────────────
 
@@ -333,46 +297,9 @@ class RunsScreen(RunActions):
         event.stop()
         self.action_open()
 
-    def action_open(self) -> None:
-        """Open the run under the cursor."""
-        run = self._rows.under_cursor
-        if run is None:
-            return
-        if run.state == UNREADABLE:
-            self.deck.say(f"{run.name} cannot be opened: {run.problem}", "warning")
-            return
-        from tui.sources.follow import Source
-
-        self.deck.open_monitor(Source.of_run(run.folder))
-
     def action_launch(self) -> None:
         """Launch a new run."""
         self.deck.open_launch()
-
-    def action_sweep(self) -> None:
-        """Open the sweep that the run under the cursor is a trial of; else the list of sweeps."""
-        run = self._rows.under_cursor
-        sweep = run.parent.get("sweep", "") if run is not None else ""
-        if not sweep:
-            self.deck.open_sweeps()
-            return
-        self.run_worker(
-            lambda: self._find_sweep(sweep), thread=True, group="sweep of", exclusive=True
-        )
-
-    def _find_sweep(self, sweep: str) -> None:
-        from tui.sources.sweeplist import find_sweep
-
-        path = find_sweep(self.source.folders, sweep)
-        if self.app.is_running:
-            self.app.call_from_thread(self._found_sweep, sweep, path)
-
-    def _found_sweep(self, sweep: str, path: Path | None) -> None:
-        if path is None:
-            self.deck.say(f"the folder of its sweep {sweep} is gone", "warning")
-            self.deck.open_sweeps()
-        else:
-            self.deck.open_sweep(path)
 
     def action_profiles(self) -> None:
         """Look at the profiles."""
@@ -380,9 +307,9 @@ class RunsScreen(RunActions):
 
     def action_back(self) -> None:
         """Drop the filter, then the choice; then leave this screen if it is not the first."""
-        if self._filter:
+        if self._view.filter:
             self._set_filter(None)
-        elif self._chosen:
+        elif self._view.chosen:
             self.unchoose()
         elif len(self.app.screen_stack) > 1:
             self.deck.back()
@@ -391,7 +318,7 @@ class RunsScreen(RunActions):
 
     def action_leave(self) -> None:
         """Leave the app, with a word on the runs that go on."""
-        live = sum(run.live for run in self._shown.runs)
+        live = sum(run.live for run in self._view.picture.runs)
         if live:
             goes = "goes" if live == 1 else "go"
             self.deck.last_words.append(f"{plural(live, 'run')} {goes} on: traindeck")
@@ -405,7 +332,7 @@ class RunsScreen(RunActions):
             return
         from tui.screens.runs.filterbar import FilterBar
 
-        self._bar = FilterBar(self._filter_text)
+        self._bar = FilterBar(self._view.filter_text)
         self.mount(self._bar, after=self._rows)
 
     def on_filter_bar_typed(self, event: FilterBar.Typed) -> None:
@@ -413,20 +340,11 @@ class RunsScreen(RunActions):
         event.stop()
         from tui.screens.runs.filter import parse
 
-        found = parse(event.text, self._metrics())
+        found = parse(event.text, self._view.metrics())
         if self._bar is not None:
             self._bar.tell(found.problem)
         if not found.problem:
             self._set_filter(found or None)
-
-    def _metrics(self) -> frozenset[str]:
-        """Give the names of all metrics; gathered once for each picture."""
-        runs, names = self._named
-        if runs is not self._shown.runs:
-            runs = self._shown.runs
-            names = frozenset(name for run in runs for name in run.progress.metrics)
-            self._named = (runs, names)
-        return names
 
     def on_filter_bar_moved(self, event: FilterBar.Moved) -> None:
         """Move the cursor from within the filter."""
@@ -444,13 +362,9 @@ class RunsScreen(RunActions):
         self._rows.focus()
 
     def _set_filter(self, wanted: Filter | None) -> None:
-        if (wanted.text if wanted is not None else "") != self._filter_text:
-            self._filter = wanted
+        if (wanted.text if wanted is not None else "") != self._view.filter_text:
+            self._view.filter = wanted
             self._again(first=wanted is not None)
-
-    @property
-    def _filter_text(self) -> str:
-        return self._filter.text if self._filter is not None else ""
 
     # ── order ────────────────────────────────────────────────────────────────────────────────
 
@@ -468,38 +382,28 @@ class RunsScreen(RunActions):
             if place is not None:
                 self._sort(keys[place], False)
 
-        picker = Pick("Sort by", choices, keys.index(self._order[0]))
+        picker = Pick("Sort by", choices, keys.index(self._view.order[0]))
         self.app.push_screen(picker, chosen)
 
     def action_reverse(self) -> None:
         """Sort the other way round."""
-        key, reverse = self._order
+        key, reverse = self._view.order
         self._sort(key, not reverse)
 
     def action_next(self, by: int) -> None:
         """Sort by the next column in sight, or the one before."""
         keys = [ACTIVITY, *self._rows.columns.keys]
-        here = keys.index(self._order[0]) if self._order[0] in keys else 0
+        key, _ = self._view.order
+        here = keys.index(key) if key in keys else 0
         self._sort(keys[(here + by) % len(keys)], False)
 
     @on(RunTitles.Pressed)
     def _pressed(self, event: RunTitles.Pressed) -> None:
-        key, reverse = self._order
+        key, reverse = self._view.order
         self._sort(event.key, not reverse if event.key == key else False)
 
     def _sort(self, key: str, reverse: bool) -> None:
-        self._order = (key, reverse)
-        memory.remember(_MEMORY, {"sort": key, "reverse": reverse})
+        self._view.order = (key, reverse)
+        remember(key, reverse)
         # Who stands at the top wants to see the new top; else the cursor goes with its run.
         self._again(first=self._rows.cursor == 0)
-
-
-def _all(runs: Iterable[RunSummary], _now: float) -> list[RunSummary]:
-    return list(runs)
-
-
-def _remembered_order() -> tuple[str, bool]:
-    found = memory.recall(_MEMORY)
-    key = found.get("sort")
-    known = isinstance(key, str) and key in BY_KEY
-    return (str(key) if known else ACTIVITY, found.get("reverse") is True)
