@@ -65,7 +65,7 @@ async def test_the_latest_wins(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) 
         await press(pilot, "3")
         screen.query_one(OverrideLine).put("seed=1")
         await pilot.pause()
-        assert screen._shown != screen._asked
+        assert not screen.is_composed
         screen.query_one(OverrideLine).put("seed=2")
         for _ in range(200):
             await pilot.pause(0.02)
@@ -78,13 +78,13 @@ async def test_the_latest_wins(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) 
 
 async def test_typing_is_composed_once_it_pauses(runs_dir: Path) -> None:
     async with launch(runs_dir, live=True) as (pilot, screen):
-        before = screen._asked
+        before = screen.latest.asked
         await press(pilot, "3")
         line = screen.query_one(OverrideLine)
         for text in ("seed=1", "seed=12", "seed=123"):
             line.put(text)
             await pilot.pause()
-        assert screen._asked == before + 3
+        assert screen.latest.asked == before + 3
         for _ in range(200):
             await pilot.pause(0.02)
             if screen.is_composed:

@@ -114,11 +114,19 @@ class DeckScreen(Screen[None]):
         """What the app knows of the world."""
         return self.deck.context
 
+    # Textual calls the handlers of all classes of a screen, the derived one's first: a handler must
+    # not call its base's, which would then run twice.
+
     def on_mount(self) -> None:
         """Begin to look for news."""
         if self.context.live:
             hz = min(self.HZ, max(0.5, self.context.settings.refresh))
             self._ticking = self.set_interval(1 / hz, self.tick)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is still there; one that is being left is attached while parts of it are gone."""
+        return self.is_attached and self in self.app.screen_stack
 
     @property
     def in_sight(self) -> bool:
@@ -146,6 +154,12 @@ class DeckScreen(Screen[None]):
         could not.
         """
         return True
+
+    def copy(self, text: str) -> None:
+        """Copy a text to the clipboard, and say so; nothing if there is none."""
+        if text:
+            self.app.copy_to_clipboard(text)
+            self.deck.say(f"copied: {text}")
 
     def action_help(self) -> None:
         """Show all keys of this screen."""

@@ -107,7 +107,6 @@ class CompareScreen(DeckScreen):
 
     def on_mount(self) -> None:
         """Begin to read."""
-        super().on_mount()
         for entry in self.lens.entries:
             if self.context.live:
                 entry.follower.start()
@@ -126,7 +125,6 @@ class CompareScreen(DeckScreen):
 
     def on_screen_suspend(self) -> None:
         """Rest while another screen hides this one."""
-        super().on_screen_suspend()
         for entry in self.lens.entries:
             entry.follower.pause(not self.in_sight)
 
@@ -134,7 +132,6 @@ class CompareScreen(DeckScreen):
         """Go on, at once."""
         for entry in self.lens.entries:
             entry.follower.pause(False)
-        super().on_screen_resume()
 
     def on_resize(self, event: events.Resize) -> None:
         """Lay out anew: panes beside each other, or one in front."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from trainer.errors import Problem, TraindeckError
+from trainer.errors import Problem, TraindeckError, nearest
 from trainer.events.text import clean
 from tui.screens.launch.draft import Draft, is_whole, target, words_on
 
@@ -227,3 +227,31 @@ def in_order(groups: Iterable[str]) -> list[str]:
 def _order(group: str) -> tuple[int, str]:
     place = FIRST_GROUPS.index(group) if group in FIRST_GROUPS else len(FIRST_GROUPS)
     return place, group
+
+
+def not_understood(outcome: Outcome, words: Sequence[str], wrong: str) -> str:
+    """Say why a word on the line cannot be an override.
+
+    Args:
+        outcome: What was composed last, which knows what there is.
+        words: All words on the line.
+        wrong: The one in question.
+    """
+    from trainer.config.aliases import canonical_key
+    from trainer.config.validate import key_of_name
+
+    name, equals, _ = wrong.partition("=")
+    if equals:
+        return f"'{clean(name)}' wants a value"
+    presets = (option.name for option in outcome.groups.get("preset", ()))
+    known = [*presets, *outcome.groups, *(key.key for key in outcome.keys)]
+    key = wrong if wrong in known or canonical_key(wrong) in known else ""
+    key = key or key_of_name(wrong, config=outcome.config)
+    if key:
+        after = words[words.index(wrong) + 1 :]
+        value = after[0] if after and "=" not in after[0] else "VALUE"
+        return f"'{clean(wrong)}' wants a value behind '=': write {clean(key)}={clean(value)}"
+    if wrong.startswith("-"):
+        return f"'{clean(wrong)}' is an option of the command; n, t and Q set name, tags, queue."
+    hint = nearest(wrong, known) or "Write key=value; a value with blanks wants quotes."
+    return f"There is no preset '{clean(wrong)}'. {hint}"

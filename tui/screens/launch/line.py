@@ -285,6 +285,10 @@ class OverrideRows(LineList):
             self._firsts[min(at, len(self._firsts) - 1)] if self._firsts else 0,
         )
 
+    def place(self, index: int) -> int:
+        """Give the place of a row's override in the draft: rows stand as the draft has them."""
+        return index
+
     @property
     def at(self) -> int:
         """The place of the override under the cursor."""

@@ -107,6 +107,7 @@ def parts_of(found: Estimate) -> Iterator[str]:
         "weights": found.weights,
         "gradients": found.gradients,
         "optimiser state": found.state,
+        "gathered": found.gathered or None,
         "averages": found.averages or None,
         "DDP": found.buckets or None,
         "activations": found.activations,

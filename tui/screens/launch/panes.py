@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
@@ -13,22 +13,23 @@ from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.geometry import Size
-from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
 from trainer.display import plural
-from trainer.errors import Problem, nearest
+from trainer.errors import Problem
 from tui.screens.base import TitleBar
+from tui.screens.latest import Latest
 from tui.screens.launch.choices import ChoiceRows
-from tui.screens.launch.composer import Outcome, told, work_out
-from tui.screens.launch.draft import Draft, is_whole, on_line, words_on
+from tui.screens.launch.composer import Outcome, not_understood, told, work_out
+from tui.screens.launch.draft import Draft, words_on
 from tui.screens.launch.foot import CommandPanel, LaunchBar, PaneBar
 from tui.screens.launch.line import OverrideLine, OverrideRows
 from tui.screens.launch.rated import RatedScreen
 from tui.screens.launch.result import ResultRows
 from tui.screens.launch.values import form_rows
-from tui.text import clean, fit
+from tui.screens.launch.writing import Writing, WritingPart
+from tui.text import fit
 from tui.widgets.field import FieldForm, Row
 from tui.widgets.keybar import KeyBar, binding
 
@@ -64,18 +65,12 @@ class LaunchPanes(RatedScreen):
 
     def __init__(self, words: Sequence[str] = ()) -> None:
         super().__init__()
-        self.draft = Draft(tuple(word for word in words if word.strip()))
-        self.outcome = Outcome(self.draft)
-        self._opened_with = self.draft
-        #: What undo goes back to: a draft, and a text of the line that was left with what it edited.
-        self._past: list[tuple[Draft, str, str]] = []
-        self._line = ""
-        #: The override that is being edited on the line; it stays in its place meanwhile.
-        self._in_hand = ""
+        draft = Draft(tuple(word for word in words if word.strip()))
+        self.outcome = Outcome(draft)
+        self.latest = Latest(self, self._job, "compose", _DEBOUNCE)
+        self.writing: Writing[Draft] = Writing(self, self, draft, lambda: self.latest.settled)
         self._front = CHOICES
         self._left_front = CHOICES
-        self._asked = self._shown = 0
-        self._timer: Timer | None = None
         #: Whether the whole config is shown in place of the diff.
         self.whole = False
         #: Whether a run is being started.
@@ -99,8 +94,8 @@ class LaunchPanes(RatedScreen):
                     yield FieldForm(self._problem_with, empty="nothing is composed yet")
                 with Vertical(id="overrides", classes="part"):
                     yield Static(Content(" overrides"), classes="heading", markup=False)
-                    yield OverrideLine(self._suggest, self._entered, glyphs.ellipsis)
-                    yield OverrideRows(glyphs.ellipsis)
+                    rows = OverrideRows(glyphs.ellipsis)
+                    yield WritingPart(self.writing, rows, glyphs.ellipsis)
             with Vertical(classes="right"):
                 yield ResultRows(glyphs)
         yield CommandPanel()
@@ -109,7 +104,6 @@ class LaunchPanes(RatedScreen):
 
     def on_mount(self) -> None:
         """Begin with the choices, and compose at once."""
-        super().on_mount()
         self.query_one(ChoiceRows).focus()
         self._show_front()
         self.tell_state()
@@ -121,8 +115,7 @@ class LaunchPanes(RatedScreen):
 
     def on_screen_resume(self) -> None:
         """Profiles may have changed while another screen was in front."""
-        super().on_screen_resume()
-        if self._shown:
+        if self.latest.shown:
             self.compose_soon(at_once=True)
 
     def targets(self) -> tuple[Widget, ...]:
@@ -184,37 +177,22 @@ class LaunchPanes(RatedScreen):
 
     # ── composing ────────────────────────────────────────────────────────────────────────────
 
+    @property
+    def draft(self) -> Draft:
+        """What is put together by now."""
+        return self.writing.made
+
     def change(self, draft: Draft) -> None:
         """Take another draft; the one before can be had back."""
-        if draft != self.draft:
-            self._past.append((self.draft, "", ""))
-            self.draft = draft
-            self.compose_soon(at_once=True)
-
-    def undo(self) -> bool:
-        """Take the draft before; false if there is none."""
-        if not self._past:
-            return False
-        self.draft, text, edited = self._past.pop()
-        if text:
-            self._edit(text, edited)
-        self.compose_soon(at_once=True)
-        return True
+        self.writing.change(draft)
 
     def compose_soon(self, at_once: bool = False) -> None:
         """Compose in a thread; while somebody types, once they pause."""
-        self._asked += 1
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer = None
-        if at_once or not self.context.live:
-            self._compose_now()
-        else:
-            self._timer = self.set_timer(_DEBOUNCE, self._compose_now)
+        self.latest.soon(at_once)
 
-    def _compose_now(self) -> None:
-        work = partial(self._work, self._asked, self.draft, self._line, self._in_hand)
-        self.run_worker(work, thread=True, group="compose", exclusive=True)
+    def _job(self, asked: int) -> Callable[[], None]:
+        writing = self.writing
+        return partial(self._work, asked, writing.made, writing.line, writing.in_hand)
 
     def _work(self, asked: int, draft: Draft, line: str, edited: str) -> None:
         try:
@@ -222,15 +200,12 @@ class LaunchPanes(RatedScreen):
         except (OSError, ValueError, ArithmeticError, RecursionError) as error:
             outcome = Outcome(draft, problems=(Problem(f"This cannot be composed: {error}."),))
         rows = form_rows(outcome)
-        # The latest wins: what has been overtaken is not shown.
-        if asked == self._asked and self.is_attached:
+        if self.latest.wanted(asked):
             self.app.call_from_thread(self._take, asked, outcome, rows)
 
     def _take(self, asked: int, outcome: Outcome, rows: list[Row]) -> None:
-        # A screen that is being left is still attached when some of its parts are gone.
-        if asked != self._asked or not self.is_attached or self not in self.app.screen_stack:
+        if not self.latest.take(asked):
             return
-        self._shown = asked
         self.outcome = outcome
         self.query_one(ChoiceRows).show(outcome)
         if outcome.composed is not None:
@@ -243,9 +218,9 @@ class LaunchPanes(RatedScreen):
         self.query_one(OverrideRows).show(problems)
         self.query_one(OverrideLine).refresh_suggestions()
         self._tell_choice()
-        self.ask_rate(self.outcome, self._shown)
+        self.ask_rate(self.outcome, asked)
         self.show_result()
-        self._tell_line()
+        self.writing.tell_line()
         self._tell_parts()
         self.tell_state()
         self.composed_now()
@@ -256,24 +231,7 @@ class LaunchPanes(RatedScreen):
     @property
     def is_composed(self) -> bool:
         """Whether what is shown is what was last asked for."""
-        return self._shown == self._asked
-
-    @property
-    def has_changes(self) -> bool:
-        """Whether something would be lost by leaving."""
-        return self.draft != self._opened_with or bool(self.typed_text)
-
-    @property
-    def typed_text(self) -> str:
-        """What stands on the line and is not just an override as it was."""
-        line = self._line.strip()
-        return "" if self._in_hand and words_on(line) == [self._in_hand] else line
-
-    @property
-    def unfinished(self) -> str:
-        """What stands on the override line and is not part of what was composed."""
-        line = self._line.strip()
-        return line if line and line != self.outcome.line.strip() else ""
+        return self.latest.settled
 
     @on(ChoiceRows.Highlighted, "ChoiceRows")
     def _tell_choice(self) -> None:
@@ -291,114 +249,46 @@ class LaunchPanes(RatedScreen):
 
     # ── the override line ────────────────────────────────────────────────────────────────────
 
-    def _suggest(self, text: str) -> Sequence[Any]:
+    def draft_of(self, made: Draft) -> Draft:
+        """Give the overrides of a draft: itself."""
+        return made
+
+    def with_draft(self, made: Draft, draft: Draft) -> Draft:
+        """Give the draft with other overrides: that one."""
+        return draft
+
+    def found(self) -> Outcome:
+        """Give what was composed last."""
+        return self.outcome
+
+    def suggest(self, text: str) -> Sequence[Any]:
+        """Give what may be meant by a text, best first."""
         from trainer.config.complete import suggestions
 
         outcome = self.outcome
         return suggestions(text, outcome.groups, outcome.keys, outcome.config)
 
-    @on(OverrideLine.Typed)
-    def _typed(self, event: OverrideLine.Typed) -> None:
-        self._line = event.text
-        self._tell_line()
-        self.compose_soon()
+    def words_on(self, line: str) -> list[str]:
+        """Read the overrides on a line."""
+        return words_on(line)
 
-    @on(OverrideLine.Left)
-    def _left(self) -> None:
-        """Leave the line: what was not accepted does not count, and `u` brings it back."""
-        text, edited, rows = self.typed_text, self._in_hand, self.query_one(OverrideRows)
-        if text:
-            self._past.append((self.draft, text, edited))
-            what = f"{edited} stays as it was" if edited else f"not added: {text}"
-            self.deck.say(f"{what}  (u brings back what you typed)")
-        self._empty_line()
-        self.compose_soon(at_once=True)
-        rows.go_to(edited)
-        rows.focus()
+    def brought_about(self) -> str:
+        """Say what is wrong by the line, though not with a word of it; empty if nothing is."""
+        return ""
 
-    def _empty_line(self) -> None:
-        self._line = self._in_hand = ""
-        self.query_one(OverrideLine).put("")
+    def look_again(self, at_once: bool) -> None:
+        """Compose anew."""
+        self.compose_soon(at_once)
 
-    def _entered(self, text: str) -> None:
-        edited = self._in_hand
-        if self._accept(text) and edited:
-            self.query_one(OverrideRows).focus()
-
-    def _accept(self, text: str) -> bool:
-        """Take what stands on the line; false if it cannot be meant so, which is said."""
-        line, presets, given = self.query_one(OverrideLine), self._presets(), words_on(text)
-        wrong = [word for word in given if not is_whole(word, presets)]
-        if wrong:
-            # A slip must not take the place of the preset that was chosen.
-            is_last = text.rstrip().endswith(wrong[0])
-            if not (is_last and line.accept()):
-                line.say(self._unknown(given, wrong[0], presets), True)
-            return False
-        draft = self.draft.put_line(text, self._in_hand)
-        self._empty_line()
-        self.change(draft)
-        return True
-
-    def _presets(self) -> list[str]:
-        return [option.name for option in self.outcome.groups.get("preset", ())]
-
-    def _unknown(self, given: Sequence[str], text: str, presets: list[str]) -> str:
-        from trainer.config.aliases import canonical_key
-        from trainer.config.validate import key_of_name
-
-        name, equals, _ = text.partition("=")
-        if equals:
-            return f"'{clean(name)}' wants a value"
-        known = [*presets, *self.outcome.groups, *(key.key for key in self.outcome.keys)]
-        key = text if text in known or canonical_key(text) in known else ""
-        key = key or key_of_name(text, config=self.outcome.config)
-        if key:
-            after = given[given.index(text) + 1 :]
-            value = after[0] if after and "=" not in after[0] else "VALUE"
-            return f"'{clean(text)}' wants a value behind '=': write {clean(key)}={clean(value)}"
-        if text.startswith("-"):
-            return f"'{clean(text)}' is an option of the command; n, t and Q set name, tags, queue."
-        hint = nearest(text, known) or "Write key=value; a value with blanks wants quotes."
-        return f"There is no preset '{clean(text)}'. {hint}"
-
-    @on(OverrideRows.Removed)
-    def _removed(self, event: OverrideRows.Removed) -> None:
-        if self.draft.words[event.index] == self._in_hand:
-            self._empty_line()
-        self.change(self.draft.drop(event.index))
-
-    @on(OverrideRows.Chosen, "OverrideRows")
-    def _edit_row(self, event: OverrideRows.Chosen) -> None:
-        word = self.draft.words[event.index]
-        # What was typed and still stands there counts: it is taken before another takes its place.
-        if not self.typed_text or self._accept(self._line):
-            self._edit(on_line(word), word)
-
-    def _edit(self, text: str, edited: str) -> None:
-        """Put a text on the line, to come in the place of an override or to be another one."""
-        line = self.query_one(OverrideLine)
-        self._line, self._in_hand = text, edited
-        line.put(text)
-        line.input.focus()
+    def not_understood(self, words: Sequence[str], wrong: str) -> str:
+        """Say why one of the words cannot be meant so."""
+        return not_understood(self.outcome, words, wrong)
 
     # ── what is said ─────────────────────────────────────────────────────────────────────────
 
     def show_result(self) -> None:
         """Show the diff or the whole config."""
         self.query_one(ResultRows).show(self.outcome, self.whole, self.rate, self.need)
-
-    def _tell_line(self) -> None:
-        outcome, said, wrong = self.outcome, "", False
-        if self._line.strip():
-            said = "enter adds   tab completes   esc drops it"
-            if self._in_hand:
-                said = "enter changes the override   tab completes   esc leaves it as it was"
-            if self.is_composed and outcome.line:
-                problems = map(outcome.problem_of_word, words_on(outcome.line))
-                problem = next(filter(None, problems), "")
-                said, wrong = problem or said, bool(problem)
-        self.query_one(OverrideLine).say(said, wrong)
 
     def _tell_parts(self) -> None:
         outcome = self.outcome
@@ -417,11 +307,13 @@ class LaunchPanes(RatedScreen):
         facts += [f"name {self.draft.name}"] if self.draft.name else []
         facts += [f"tags {' '.join(self.draft.tags)}"] if self.draft.tags else []
         facts += ["waits in the queue"] if self.draft.queue else []
-        title = f" {self.context.glyphs.separator} ".join(facts) if self._shown else "composing"
+        title = (
+            f" {self.context.glyphs.separator} ".join(facts) if self.latest.shown else "composing"
+        )
         self.query_one(TitleBar).show(fit(title, 200))
         if self.launching:
             bar.show("launching", "the run folder is made and its supervisor started", True)
-        elif not self._shown:
+        elif not self.latest.shown:
             bar.show("L launch", "composing", True)
         elif why := self.why_not():
             bar.show("cannot launch", why, False)
@@ -435,8 +327,8 @@ class LaunchPanes(RatedScreen):
         if blocked:
             more = f"  (and {len(blocked) - 1} more)" if len(blocked) > 1 else ""
             return told(blocked[0]) + more
-        if self.unfinished:
-            return f"the override line holds unfinished text (ctrl+u empties it): {self.unfinished}"
+        if unfinished := self.writing.unfinished:
+            return f"the override line holds unfinished text (ctrl+u empties it): {unfinished}"
         return "" if self.outcome.composed is not None else "nothing is composed yet"
 
     @property

@@ -64,13 +64,11 @@ class PreviewScreen(DeckScreen):
 
     def on_mount(self) -> None:
         """Say that nothing was started."""
-        super().on_mount()
         self.query_one(TitleBar).show("nothing is started")
 
     def action_copy(self) -> None:
         """Copy the command."""
-        self.app.copy_to_clipboard(self.command)
-        self.deck.say(f"copied: {self.command}")
+        self.copy(self.command)
 
 
 def broken(line: str, width: int) -> list[str]:

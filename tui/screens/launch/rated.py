@@ -32,7 +32,6 @@ class RatedScreen(DeckScreen):
 
     def on_mount(self) -> None:
         """Make what computes; nothing is started before the first question."""
-        super().on_mount()
         if self.context.live:
             self.rates, self.needs = Rates(), Needs()
 
@@ -84,8 +83,7 @@ class RatedScreen(DeckScreen):
             self.app.call_from_thread(self._take_rate, number, rate, why)
 
     def _take_rate(self, number: int, rate: Rate, why: str) -> None:
-        # A screen that is being left is still attached when some of its parts are gone.
-        if number != self._rated or not self.is_attached or self not in self.app.screen_stack:
+        if number != self._rated or not self.is_open:
             return
         self.rate = rate
         if why:
@@ -103,7 +101,7 @@ class RatedScreen(DeckScreen):
             self.app.call_from_thread(self._take_need, number, need)
 
     def _take_need(self, number: int, need: Need) -> None:
-        if number != self._rated or not self.is_attached or self not in self.app.screen_stack:
+        if number != self._rated or not self.is_open:
             return
         self.need = need
         self.show_result()

@@ -147,7 +147,7 @@ class LaunchScreen(LaunchPanes):
 
     def action_undo(self) -> None:
         """Take back the last change."""
-        if not self.undo():
+        if not self.writing.undo():
             self.deck.say("nothing to take back")
 
     def action_name(self) -> None:
@@ -232,9 +232,7 @@ class LaunchScreen(LaunchPanes):
 
     def action_copy(self) -> None:
         """Copy the command."""
-        if self.command:
-            self.app.copy_to_clipboard(self.command)
-            self.deck.say(f"copied: {self.command}")
+        self.copy(self.command)
 
     def action_profile(self) -> None:
         """Open the profile under the cursor."""
@@ -248,9 +246,12 @@ class LaunchScreen(LaunchPanes):
 
     def unsaved(self) -> list[str]:
         """Name what was put together and not launched."""
-        if not self.has_changes:
+        if not self.writing.has_changes:
             return []
-        return [clean(" ".join([*self.draft.words, self.typed_text])).strip() or "what you chose"]
+        return [
+            clean(" ".join([*self.draft.words, self.writing.typed_text])).strip()
+            or "what you chose"
+        ]
 
     # ── launching ────────────────────────────────────────────────────────────────────────────
 

@@ -83,7 +83,6 @@ class MonitorScreen(ChartKeys):
 
     def on_mount(self) -> None:
         """Begin to read."""
-        super().on_mount()
         if self.context.live:
             self.follower.start()
         else:
@@ -95,13 +94,11 @@ class MonitorScreen(ChartKeys):
 
     def on_screen_suspend(self) -> None:
         """Rest while another screen hides this one."""
-        super().on_screen_suspend()
         self.follower.pause(not self.in_sight)
 
     def on_screen_resume(self) -> None:
         """Go on, at once."""
         self.follower.pause(False)
-        super().on_screen_resume()
 
     def on_resize(self, event: events.Resize) -> None:
         """Share the lines out: charts first, then the facts, then the log."""

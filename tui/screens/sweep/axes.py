@@ -36,7 +36,7 @@ class SweepWords(OverrideRows):
     def __init__(self, ellipsis: str = "…") -> None:
         super().__init__(ellipsis)
         #: For each row its place in the draft.
-        self.places: list[int] = []
+        self._places: list[int] = []
         self._sizes: list[str] = []
 
     def show_words(self, words: Sequence[str], planned: Planned) -> None:
@@ -47,13 +47,17 @@ class SweepWords(OverrideRows):
             planned: What came of them.
         """
         sizes = [planned.sizes.get(target(word), 0) for word in words]
-        self.places = sorted(range(len(words)), key=lambda at: not sizes[at])
-        counts = [_count(words[at], sizes[at]) for at in self.places]
+        self._places = sorted(range(len(words)), key=lambda at: not sizes[at])
+        counts = [_count(words[at], sizes[at]) for at in self._places]
         same = counts == self._sizes
         self._sizes = counts
-        self.show([(words[at], planned.problem_of_word(words[at])) for at in self.places])
+        self.show([(words[at], planned.problem_of_word(words[at])) for at in self._places])
         if not same:
             self.refresh()
+
+    def place(self, index: int) -> int:
+        """Give the place of a row's override in the draft."""
+        return self._places[index]
 
     def pieces(self, index: int, width: int) -> Pieces:
         """Draw an override with what it does, or a line of what is wrong with it."""

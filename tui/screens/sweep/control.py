@@ -10,7 +10,7 @@ from textual import work
 from trainer.display import plural
 from trainer.runs.layout import RunFolder
 from trainer.sweeps.trials import FAILED
-from tui.screens.base import DeckScreen
+from tui.screens.sourced import SourcedScreen
 from tui.screens.sweep import deeds
 from tui.sources.sweeps import SweepPicture, SweepSource
 
@@ -36,7 +36,7 @@ class Deed:
     yes: str = ""
 
 
-class SweepControl(DeckScreen):
+class SweepControl(SourcedScreen):
     """A screen from which a sweep can be stopped and gone on with."""
 
     source: SweepSource

@@ -9,12 +9,12 @@ from rich.style import Style
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.message import Message
 
 from trainer.display import age, plural
 from tui.glyphs import Glyphs
-from tui.screens.base import DeckScreen, TitleBar
+from tui.screens.base import TitleBar
 from tui.screens.monitor.lines import Lines
+from tui.screens.sourced import SourcedScreen
 from tui.screens.sweep.live import LiveList, look_of
 from tui.sources.sweeplist import SweepEntry, SweepsSource
 from tui.text import clean, fit, left, right, short_path
@@ -81,7 +81,7 @@ class SweepRows(LiveList):
         return [*pieces, *tail, (fit(entry.varies, room, glyphs.ellipsis), dim)]
 
 
-class SweepsScreen(DeckScreen):
+class SweepsScreen(SourcedScreen):
     """The list of sweeps."""
 
     KEYS_TITLE: ClassVar[str] = "Sweeps"
@@ -93,8 +93,7 @@ class SweepsScreen(DeckScreen):
     ]
     DEFAULT_CSS = "SweepsScreen #titles { height: 1; }"
 
-    class Fresh(Message, bubble=False):
-        """The first look has been taken."""
+    source: SweepsSource
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
@@ -103,38 +102,6 @@ class SweepsScreen(DeckScreen):
         yield Lines(id="titles")
         yield SweepRows(self.context.glyphs)
         yield KeyBar()
-
-    def on_mount(self) -> None:
-        """Begin to look."""
-        super().on_mount()
-        if self.context.live:
-            self.source.told = self._told
-            self.source.start()
-        else:
-            self.source.step()
-        self.tick()
-
-    def on_unmount(self) -> None:
-        """Stop to look."""
-        self.source.told = None
-        self.source.stop()
-
-    def on_screen_suspend(self) -> None:
-        """Rest while another screen hides this one."""
-        super().on_screen_suspend()
-        self.source.pause(not self.in_sight)
-
-    def on_screen_resume(self) -> None:
-        """Go on."""
-        self.source.pause(False)
-        super().on_screen_resume()
-
-    def _told(self) -> None:
-        self.post_message(self.Fresh())
-
-    @on(Fresh)
-    def _fresh(self) -> None:
-        self.tick()
 
     def tick(self) -> None:
         """Draw what is new."""

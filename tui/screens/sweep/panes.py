@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -13,16 +13,17 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.geometry import Size
-from textual.timer import Timer
 from textual.widget import Widget
 
 from trainer.display import duration, plural
 from trainer.sweeps.told import made_of
 from tui.screens.base import DeckScreen, TitleBar
+from tui.screens.latest import Latest
 from tui.screens.launch.composer import told
-from tui.screens.launch.draft import is_whole, on_line, words_on
+from tui.screens.launch.draft import Draft, words_on
 from tui.screens.launch.foot import CommandPanel, LaunchBar, PaneBar
-from tui.screens.launch.line import OverrideLine, OverrideRows
+from tui.screens.launch.line import OverrideLine
+from tui.screens.launch.writing import Writing, WritingPart
 from tui.screens.sweep.axes import SweepWords, suggest
 from tui.screens.sweep.design import Design
 from tui.screens.sweep.options import OptionRows
@@ -61,14 +62,11 @@ class WritePanes(DeckScreen):
 
     def __init__(self, design: Design | None = None) -> None:
         super().__init__()
-        self.design = design or Design()
-        self.planned = Planned(self.design)
-        self._opened_with = self.design
-        self._past: list[tuple[Design, str, str]] = []
-        self._line = self._in_hand = ""
+        design = design or Design()
+        self.planned = Planned(design)
+        self.latest = Latest(self, self._job, "plan", _DEBOUNCE)
+        self.writing: Writing[Design] = Writing(self, self, design, lambda: self.latest.settled)
         self._front = LINE
-        self._asked = self._shown = 0
-        self._timer: Timer | None = None
         #: Whether the sweep is being started.
         self.launching = False
 
@@ -82,13 +80,12 @@ class WritePanes(DeckScreen):
         yield PaneBar()
         with Horizontal(classes="body"):
             with Vertical(classes="left"):
-                yield OverrideLine(
-                    self._suggest,
-                    self._entered,
+                yield WritingPart(
+                    self.writing,
+                    SweepWords(glyphs.ellipsis),
                     glyphs.ellipsis,
                     "key=a,b  key=range(1,4)  group=glob(*)  or what is fixed",
                 )
-                yield SweepWords(glyphs.ellipsis)
                 yield OptionRows(glyphs.ellipsis)
             with Vertical(classes="right"):
                 yield PlanRows(glyphs)
@@ -98,7 +95,6 @@ class WritePanes(DeckScreen):
 
     def on_mount(self) -> None:
         """Begin on the line, and plan at once."""
-        super().on_mount()
         self.query_one(OptionRows).show(self.design, self.planned)
         self.query_one(OverrideLine).input.focus()
         self._show_front()
@@ -111,8 +107,7 @@ class WritePanes(DeckScreen):
 
     def on_screen_resume(self) -> None:
         """Profiles may have changed while another screen was in front."""
-        super().on_screen_resume()
-        if self._shown:
+        if self.latest.shown:
             self.plan_soon(at_once=True)
 
     def targets(self) -> tuple[Widget, ...]:
@@ -155,7 +150,7 @@ class WritePanes(DeckScreen):
         left.styles.padding = (0, 1, 0, 0) if wide else 0
         # Where there is no room for all, the suggestions of the line need what the options take.
         options = self.query_one(OptionRows)
-        options.display = tall or self._front != LINE or not self._line
+        options.display = tall or self._front != LINE or not self.writing.line
 
     @on(PaneBar.Wanted)
     def _wanted(self, event: PaneBar.Wanted) -> None:
@@ -163,63 +158,44 @@ class WritePanes(DeckScreen):
 
     # ── planning ─────────────────────────────────────────────────────────────────────────────
 
+    @property
+    def design(self) -> Design:
+        """What is put together by now."""
+        return self.writing.made
+
     def change(self, design: Design) -> None:
         """Take another design; the one before can be had back."""
-        if design != self.design:
-            self._past.append((self.design, "", ""))
-            self.design = design
-            self.plan_soon(at_once=True)
-
-    def undo(self) -> bool:
-        """Take the design before; false if there is none."""
-        if not self._past:
-            return False
-        self.design, text, edited = self._past.pop()
-        if text:
-            self._edit(text, edited)
-        self.plan_soon(at_once=True)
-        return True
+        self.writing.change(design)
 
     def plan_soon(self, at_once: bool = False) -> None:
         """Plan in a thread; while somebody types, once they pause."""
-        self._asked += 1
         self._show_words()
         self.query_one(OptionRows).show(self.design, self.planned)
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer = None
-        if at_once or not self.context.live:
-            self._plan_now()
-        else:
-            self._timer = self.set_timer(_DEBOUNCE, self._plan_now)
+        self.latest.soon(at_once)
 
-    def _plan_now(self) -> None:
-        asked = Planned(self.design, self._line, self._in_hand)
-        work = partial(self._work, self._asked, asked)
-        self.run_worker(work, thread=True, group="plan", exclusive=True)
+    def _job(self, number: int) -> Callable[[], None]:
+        asked = Planned(self.design, self.writing.line, self.writing.in_hand)
+        return partial(self._work, number, asked)
 
     def _work(self, number: int, asked: Planned) -> None:
         def tell(planned: Planned) -> bool:
-            # The latest wins: what has been overtaken is neither shown nor gone on with.
-            wanted = number == self._asked and self.is_attached and self.app.is_running
-            if wanted:
+            # What has been overtaken is neither shown nor gone on with.
+            if wanted := self.latest.wanted(number):
                 self.app.call_from_thread(self._take, number, planned)
             return wanted
 
         plan_out(asked, self.context, self._costs, tell)
 
     def _take(self, number: int, planned: Planned) -> None:
-        # A screen that is being left is still attached when some of its parts are gone.
-        if number != self._asked or not self.is_attached or self not in self.app.screen_stack:
+        if not self.latest.take(number):
             return
-        self._shown = number
         self.planned = planned
         self._show_words()
         self.query_one(OptionRows).show(self.design, planned)
         self.query_one(PlanRows).show(planned)
         self.query_one(CommandPanel).show(planned.command)
         self.query_one(OverrideLine).refresh_suggestions()
-        self._tell_line()
+        self.writing.tell_line()
         self._tell_parts()
         self.tell_state()
         self.planned_now()
@@ -231,24 +207,7 @@ class WritePanes(DeckScreen):
     def is_planned(self) -> bool:
         """Whether what is shown is what was last asked for, and all of it has been looked at."""
         planned = self.planned
-        return self._shown == self._asked and (bool(planned.blocked) or planned.ready)
-
-    @property
-    def has_changes(self) -> bool:
-        """Whether something would be lost by leaving."""
-        return self.design != self._opened_with or bool(self.typed_text)
-
-    @property
-    def typed_text(self) -> str:
-        """What stands on the line and is not just an override as it was."""
-        line = self._line.strip()
-        return "" if self._in_hand and words_on(line) == [self._in_hand] else line
-
-    @property
-    def unfinished(self) -> str:
-        """What stands on the line and is not part of what was planned."""
-        line = self._line.strip()
-        return line if line and line != self.planned.line.strip() else ""
+        return self.latest.settled and (bool(planned.blocked) or planned.ready)
 
     @property
     def command(self) -> str:
@@ -257,93 +216,47 @@ class WritePanes(DeckScreen):
 
     # ── the line ─────────────────────────────────────────────────────────────────────────────
 
-    def _suggest(self, text: str) -> Sequence[Any]:
+    def draft_of(self, made: Design) -> Draft:
+        """Give the overrides of a design."""
+        return made.draft
+
+    def with_draft(self, made: Design, draft: Draft) -> Design:
+        """Give the design with other overrides."""
+        return replace(made, draft=draft)
+
+    def found(self) -> Planned:
+        """Give what was planned last."""
+        return self.planned
+
+    def suggest(self, text: str) -> Sequence[Any]:
+        """Give what may be meant by a text, best first."""
         planned = self.planned
         if not text.strip():
             # Everything could be meant, and what is there already is more worth seeing.
             return ()
         return suggest(text, planned.groups, planned.keys, planned.config)
 
-    @on(OverrideLine.Typed)
-    def _typed(self, event: OverrideLine.Typed) -> None:
-        self._line = event.text
+    def words_on(self, line: str) -> list[str]:
+        """Read the overrides on a line; a whole command may be pasted."""
+        return [word for word in words_on(line) if word not in ("traindeck", "ablate", "-m")]
+
+    def not_understood(self, words: Sequence[str], wrong: str) -> str:
+        """Say why one of the words cannot be meant so."""
+        return _unknown(wrong)
+
+    def brought_about(self) -> str:
+        """Nothing: the trials tell what is wrong with them."""
+        return ""
+
+    def look_again(self, at_once: bool) -> None:
+        """Plan anew."""
         self._arrange(self.app.size)
-        self._tell_line()
-        self.plan_soon()
-
-    @on(OverrideLine.Left)
-    def _left(self) -> None:
-        """Leave the line: what was not accepted does not count, and `u` brings it back."""
-        text, edited = self.typed_text, self._in_hand
-        if text:
-            self._past.append((self.design, text, edited))
-            self.deck.say(f"not added: {text}  (u brings back what you typed)")
-        self._empty_line()
-        self.plan_soon(at_once=True)
-        self.action_part(WORDS)
-
-    def _empty_line(self) -> None:
-        self._line = self._in_hand = ""
-        self.query_one(OverrideLine).put("")
-
-    def _entered(self, text: str) -> None:
-        edited = self._in_hand
-        if self._accept(text) and edited:
-            self.action_part(WORDS)
-
-    def _accept(self, text: str) -> bool:
-        """Take what stands on the line; false if it cannot be meant so, which is said."""
-        line = self.query_one(OverrideLine)
-        presets = [option.name for option in self.planned.groups.get("preset", ())]
-        # A whole command may be pasted.
-        words = [word for word in words_on(text) if word not in ("traindeck", "ablate", "-m")]
-        wrong = [word for word in words if not is_whole(word, presets)]
-        if wrong:
-            if not (text.rstrip().endswith(wrong[0]) and line.accept()):
-                line.say(_unknown(wrong[0]), True)
-            return False
-        # Each once more as it stands on a line: a value with blanks keeps its quotes.
-        draft = self.design.draft.put_line(" ".join(map(on_line, words)), self._in_hand)
-        self._empty_line()
-        self.change(replace(self.design, draft=draft))
-        return True
-
-    @on(OverrideRows.Removed)
-    def _removed(self, event: OverrideRows.Removed) -> None:
-        place = self.query_one(SweepWords).places[event.index]
-        if self.design.draft.words[place] == self._in_hand:
-            self._empty_line()
-        self.change(replace(self.design, draft=self.design.draft.drop(place)))
-
-    @on(OverrideRows.Chosen, "SweepWords")
-    def _edit_row(self, event: OverrideRows.Chosen) -> None:
-        word = self.design.draft.words[self.query_one(SweepWords).places[event.index]]
-        # What was typed and still stands there counts: it is taken before another takes its place.
-        if not self.typed_text or self._accept(self._line):
-            self._edit(on_line(word), word)
-
-    def _edit(self, text: str, edited: str) -> None:
-        line = self.query_one(OverrideLine)
-        self._line, self._in_hand = text, edited
-        line.put(text)
-        line.input.focus()
+        self.plan_soon(at_once)
 
     # ── what is said ─────────────────────────────────────────────────────────────────────────
 
     def _show_words(self) -> None:
         self.query_one(SweepWords).show_words(self.design.draft.words, self.planned)
-
-    def _tell_line(self) -> None:
-        planned, text, wrong = self.planned, "", False
-        if self._line.strip():
-            text = "enter adds   tab completes   esc drops it"
-            if self._in_hand:
-                text = "enter changes the override   tab completes   esc leaves it as it was"
-            if self._shown == self._asked and planned.line:
-                problems = map(planned.problem_of_word, words_on(planned.line))
-                problem = next(filter(None, problems), "")
-                text, wrong = problem or text, bool(problem)
-        self.query_one(OverrideLine).say(text, wrong)
 
     def _tell_parts(self) -> None:
         planned = self.planned
@@ -357,7 +270,7 @@ class WritePanes(DeckScreen):
         """Say at the top and on the button how things stand."""
         planned, bar = self.planned, self.query_one(LaunchBar)
         plan, separator = planned.plan, f" {self.context.glyphs.separator} "
-        facts = "planning" if not self._shown else "no trials"
+        facts = "planning" if not self.latest.shown else "no trials"
         if plan is not None:
             cost = planned.cost
             time = f"about {duration(cost.total(planned.trials, plan.parallel))}" if cost else ""
@@ -369,7 +282,7 @@ class WritePanes(DeckScreen):
         self.query_one(TitleBar).show(clean(facts))
         if self.launching:
             bar.show("launching", "the sweep's folder is made and its driver started", True)
-        elif not self._shown:
+        elif not self.latest.shown:
             bar.show("L launch", "planning", True)
         elif why := self.why_not():
             bar.show("cannot launch", why, False)
@@ -385,8 +298,9 @@ class WritePanes(DeckScreen):
         if blocked:
             more = f"  (and {len(blocked) - 1} more)" if len(blocked) > 1 else ""
             return told(blocked[0]) + more
-        if self._shown == self._asked and self.unfinished:
-            return f"the line holds unfinished text (ctrl+u empties it): {clean(self.unfinished)}"
+        unfinished = self.writing.unfinished
+        if self.latest.settled and unfinished:
+            return f"the line holds unfinished text (ctrl+u empties it): {clean(unfinished)}"
         return ""
 
 

@@ -12,7 +12,6 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.geometry import Size
-from textual.message import Message
 from textual.widget import Widget
 
 from trainer.runs.layout import RunFolder
@@ -74,13 +73,6 @@ class SweepScreen(SweepControl):
     SweepScreen #about { height: 1; background: $surface; }
     """
 
-    class Fresh(Message, bubble=False):
-        """The source has a picture that was waited for."""
-
-        def can_replace(self, message: Message) -> bool:
-            """One is as good as many."""
-            return isinstance(message, SweepScreen.Fresh)
-
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.source = SweepSource(path)
@@ -107,31 +99,9 @@ class SweepScreen(SweepControl):
         yield KeyBar()
 
     def on_mount(self) -> None:
-        """Begin to look."""
-        super().on_mount()
+        """Begin in the list of trials; a matrix is shown once it is known to be one."""
         self.query_one(Matrix).display = False
         self.query_one(TrialRows).focus()
-        if self.context.live:
-            self.source.told = self._told
-            self.source.start()
-        else:
-            self.source.step()
-        self.tick()
-
-    def on_unmount(self) -> None:
-        """Stop to look."""
-        self.source.told = None
-        self.source.stop()
-
-    def on_screen_suspend(self) -> None:
-        """Rest while another screen hides this one."""
-        super().on_screen_suspend()
-        self.source.pause(not self.in_sight)
-
-    def on_screen_resume(self) -> None:
-        """Go on."""
-        self.source.pause(False)
-        super().on_screen_resume()
 
     def on_resize(self, event: events.Resize) -> None:
         """Show what there is room for."""
@@ -203,13 +173,6 @@ class SweepScreen(SweepControl):
         self.call_after_refresh(self._draw)
 
     # ── news ─────────────────────────────────────────────────────────────────────────────────
-
-    def _told(self) -> None:
-        self.post_message(self.Fresh())
-
-    @on(Fresh)
-    def _fresh(self) -> None:
-        self.tick()
 
     def look_anew(self) -> None:
         """Look at the sweep now: something was done to it."""
@@ -356,9 +319,7 @@ class SweepScreen(SweepControl):
         """Copy the command."""
         sweep = self.picture.sweep
         if sweep is not None:
-            text = clean(shlex.join(sweep.command))
-            self.app.copy_to_clipboard(text)
-            self.deck.say(f"copied: {text}")
+            self.copy(clean(shlex.join(sweep.command)))
 
     def action_again(self) -> None:
         """Write a new sweep that begins with what this one varied."""

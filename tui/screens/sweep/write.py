@@ -165,7 +165,7 @@ class WriteSweepScreen(WritePanes):
 
     def action_undo(self) -> None:
         """Take back the last change."""
-        if not self.undo():
+        if not self.writing.undo():
             self.deck.say("nothing to take back")
 
     def action_begin_like(self) -> None:
@@ -216,9 +216,7 @@ class WriteSweepScreen(WritePanes):
 
     def action_copy(self) -> None:
         """Copy the command."""
-        if self.command:
-            self.app.copy_to_clipboard(self.command)
-            self.deck.say(f"copied: {self.command}")
+        self.copy(self.command)
 
     def action_back(self) -> None:
         """Leave; what was put together is asked about first."""
@@ -226,9 +224,9 @@ class WriteSweepScreen(WritePanes):
 
     def unsaved(self) -> list[str]:
         """Name what was put together and not launched."""
-        if not self.has_changes:
+        if not self.writing.has_changes:
             return []
-        words = [*self.design.draft.words, self.typed_text]
+        words = [*self.design.draft.words, self.writing.typed_text]
         return [clean(" ".join(words)).strip() or "what you chose"]
 
     # ── launching ────────────────────────────────────────────────────────────────────────────
