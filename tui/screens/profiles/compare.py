@@ -20,15 +20,6 @@ class DiffWith(ProfileFiles):
     #: Nothing else is what one compares with most.
     DEFAULTS: ClassVar[str] = "the defaults"
 
-    def __init__(self) -> None:
-        super().__init__()
-        #: Words as on the command line, or a run's folder; empty for the defaults.
-        self.against: tuple[str, ...] = ()
-
-    def look_again(self) -> None:
-        """Compose and compare anew."""
-        raise NotImplementedError
-
     def action_diff_with(self) -> None:
         """Compare with something else."""
         if self.in_hand() is not None:

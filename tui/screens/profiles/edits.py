@@ -7,12 +7,11 @@ from typing import Any
 from textual import on
 
 from trainer.config.edit import EditError, ProfileText
-from trainer.config.values import about, problem_with, shown
+from trainer.config.values import about, shown
 from tui.screens.profiles import form as forms
 from tui.screens.profiles.changes import ChangeRows
 from tui.screens.profiles.compare import DiffWith
 from tui.screens.profiles.editing import Editing, line_of
-from tui.screens.profiles.tree import ProfileTree
 from tui.screens.profiles.yaml import YamlPane
 from tui.text import clean
 from tui.widgets.dialogs import Confirm, Pick
@@ -22,32 +21,6 @@ from tui.widgets.linelist import LineList
 
 class EditKeys(DiffWith):
     """The part of the screen that changes the text in hand."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        #: Which problem was gone to last.
-        self.problem_at = -1
-
-    # ── what the other part gives ────────────────────────────────────────────────────────────
-
-    @property
-    def pane(self) -> str:
-        """The pane in front."""
-        raise NotImplementedError
-
-    def action_pane(self, pane: str) -> None:
-        """Go to a pane."""
-        raise NotImplementedError
-
-    def draw_heads(self, editing: Editing) -> None:
-        """Draw the panes' titles."""
-        raise NotImplementedError
-
-    # ── editing ──────────────────────────────────────────────────────────────────────────────
-
-    def group_in_hand(self) -> str:
-        """Give the group that a new profile would belong to."""
-        return self.query_one(ProfileTree).group or "trainer"
 
     @on(FieldForm.Edited)
     def _edited(self, event: FieldForm.Edited) -> None:
@@ -185,16 +158,6 @@ class EditKeys(DiffWith):
                 editing.past.pop()
             self.draw_heads(editing)
 
-    def choose_between(self) -> None:
-        """Lead to the places in the YAML where two versions stand."""
-        self.problem_at = -1
-        self.action_pane("yaml")
-        editing = self.current
-        if editing is not None and editing.profile.problems:
-            line = line_of(editing.profile.problems[0], editing.profile) or 1
-            self.query_one(YamlPane).move_cursor((line - 1, 0), center=True)
-        self.deck.say("Both stand in the YAML: y edits it; keep the lines that you want.")
-
     def action_next_problem(self) -> None:
         """Go to the next problem: its line in the YAML, its row in the form."""
         editing = self.current
@@ -213,8 +176,3 @@ class EditKeys(DiffWith):
             self.query_one(YamlPane).move_cursor((line - 1, 0), center=True)
         found = bool(problem.key) and self.query_one(FieldForm).go_to(problem.key)
         self.action_pane("form" if found and self.pane == "form" else "yaml")
-
-    def check(self, key: str, value: Any) -> str:
-        """Say what is wrong with a value of a key in this profile; empty if nothing is."""
-        composed = self.seen.composed if self.seen is not None else None
-        return problem_with(key, value, composed.config if composed is not None else None)

@@ -15,53 +15,26 @@ from trainer.config.edit_files import Conflict, Opened
 from trainer.config.edit_toml import TableText
 from trainer.config.scaffold import template
 from trainer.errors import ConfigError
-from tui.screens.base import DeckScreen
 from tui.screens.profiles.conflict import ConflictDialog
 from tui.screens.profiles.editing import Editing, Look, look
-from tui.sources.profiles import Catalogue
+from tui.screens.profiles.view import ProfilesView
 from tui.widgets.dialogs import Ask, Confirm
 
 T = TypeVar("T")
 
 
-class ProfileFiles(DeckScreen):
-    """The part of the screen that writes; the other part gives what is in hand."""
+class ProfileFiles(ProfilesView):
+    """The part of the screen that writes."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        #: All profiles on disk.
-        self.catalogue = Catalogue()
-        #: The profiles that were opened here, by `group/name`.
-        self.editings: dict[str, Editing] = {}
-        #: The one in hand.
-        self.current: Editing | None = None
-        #: What the text in hand composes to; None until that is known.
-        self.seen: Look | None = None
-        #: What was deleted: the hidden file, where it was, its name.
+    def __init__(self, profile: str = "") -> None:
+        super().__init__(profile)
+        #: What was deleted, the last one last.
         self.deleted: list[tuple[Path, Path, str]] = []
 
-    # ── what the other part gives ────────────────────────────────────────────────────────────
-
-    def in_hand(self) -> Editing | None:
-        """Give the profile in hand; None, with a word about it, if there is none."""
-        if self.current is None:
-            self.deck.say("Choose a profile first.")
-        elif self.current.unread:
-            self.deck.say(self.current.unread, "error")
-            return None
-        return self.current
-
-    def changed(self, editing: Editing) -> None:
-        """Show a text that was changed from here."""
-        raise NotImplementedError
-
-    def choose_between(self) -> None:
-        """Lead to the places in the YAML where two versions stand."""
-        raise NotImplementedError
-
-    def reread(self, select: str = "", *, forget: str = "") -> None:
-        """Read the folders again; go to a profile, and read another one anew."""
-        raise NotImplementedError
+    def on_unmount(self) -> None:
+        """What was deleted and not brought back is gone now."""
+        for hidden, _path, _full in self.deleted:
+            edit_files.forget(hidden)
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────
 
@@ -126,10 +99,6 @@ class ProfileFiles(DeckScreen):
             self.deck.say("The editor changed nothing.")
 
     # ── what they do ─────────────────────────────────────────────────────────────────────────
-
-    def tell(self, error: ConfigError) -> None:
-        """Say what is wrong, every problem on a line."""
-        self.deck.say("\n".join(str(problem) for problem in error.problems), "error")
 
     async def save(self, editing: Editing) -> bool:
         """Save a profile; asks first if it has problems.
@@ -327,10 +296,6 @@ class ProfileFiles(DeckScreen):
             return
         self.deck.say(f"{shown}: every key is there as a comment; a adds one.")
         self.reread(f"{group}/{name}")
-
-    def group_in_hand(self) -> str:
-        """Give the group that a new profile would belong to."""
-        raise NotImplementedError
 
     async def _ask_name(self, title: str, group: str, value: str) -> str | None:
         def check(name: str) -> str:

@@ -21,30 +21,30 @@ _TITLES = ("profiles", "form", "yaml", "diff")
 WIDE = 120
 
 CSS = """
-ProfilesScreen #about { height: 2; padding: 0 1; background: $surface; text-wrap: nowrap; text-overflow: ellipsis; }
-ProfilesScreen #switch { height: 1; padding: 0 1; color: $text-muted; }
-ProfilesScreen #notice { height: auto; max-height: 3; padding: 0 1; display: none; color: $text-warning; }
-ProfilesScreen #problems { height: auto; max-height: 4; padding: 0 1; display: none; color: $text-error; }
-ProfilesScreen #notice.shown, ProfilesScreen #problems.shown { display: block; }
-ProfilesScreen .head { height: 1; text-wrap: nowrap; text-overflow: ellipsis; padding: 0 1; color: $text-muted; background: $surface; text-style: bold; }
-ProfilesScreen #card { height: auto; max-height: 6; padding: 0 1; display: none; color: $foreground; background: $boost; }
-ProfilesScreen #card.shown { display: block; }
-ProfilesScreen #search { display: none; border: none; height: 1; padding: 0 1; background: $boost; }
-ProfilesScreen #search.shown { display: block; }
-ProfilesScreen .pane { display: none; height: 1fr; width: 1fr; }
-ProfilesScreen.-profiles #profiles-pane { display: block; }
-ProfilesScreen.-form #form-pane, ProfilesScreen.-yaml #yaml-pane { display: block; }
-ProfilesScreen.-changes #changes-pane { display: block; }
-ProfilesScreen #right { display: none; height: 1fr; width: 1fr; }
-ProfilesScreen.-form #right, ProfilesScreen.-yaml #right, ProfilesScreen.-changes #right { display: block; }
-ProfilesScreen #edit { height: 1fr; }
-ProfilesScreen.-changes #edit { display: none; }
-ProfilesScreen.-wide #switch { display: none; }
-ProfilesScreen.-wide .pane, ProfilesScreen.-wide #right, ProfilesScreen.-wide #edit { display: block; }
-ProfilesScreen.-wide #profiles-pane { width: 30; }
-ProfilesScreen.-wide #edit { height: 3fr; }
-ProfilesScreen.-wide #changes-pane { height: 2fr; }
-ProfilesScreen #edit { layout: horizontal; }
+ProfilesView #about { height: 2; padding: 0 1; background: $surface; text-wrap: nowrap; text-overflow: ellipsis; }
+ProfilesView #switch { height: 1; padding: 0 1; color: $text-muted; }
+ProfilesView #notice { height: auto; max-height: 3; padding: 0 1; display: none; color: $text-warning; }
+ProfilesView #problems { height: auto; max-height: 4; padding: 0 1; display: none; color: $text-error; }
+ProfilesView #notice.shown, ProfilesView #problems.shown { display: block; }
+ProfilesView .head { height: 1; text-wrap: nowrap; text-overflow: ellipsis; padding: 0 1; color: $text-muted; background: $surface; text-style: bold; }
+ProfilesView #card { height: auto; max-height: 6; padding: 0 1; display: none; color: $foreground; background: $boost; }
+ProfilesView #card.shown { display: block; }
+ProfilesView #search { display: none; border: none; height: 1; padding: 0 1; background: $boost; }
+ProfilesView #search.shown { display: block; }
+ProfilesView .pane { display: none; height: 1fr; width: 1fr; }
+ProfilesView.-profiles #profiles-pane { display: block; }
+ProfilesView.-form #form-pane, ProfilesView.-yaml #yaml-pane { display: block; }
+ProfilesView.-changes #changes-pane { display: block; }
+ProfilesView #right { display: none; height: 1fr; width: 1fr; }
+ProfilesView.-form #right, ProfilesView.-yaml #right, ProfilesView.-changes #right { display: block; }
+ProfilesView #edit { height: 1fr; }
+ProfilesView.-changes #edit { display: none; }
+ProfilesView.-wide #switch { display: none; }
+ProfilesView.-wide .pane, ProfilesView.-wide #right, ProfilesView.-wide #edit { display: block; }
+ProfilesView.-wide #profiles-pane { width: 30; }
+ProfilesView.-wide #edit { height: 3fr; }
+ProfilesView.-wide #changes-pane { height: 2fr; }
+ProfilesView #edit { layout: horizontal; }
 """
 
 

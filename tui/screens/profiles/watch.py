@@ -20,10 +20,6 @@ class WatchFiles(EditKeys):
 
     _watched = 0.0
 
-    def draw(self) -> None:
-        """Draw everything that depends on the text in hand."""
-        raise NotImplementedError
-
     def tick(self) -> None:
         """Look whether somebody else changed the files."""
         now = self.context.clock.monotonic()
