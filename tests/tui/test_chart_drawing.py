@@ -175,7 +175,7 @@ def test_the_cursor_is_a_column() -> None:
     assert {span.end - span.begin for span in spans} == {1}
     assert len({span.begin for span in spans}) == 1
     x = spans[0].begin
-    styles = [drawing._styles[y][x] for y in range(14)]
+    styles = [drawing._grid.styles[y][x] for y in range(14)]
     assert all(style >= UNDER for style in styles)
 
 
@@ -184,18 +184,18 @@ def test_smooth_values_lie_over_the_raw_ones() -> None:
     raw = envelope([dice.random() for _ in range(400)])
     drawing = Drawing(UNICODE)
     drawing.draw(Plot((Curve("a", raw, 3, smooth=smooth(raw, 0.9)),)), 100, 20)
-    styles = {style for row in drawing._styles for style in row}
+    styles = {style for row in drawing._grid.styles for style in row}
     assert {RAW + 3, SMOOTH + 3} <= styles
     assert CURVES + 3 not in styles
-    raw_cells = sum(row.count(RAW + 3) for row in drawing._styles)
-    assert raw_cells > 4 * sum(row.count(SMOOTH + 3) for row in drawing._styles)
+    raw_cells = sum(row.count(RAW + 3) for row in drawing._grid.styles)
+    assert raw_cells > 4 * sum(row.count(SMOOTH + 3) for row in drawing._grid.styles)
 
 
 def test_the_first_curve_is_on_top() -> None:
     drawing = Drawing(UNICODE)
     values = [float(i % 17) for i in range(300)]
     drawing.draw(plot(values, values), 80, 16)
-    styles = {style for row in drawing._styles for style in row if style >= CURVES}
+    styles = {style for row in drawing._grid.styles for style in row if style >= CURVES}
     assert styles == {CURVES}
 
 
@@ -251,18 +251,18 @@ def test_what_is_drawn_in_steps_is_what_is_drawn_at_once(data: st.DataObject) ->
         curve = Curve("a", bins, 1, left=places, right=places, smooth=smoothed)
         shown = Plot((curve, Curve("b", bins, 2)), log=log, window=window)
         once = fresh(drawing)
-        before = copy.deepcopy((drawing._text, drawing._styles))
+        before = copy.deepcopy((drawing._grid.text, drawing._grid.styles))
         sized = (drawing.width, drawing.height) == (width, height)
         spans = drawing.draw(shown, width, height)
         once.draw(shown, width, height)
         assert lines(drawing) == lines(once)
-        assert drawing._styles == once._styles
+        assert drawing._grid.styles == once._grid.styles
         if sized:
             for span in spans:
                 for x in range(span.begin, span.end):
-                    before[0][span.row][x] = drawing._text[span.row][x]
-                    before[1][span.row][x] = drawing._styles[span.row][x]
-            assert before == (drawing._text, drawing._styles)
+                    before[0][span.row][x] = drawing._grid.text[span.row][x]
+                    before[1][span.row][x] = drawing._grid.styles[span.row][x]
+            assert before == (drawing._grid.text, drawing._grid.styles)
 
 
 @given(

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.runs.layout import open_regular
-from trainer.runs.status import TERMINAL, State, Status, printable
+from trainer.runs.status import TERMINAL, State, Status
+from trainer.runs.values import printable
 
 # How torch says in a plain RuntimeError, for each of its devices, that memory ran out.
 _NO_MEMORY = (

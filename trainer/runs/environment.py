@@ -20,7 +20,7 @@ from typing import Any
 
 from trainer.runs import installed
 from trainer.runs.orders import TRAINING_ENV
-from trainer.runs.status import printable
+from trainer.runs.values import printable
 from trainer.secrets import mask
 
 # Variables that change what is computed; others (which GPU, where caches lie) do not.

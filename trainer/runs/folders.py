@@ -18,7 +18,8 @@ from typing import Any
 from trainer.runs import proc
 from trainer.runs.layout import RunFolder, dumps
 from trainer.runs.record import new_record
-from trainer.runs.status import State, printable
+from trainer.runs.status import State
+from trainer.runs.values import printable
 
 # No vowels and no look-alikes: ids spell no words and can be read out.
 _ALPHABET = "bcdfghjkmnpqrstvwxz23456789"

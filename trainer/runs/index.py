@@ -23,8 +23,9 @@ import msgspec
 
 from trainer.errors import Problem, RunError, nearest
 from trainer.runs.layout import RunFolder
-from trainer.runs.status import State, printable
+from trainer.runs.status import State
 from trainer.runs.summary import UNREADABLE, RunSummary, set_tags, summarise
+from trainer.runs.values import printable
 
 __all__ = ["UNREADABLE", "RunIndex", "RunSummary", "find", "scan", "set_tags", "summarise"]
 

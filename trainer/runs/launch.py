@@ -37,7 +37,8 @@ from trainer.runs.layout import (
 )
 from trainer.runs.program import command_line, secrets_in
 from trainer.runs.settled import settled
-from trainer.runs.status import State, printable
+from trainer.runs.status import State
+from trainer.runs.values import printable
 from trainer.secrets import mask, mask_words
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ raises for what lies in the folder. Standard library only.
 
 from __future__ import annotations
 
-import math
 import os
 import time
 from dataclasses import dataclass, field, replace
@@ -22,9 +21,9 @@ from trainer.errors import (
     EXIT_TIMEOUT,
     EXIT_WRONG_INPUT,
 )
-from trainer.events.text import clean
 from trainer.runs import proc
 from trainer.runs.layout import STATUS, TRAINER_STATUS, RunFolder, read_json
+from trainer.runs.values import any_number, integer, number, positive, printable, text
 
 # A heartbeat comes every second; this long without one and a process elsewhere counts as gone.
 STALE_SECONDS = 30.0
@@ -240,7 +239,7 @@ def read_status(run: RunFolder | Path | str, *, now: float | None = None) -> Sta
 
 def _speaks_for(own: dict[str, Any], status: Status) -> bool:
     """Tell whether `status.trainer.json` is by the recorded process or from its session."""
-    pid = _integer(own.get("pid"))
+    pid = integer(own.get("pid"))
     return pid in (None, status.pid) or own.get("sid") == status.pid
 
 
@@ -339,23 +338,23 @@ def parse(raw: dict[str, Any]) -> Status:
     """Make a Status of what one status file holds, as it stands; wrong types read as missing."""
     return Status(
         state=known_state(raw.get("state")) or State.LOST,
-        writer=_text(raw.get("writer")),
-        host=_text(raw.get("host")),
-        boot_id=_text(raw.get("boot_id")),
-        pid=_integer(raw.get("pid")),
-        pid_start=_text(raw.get("pid_start")) or None,
-        supervisor_pid=_integer(raw.get("supervisor_pid")),
-        supervisor_start=_text(raw.get("supervisor_start")) or None,
-        started=_number(raw.get("started")),
-        heartbeat=_number(raw.get("heartbeat")),
-        ended=_number(raw.get("ended")),
-        exit_code=_integer(raw.get("exit_code")),
-        signal=_integer(raw.get("signal")),
-        reason=_text(raw.get("reason"), 2000),
-        attempt=max(1, _integer(raw.get("attempt")) or 1),
+        writer=text(raw.get("writer")),
+        host=text(raw.get("host")),
+        boot_id=text(raw.get("boot_id")),
+        pid=integer(raw.get("pid")),
+        pid_start=text(raw.get("pid_start")) or None,
+        supervisor_pid=integer(raw.get("supervisor_pid")),
+        supervisor_start=text(raw.get("supervisor_start")) or None,
+        started=number(raw.get("started")),
+        heartbeat=number(raw.get("heartbeat")),
+        ended=number(raw.get("ended")),
+        exit_code=integer(raw.get("exit_code")),
+        signal=integer(raw.get("signal")),
+        reason=text(raw.get("reason"), 2000),
+        attempt=max(1, integer(raw.get("attempt")) or 1),
         progress=_progress(raw.get("progress")),
-        resume=_text(raw.get("resume"), 4096),
-        queue=_text(raw.get("queue")),
+        resume=text(raw.get("resume"), 4096),
+        queue=text(raw.get("queue")),
     )
 
 
@@ -365,56 +364,14 @@ def _progress(raw: object) -> Progress:
     metrics = raw.get("metrics")
     values = metrics.items() if isinstance(metrics, dict) else ()
     return Progress(
-        step=_integer(raw.get("step")),
-        epoch=_integer(raw.get("epoch")),
-        total_steps=_integer(raw.get("total_steps")),
-        total_epochs=_integer(raw.get("total_epochs")),
+        step=integer(raw.get("step")),
+        epoch=integer(raw.get("epoch")),
+        total_steps=integer(raw.get("total_steps")),
+        total_epochs=integer(raw.get("total_epochs")),
         metrics={
-            printable(str(name)): number
+            printable(str(name)): found
             for name, value in values
-            if (number := _any_number(value)) is not None
+            if (found := any_number(value)) is not None
         },
-        rate=_positive(raw.get("rate")),
+        rate=positive(raw.get("rate")),
     )
-
-
-def _positive(value: object) -> float | None:
-    number = _any_number(value)
-    return number if number is not None and 0 < number < math.inf else None
-
-
-def printable(text: str) -> str:
-    """Make a text from a file or a process one harmless line of what can be printed."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else " " if c.isspace() else "" for c in clean(text))
-
-
-def _text(value: object, limit: int = 300) -> str:
-    """Read a text field; line breaks become blanks so that it fits a line."""
-    if not isinstance(value, str):
-        return ""
-    return printable(value[:limit].replace("\n", " "))
-
-
-def _integer(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if abs(value) < 2**63 else None
-
-
-def _number(value: object) -> float | None:
-    number = _any_number(value)
-    return number if number is not None and math.isfinite(number) else None
-
-
-def _any_number(value: object) -> float | None:
-    """Read a float that JSON may have had to spell as a string."""
-    if value in ("NaN", "Infinity", "-Infinity"):
-        return float(str(value))
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        return float(value)
-    except OverflowError:
-        return None

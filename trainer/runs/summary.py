@@ -16,7 +16,8 @@ from trainer.runs.layout import (
     read_json_or_empty,
     write_json_atomic,
 )
-from trainer.runs.status import TERMINAL, Progress, printable, read_status
+from trainer.runs.status import TERMINAL, Progress, read_status
+from trainer.runs.values import number, printable, text
 
 UNREADABLE = "unreadable"
 
@@ -102,23 +103,23 @@ def summarise(folder: str | Path) -> RunSummary:
         problem = "; ".join(part for part in (problem, status.problem) if part)
     parent = identity.get("parent")
     return RunSummary(
-        id=_text(identity.get("id")) or folder_name,
-        name=_text(identity.get("name")) or folder_name,
+        id=text(identity.get("id")) or folder_name,
+        name=text(identity.get("name")) or folder_name,
         path=path,
         state=UNREADABLE if nothing else str(status.state),
         tags=_texts(identity.get("tags")),
-        preset=_text(identity.get("preset")),
-        recipe=_text(identity.get("recipe")),
+        preset=text(identity.get("preset")),
+        recipe=text(identity.get("recipe")),
         created=_time(identity.get("created")) or _created(path),
         started=status.started,
         ended=status.ended,
         progress=status.progress,
-        host=status.host or _text(identity.get("host")),
+        host=status.host or text(identity.get("host")),
         exit_code=status.exit_code,
         reason="" if nothing else status.reason,
-        config_hash=_text(identity.get("config_hash")),
+        config_hash=text(identity.get("config_hash")),
         attempt=status.attempt,
-        parent={k: _text(v) for k, v in parent.items()} if isinstance(parent, dict) else {},
+        parent={k: text(v) for k, v in parent.items()} if isinstance(parent, dict) else {},
         problem=problem,
     )
 
@@ -130,19 +131,14 @@ def _created(path: str) -> float:
         return 0.0
 
 
-def _text(value: object) -> str:
-    return printable(value[:500]) if isinstance(value, str) else ""
-
-
 def _texts(value: object) -> tuple[str, ...]:
-    return tuple(_text(word) for word in value[:100]) if isinstance(value, list) else ()
+    return tuple(text(word) for word in value[:100]) if isinstance(value, list) else ()
 
 
 def _time(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    # Within what dates can show; also keeps out NaN.
-    return float(value) if 0 <= value < 1e11 else None
+    found = number(value)
+    # Within what dates can show.
+    return found if found is not None and 0 <= found < 1e11 else None
 
 
 def set_tags(run: RunFolder, tags: Iterable[str]) -> tuple[str, ...]:
@@ -157,7 +153,7 @@ def set_tags(run: RunFolder, tags: Iterable[str]) -> tuple[str, ...]:
     identity = read_json_or_empty(run.run_json)
     if not identity:
         raise RunError(f"run.json of {run.path.name} cannot be read")
-    kept = tuple(sorted({word for tag in tags if (word := _text(" ".join(tag.split())).strip())}))
+    kept = tuple(sorted({word for tag in tags if (word := text(" ".join(tag.split())).strip())}))
     try:
         write_json_atomic(run.run_json, {**identity, "tags": list(kept)})
     except OSError as error:

@@ -21,7 +21,7 @@ from trainer.errors import Problem, RunError, nearest
 from trainer.runs import proc
 from trainer.runs.folders import new_id, shown_name, slug
 from trainer.runs.layout import RunFolder, dumps, read_json
-from trainer.runs.status import printable
+from trainer.runs.values import printable
 from trainer.secrets import mask, mask_words
 from trainer.sweeps.plan import MODES, PICTURES, Goal, Mode, Plan, Trial, formats
 from trainer.sweeps.trials import Trials, TrialState

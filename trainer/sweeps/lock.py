@@ -18,7 +18,8 @@ from trainer.errors import Problem, RunError
 from trainer.runs import control, proc
 from trainer.runs.layout import RunFolder, read_json_or_empty, write_json_atomic
 from trainer.runs.lock import take
-from trainer.runs.status import STALE_SECONDS, printable
+from trainer.runs.status import STALE_SECONDS
+from trainer.runs.values import printable
 
 DRIVER = "driver.json"
 BEAT = 5.0

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import select
 from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 from trainer.events.foreign import StreamReader
-from trainer.events.lines import tidy
 from trainer.events.reader import Batch
 from trainer.events.replay import Point
 from trainer.events.sample import SMALL_BYTES, sample
 from trainer.events.schema import ALERT, CHECKPOINT, LOG, RUN_STARTED
 from trainer.events.series import RunSeries
 from trainer.events.text import clean
-from trainer.runs.layout import RunFolder
-from trainer.runs.status import Progress, State, Status, read_status
-from tui.sources.picture import GONE, Picture, Points, Source, Times, Zoom
+from trainer.runs.status import Progress
+from tui.sources.facts import Facts, stamp_of
+from tui.sources.picture import Picture, Points, Source, Times, Zoom
 
 #: One portion is read in some ten milliseconds, so that keys are answered in between.
 PORTION_BYTES = 1 << 20
@@ -53,7 +49,7 @@ class Gatherer:
         self._sampled: RunSeries | None = None
         self._stream = StreamReader(source.stream) if source.stream is not None else None
         self._era = 0
-        self._facts = _Facts(source.run) if source.run is not None else None
+        self._facts = Facts(source.run) if source.run is not None else None
         self._garbage = 0
         self._read = 0.0
         self._written: float | None = None
@@ -143,7 +139,7 @@ class Gatherer:
             problem = "the events file is gone; this is what was read of it"
         read = progress.offset / progress.size if progress.size else 0.0
         if self._facts is None and self.source.events is not None:
-            stamp = _stamp(self.source.events)
+            stamp = stamp_of(self.source.events)
             self._note(False, _written=stamp[2] / 1e9 if stamp is not None else None)
         self._note(progress.changed, _read=read, _missing=progress.missing, _problem=clean(problem))
 
@@ -311,56 +307,6 @@ class Gatherer:
 
 #: Era, version of the series, last step, segments: whether anything came is seen from these.
 _Moment = tuple[int, int, int | None, int]
-
-_Stamp = tuple[int, int, int] | None
-
-
-class _Facts:
-    """Status and identity of a run folder, read again when there may be news.
-
-    Attributes:
-        status: The last status read.
-        identity: The last `run.json` read; every text in it is harmless.
-    """
-
-    def __init__(self, run: RunFolder) -> None:
-        self._run = run
-        self.status: Status | None = None
-        self.identity: Mapping[str, Any] = _NOTHING
-        self._stamps: tuple[_Stamp, _Stamp] | None = None
-        self._identity_stamp: _Stamp = (-1, -1, -1)
-
-    def look(self) -> bool:
-        """Look again; say whether anything changed."""
-        changed = False
-        stamps = _stamp(self._run.status), _stamp(self._run.trainer_status)
-        # What has ended changes only if somebody writes; what lives may die without a word.
-        if self.status is None or not self.status.terminal or stamps != self._stamps:
-            self._stamps = stamps
-            status = read_status(self._run)
-            if status.state is State.LOST and not self._run.path.is_dir():
-                # What the run was called stays known.
-                status = replace(self.status or status, state=State.LOST, reason=GONE, alive=False)
-                self._identity_stamp = None
-            if status != self.status:
-                self.status = status
-                changed = True
-        stamp = _stamp(self._run.run_json)
-        if stamp != self._identity_stamp:
-            self._identity_stamp = stamp
-            identity = tidy(self._run.identity())
-            if identity != self.identity:
-                self.identity = identity
-                changed = True
-        return changed
-
-
-def _stamp(path: Path) -> _Stamp:
-    try:
-        found = os.stat(path)  # noqa: PTH116 - half the cost of Path.stat, and asked every second
-    except OSError:
-        return None
-    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _same(old: _T, new: _T) -> _T:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from trainer.errors import ConfigError
-from trainer.recipes.spectra import generate, layout, parquet
+from trainer.recipes.spectra import generate, layout, parquet, write
 from trainer.recipes.spectra import make as making
 from trainer.recipes.spectra.bands import BANDS
 from trainer.recipes.spectra.make import make
@@ -121,7 +121,7 @@ def test_a_set_is_enlarged_and_never_shrinks(made, planets):
 
 def test_an_interrupted_making_leaves_no_half_planet_and_goes_on(made, tmp_path, monkeypatch):
     root = tmp_path / "planets"
-    whole, left = generate._write_calibration, [6]
+    whole, left = write._write_calibration, [6]
 
     def interrupted(*words):
         left[0] -= 1
@@ -129,7 +129,7 @@ def test_an_interrupted_making_leaves_no_half_planet_and_goes_on(made, tmp_path,
             raise KeyboardInterrupt
         whole(*words)
 
-    monkeypatch.setattr(generate, "_write_calibration", interrupted)
+    monkeypatch.setattr(write, "_write_calibration", interrupted)
     with pytest.raises(KeyboardInterrupt):
         make(root, 4, seed=5, frames=32, fgs_frames=32)
     monkeypatch.undo()

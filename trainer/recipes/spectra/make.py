@@ -76,18 +76,19 @@ def make(
     """
     need_parquet()
     recipe = _recipe(seed, frames, fgs_frames, noise, planets)
-    from trainer.recipes.spectra import generate
+    from trainer.recipes.spectra.generate import planet_id
+    from trainer.recipes.spectra.write import marker_text, write_tables
 
     _check_place(root)
     try:
         train = root / "train"
         train.mkdir(parents=True, exist_ok=True)
         with _locked(root):
-            _check_marker(root, generate.marker_text(recipe))
+            _check_marker(root, marker_text(recipe))
             have = {path.name for path in train.iterdir()}
             _sweep(train, have)
             wanted = range(planets)
-            missing = [n for n in wanted if str(generate.planet_id(seed, n)) not in have]
+            missing = [n for n in wanted if str(planet_id(seed, n)) not in have]
             done = planets - len(missing)
             _need_space(root, len(missing), recipe.frames, recipe.fgs_frames)
             if told is not None:
@@ -97,7 +98,7 @@ def make(
                 if told is not None:
                     told(done, planets)
             count = _contiguous(train, seed, planets)
-            generate.write_tables(root, recipe, count)
+            write_tables(root, recipe, count)
     except OSError as error:
         where = str(error.filename or root)
         raise ConfigError(
@@ -164,7 +165,7 @@ def _begun(name: str) -> bool:
 
 
 def _check_marker(root: Path, text: str) -> None:
-    from trainer.recipes.spectra.generate import write_text
+    from trainer.recipes.spectra.write import write_text
 
     marker = root / MARKER
     try:
@@ -222,7 +223,7 @@ def _contiguous(train: Path, seed: int, least: int) -> int:
 
 
 def _written(train: Path, recipe: Recipe, missing: Sequence[int], jobs: int) -> Iterator[int]:
-    from trainer.recipes.spectra.generate import write_planet
+    from trainer.recipes.spectra.write import write_planet
 
     if jobs <= 1 or len(missing) < 2:
         for number in missing:

@@ -15,7 +15,8 @@ from trainer.config import spectra
 from trainer.display import count, plural
 from trainer.runs import environment, worktree
 from trainer.runs.repro.facts import Facts, commit_of, files_of, mapping
-from trainer.runs.status import printable, read_status
+from trainer.runs.status import read_status
+from trainer.runs.values import printable
 
 # Classes under these names come with packages, whose versions are locked.
 _PACKAGED = (

@@ -11,7 +11,7 @@ from trainer.runs import environment
 from trainer.runs.layout import RunFolder
 from trainer.runs.repro.facts import Facts, commit_of, files_of, mapping
 from trainer.runs.rows import merged_rows
-from trainer.runs.status import printable
+from trainer.runs.values import printable
 
 PARTS = ("config", "code", "environment", "data")
 #: Metrics under these names measure the machine, and are never the same twice.

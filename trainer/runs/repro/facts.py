@@ -11,7 +11,7 @@ from trainer.display import plural, size
 from trainer.errors import TraindeckError
 from trainer.runs import environment, provenance
 from trainer.runs.layout import RunFolder, read_json_or_empty
-from trainer.runs.status import printable
+from trainer.runs.values import printable
 
 _SHORT = 12
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import groupby
 from math import isfinite
 
 from tui.glyphs import Glyphs
 from tui.widgets.chart.canvas import ACROSS, DOWN, Layer, column
+from tui.widgets.chart.grid import Grid, Span
 from tui.widgets.chart.model import Curve, Plot
 from tui.widgets.chart.notes import notes
 from tui.widgets.chart.scale import Scale, adjust, extent, grown, window
 from tui.widgets.chart.signs import (
     AXIS,
     BAD,
-    BASE,
     COLORS,
     CURSOR,
     CURVES,
@@ -33,19 +32,7 @@ from tui.widgets.chart.signs import (
 from tui.widgets.chart.ticks import place_ticks, value_ticks
 from tui.widgets.chart.track import INF, MINUS_INF, NAN, Bins, Track, bins_of
 
-#: Spans of changes that lie so near are sent as one: moving there costs as much.
-_NEAR = 6
-
 _LEAST_SPAN = {"step": 8.0, "epoch": 0.01, "time": 10.0}
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """Cells of one row that look different now."""
-
-    row: int
-    begin: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +66,7 @@ class Drawing:
         self.scale: Scale | None = None
         self._room = _Room(0, 0, 0, 0, axis=False, labels=False)
         self._tracks: dict[tuple[int, bool], Track] = {}
-        self._text: list[list[str]] = []
-        self._styles: list[list[int]] = []
+        self._grid = Grid(0, 0)
         self._seen: list[object] = []
         self._frame: object = None
 
@@ -91,9 +77,7 @@ class Drawing:
 
     def row(self, y: int) -> Iterable[tuple[int, str]]:
         """Give one row as pieces: number of the style, and text."""
-        pairs = zip(self._styles[y], self._text[y], strict=True)
-        for style, cells in groupby(pairs, key=lambda pair: pair[0]):
-            yield style, "".join(sign for _, sign in cells)
+        return self._grid.row(y)
 
     def draw(self, plot: Plot, width: int, height: int) -> list[Span]:
         """Draw a plot.
@@ -103,35 +87,15 @@ class Drawing:
         """
         if (width, height) != (self.width, self.height):
             self.width, self.height = width, height
-            self._text = [[" "] * width for _ in range(height)]
-            self._styles = [[BASE] * width for _ in range(height)]
+            self._grid = Grid(width, height)
             self._seen, self._frame, self.scale = [], None, None
             self._fill(plot)
             return [Span(y, 0, width) for y in range(height) if width]
         if not width or not height:
             return []
-        text, styles = [row[:] for row in self._text], [row[:] for row in self._styles]
+        before = self._grid.copy()
         self._fill(plot)
-        return list(self._changes(text, styles))
-
-    def _changes(self, text: list[list[str]], styles: list[list[int]]) -> Iterable[Span]:
-        for y in range(self.height):
-            signs, numbers = self._text[y], self._styles[y]
-            if signs == text[y] and numbers == styles[y]:
-                continue
-            begin = end = -1
-            for x, (new, old, style, was) in enumerate(
-                zip(signs, text[y], numbers, styles[y], strict=True)
-            ):
-                if new == old and style == was:
-                    continue
-                if begin >= 0 and x - end > _NEAR:
-                    yield Span(y, begin, end)
-                    begin = x
-                elif begin < 0:
-                    begin = x
-                end = x + 1
-            yield Span(y, begin, end)
+        return list(self._grid.changes(before))
 
     # ── what goes where ──────────────────────────────────────────────────────────────────────
 
@@ -243,29 +207,29 @@ class Drawing:
             labels = {scale.row(value) // DOWN: text for value, text in ticks}
             for y in range(room.rows):
                 text = labels.get(y)
-                self._write(y, 0, f"{text or '':>{room.margin - 1}}", LABEL)
-                self._write(y, room.margin - 1, tick if text is not None else edge, AXIS)
+                self._grid.write(y, 0, f"{text or '':>{room.margin - 1}}", LABEL)
+                self._grid.write(y, room.margin - 1, tick if text is not None else edge, AXIS)
         if not room.axis:
             return
         y = room.rows
         start = " " * (room.margin - 1) + corner if room.margin else ""
-        self._write(y, 0, start + line * room.columns, AXIS)
+        self._grid.write(y, 0, start + line * room.columns, AXIS)
         below = [" "] * room.width
         end = 0
         for place, text in place_ticks(*self.x_range, room.columns, plot.x):
             cell = self._cell(place)
             if cell is None:
                 continue
-            self._write(y, room.margin + cell, cross, AXIS)
+            self._grid.write(y, room.margin + cell, cross, AXIS)
             begin = room.margin + cell - len(text) // 2
             begin = max(0, min(begin, room.width - len(text)))
             if begin >= end + (end > 0) and begin + len(text) <= room.width:
                 below[begin : begin + len(text)] = text
                 end = begin + len(text)
         if room.labels:
-            self._write(y + 1, 0, "".join(below), LABEL)
+            self._grid.write(y + 1, 0, "".join(below), LABEL)
         for cell, (sign, style) in marks.items():
-            self._write(y, room.margin + cell, sign, style)
+            self._grid.write(y, room.margin + cell, sign, style)
 
     def _axis_marks(
         self, plot: Plot, tracks: list[tuple[Track, int, bool]]
@@ -292,10 +256,6 @@ class Drawing:
                 if flags & NAN:
                     found[cell] = (signs.bad[0], BAD)
         return found
-
-    def _write(self, y: int, x: int, text: str, style: int) -> None:
-        self._text[y][x : x + len(text)] = text
-        self._styles[y][x : x + len(text)] = [style] * len(text)
 
     # ── the plot ─────────────────────────────────────────────────────────────────────────────
 
@@ -338,6 +298,7 @@ class Drawing:
         seen = self._seen
         masks = [layer.masks for layer in layers]
         points = [layer.points for layer in layers]
+        grid = self._grid
         for number in range(room.columns):
             dot = number * ACROSS
             upright = number in uprights
@@ -372,8 +333,8 @@ class Drawing:
                 numbers = [style + UNDER for style in numbers]
             x = room.margin + number
             for y in range(room.rows):
-                self._text[y][x] = text[y]
-                self._styles[y][x] = numbers[y]
+                grid.text[y][x] = text[y]
+                grid.styles[y][x] = numbers[y]
 
     def _bad(self, text: list[str], numbers: list[int], flags: int, room: _Room) -> None:
         """Mark infinities at the edges where they left, and NaN at the foot if there is no axis."""
