@@ -18,18 +18,23 @@ from tui.screens.sweep.listing import SweepsScreen
 _TUI = Path(tui.__file__).parent
 
 
+def _calls_its_base(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Attribute)
+        and node.attr.startswith("on_")
+        and isinstance(node.value, ast.Call)
+        and isinstance(node.value.func, ast.Name)
+        and node.value.func.id == "super"
+    )
+
+
 def test_no_handler_calls_its_base() -> None:
-    found = []
-    for path in _TUI.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if (
-                isinstance(node, ast.Attribute)
-                and node.attr.startswith("on_")
-                and isinstance(node.value, ast.Call)
-                and isinstance(node.value.func, ast.Name)
-                and node.value.func.id == "super"
-            ):
-                found.append(f"{path.relative_to(_TUI)}:{node.lineno} {node.attr}")
+    found = [
+        f"{path.relative_to(_TUI)}: {ast.unparse(node)}"
+        for path in _TUI.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if _calls_its_base(node)
+    ]
     assert not found
 
 

@@ -223,14 +223,20 @@ def _steps(config: Mapping[str, Any], accumulate: int, times: float) -> dict[str
     return settings
 
 
-def _sequence(config: Mapping[str, Any]) -> Iterator[Excess]:
-    most = whole(_section(config, "hardware").get("max_sequence_length"))
+def lengths(config: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
+    """Give every key that says how many tokens a sample has, with its value."""
     for key, loader in _LENGTHS:
         section, _, name = key.partition(".")
         length = whole(_section(config, section).get(name))
-        if most is None or length is None or length <= most:
-            continue
-        if loader is None or _section(config, "dataloader").get("type") == loader:
+        fits = loader is None or _section(config, "dataloader").get("type") == loader
+        if length is not None and fits:
+            yield key, length
+
+
+def _sequence(config: Mapping[str, Any]) -> Iterator[Excess]:
+    most = whole(_section(config, "hardware").get("max_sequence_length"))
+    for key, length in lengths(config):
+        if most is not None and length > most:
             yield Excess(
                 key,
                 "hardware.max_sequence_length",
