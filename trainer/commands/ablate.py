@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainer.commands import ablate_board
+from trainer.commands import ablate_board, ablate_json
 from trainer.commands import ablate_text as text
 from trainer.commands.ablate_drive import go
 from trainer.commands.output import age, json_line, line, note, number, plural, table
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from trainer.sweeps.folder import Sweep
     from trainer.sweeps.plan import Mode, Plan
 
-_PLANNING = ("one_at_a_time", "paired", "seeds", "metric", "goal", "name", "tags", "dry_run")
+_PLANNING = (
+    "one_at_a_time", "paired", "seeds", "metric", "goal", "name", "tags", "dry_run", "clamp",
+)  # fmt: skip
 
 
 def ablate(
@@ -90,6 +92,7 @@ def sweep_over(
     config_file: Path | None = None,
     profiles_dir: Path | None = None,
     default_profile: bool = True,
+    clamp: bool = False,
     multirun: bool = True,
 ) -> int:
     """Plan a sweep and drive it."""
@@ -98,6 +101,8 @@ def sweep_over(
         from trainer.runs.again import need_training_packages
         from trainer.runs.plan import untold
         from trainer.sweeps import plan as planning
+        from trainer.sweeps.clamped import NOTE
+        from trainer.sweeps.clamped import lines as clamped_lines
         from trainer.sweeps.folder import create
 
         plan = planning.make(
@@ -111,6 +116,7 @@ def sweep_over(
             config_file=config_file,
             profiles_dir=profiles_dir,
             default_profile=default_profile,
+            clamp=clamp,
         )
         plan, first = planning.check(plan)
     options = {
@@ -124,11 +130,14 @@ def sweep_over(
     }
     notes = [*plan.notes]
     if first:
-        notes += filter(None, (untold(first[0]), *first[0].notes))
+        others = (each for each in first[0].notes if not each.startswith(NOTE))
+        notes += filter(None, (untold(first[0]), *others))
     if dry_run:
         return _dry_run(plan, notes, as_json)
     for each in notes:
         note(f"note: {each}")
+    for each in clamped_lines(plan.trials):
+        note(each)
     for composed in first:
         need_training_packages(composed.config)
     named = [tag for tag in tags if tag.strip()]
@@ -165,7 +174,7 @@ def list_sweeps(runs_dir: Path, as_json: bool) -> int:
             continue
         trials = sweep.trials()
         if as_json:
-            found.append(text.sweep_row(sweep, trials))
+            found.append(ablate_json.sweep_row(sweep, trials))
             continue
         best = results.table(sweep, trials).best
         rows.append(
@@ -193,7 +202,9 @@ def show(sweep: Sweep, as_json: bool) -> int:
     """Show the trials of a sweep and its results."""
     trials = sweep.trials()
     if as_json:
-        json_line({**text.sweep_row(sweep, trials), **text.results_row(sweep, trials)})
+        json_line(
+            {**ablate_json.sweep_row(sweep, trials), **ablate_json.results_row(sweep, trials)}
+        )
         return EXIT_OK
     line(f"{sweep.id}  {sweep.name}")
     for label, value in text.facts(sweep, trials):
@@ -319,6 +330,7 @@ def _command(
     if plan.mode != "product":
         words.append(f"--{plan.mode.replace('_', '-')}")
     words += ["--parallel", str(plan.parallel)] if plan.parallel > 1 else []
+    words += ["--clamp"] if plan.clamp else []
     for option, value in options.items():
         words += [option, str(value)] if value is not None else []
     for tag in tags:
@@ -328,7 +340,7 @@ def _command(
 
 def _dry_run(plan: Plan, notes: Sequence[str], as_json: bool) -> int:
     if as_json:
-        json_line(text.plan_row(plan, notes))
+        json_line(ablate_json.plan_row(plan, notes))
         return EXIT_OK
     text.plan_table(plan)
     for each in notes:

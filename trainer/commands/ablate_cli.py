@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from trainer.commands.options import (
+    CLAMP,
     CONFIG_FILE,
     JSON,
     PROFILES_DIR,
@@ -49,6 +50,7 @@ Exit codes:
     type=click.Choice(["min", "max"]),
     help="Whether less or more of it is better.  [default: trainer.monitor_mode]",
 )
+@CLAMP
 @click.option("--name", help="Name of the sweep; its runs' names begin with it.")
 @click.option("--tag", "tags", multiple=True, help="Tag of its runs; may be given several times.")
 @click.option("--dry-run", is_flag=True, help="Check and list the trials; start nothing.")

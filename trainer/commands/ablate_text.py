@@ -6,10 +6,12 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from trainer.commands import ablate_json
 from trainer.commands.output import duration, json_line, line, note, number, plural, table
 from trainer.events.text import clean
 from trainer.sweeps import leaderboard, results
-from trainer.sweeps.diagnostics import files_of, folder_of, plots_of
+from trainer.sweeps.clamped import mark
+from trainer.sweeps.diagnostics import folder_of, plots_of
 from trainer.sweeps.names import labels, shown
 from trainer.sweeps.told import MODES, plan_lines, sweep_state
 
@@ -64,7 +66,7 @@ class Teller:
         if told.what == "look":
             self._progress(told.trials)
         elif self._json:
-            row = {} if told.trial is None else trial_row(told.trial)
+            row = {} if told.trial is None else ablate_json.trial_row(told.trial)
             what = told.what if told.trial is None else f"trial_{told.what}"
             self._event(what, **row, **({"reason": told.reason} if told.reason else {}))
         elif told.trial is None:
@@ -132,11 +134,11 @@ class Teller:
             asked=outcome.asked,
             counts=results.counts(trials),
             missing=outcome.missing,
-            failed=[trial_row(trial) for trial in outcome.failed],
+            failed=[ablate_json.trial_row(trial) for trial in outcome.failed],
             path=str(sweep.path),
             leaderboard=[str(path) for path in board],
             diagnostics=[str(folder / name) for plot in drawn.plots for name in plot.files],
-            **results_row(sweep, trials),
+            **ablate_json.results_row(sweep, trials),
         )
 
     def end(self, outcome: Outcome, board: Sequence[Path] = ()) -> None:
@@ -221,6 +223,9 @@ def facts(sweep: Sweep, trials: Sequence[TrialState]) -> list[tuple[str, str]]:
     ]
     if sweep.seeds:
         rows.append(("seeds", ", ".join(map(str, sweep.seeds))))
+    if sweep.clamp:
+        many = sum(bool(trial.clamped) for trial in trials)
+        rows.append(("clamp", f"{plural(many, 'trial')} lowered to the hardware's limits"))
     rows.append(("metric", f"{sweep.metric} ({sweep.goal})"))
     rows.append(("folder", str(sweep.path)))
     boards = leaderboard.files_of(sweep)
@@ -245,6 +250,7 @@ def trials_table(sweep: Sweep, trials: Sequence[TrialState]) -> None:
     headers = ["TRIAL", "STATE", *(short[key].upper() for key in sweep.factors)]
     headers += ["SEED"] if sweep.seeds else []
     headers += ["DONE", sweep.metric.upper(), "STEP", "TIME", "RUN", "REASON"]
+    marks = [mark(trial.clamped, trial.stands_for) for trial in trials]
     rows = []
     for trial in trials:
         value = trial.metrics_best.get(sweep.metric)
@@ -262,6 +268,9 @@ def trials_table(sweep: Sweep, trials: Sequence[TrialState]) -> None:
         rows.append(row)
     last = len(headers) - 1
     right = (0, *range(2, last - 1))
+    if any(marks):
+        headers.append("CLAMPED")
+        rows = [[*row, said] for row, said in zip(rows, marks, strict=True)]
     table(headers, rows, right=right, expendable=(last - 3, last - 5))
 
 
@@ -290,6 +299,7 @@ def results_table(sweep: Sweep, trials: Sequence[TrialState]) -> None:
     headers = ["RANK", *(short[key].upper() for key in found.factors), sweep.metric.upper()]
     headers += ["±", "N"] if repeated else ["TRIAL"]
     headers.append("TIME")
+    headers += ["CLAMPED"] if found.clamped else []
     rows = []
     for rank, group in enumerate(found.groups, 1):
         row = [str(rank) if group.n else ""]
@@ -301,88 +311,9 @@ def results_table(sweep: Sweep, trials: Sequence[TrialState]) -> None:
         else:
             row.append(str(group.rows[0].trial))
         row.append("" if group.seconds is None else duration(group.seconds))
+        row += [group.clamped] if found.clamped else []
         rows.append(row)
-    table(headers, rows, right=tuple(range(len(headers))))
-
-
-def trial_row(trial: TrialState) -> dict[str, Any]:
-    """Give a trial as a JSON row."""
-    return {
-        "trial": trial.number,
-        "name": trial.name,
-        "state": str(trial.state),
-        "reason": trial.reason,
-        "factors": trial.factors,
-        "seed": trial.seed,
-        "run_id": trial.run_id or None,
-        "run": None if trial.run is None else str(trial.run),
-        "progress": trial.progress,
-        "step": trial.step,
-        "epoch": trial.epoch,
-        "best": trial.metrics_best,
-        "best_step": trial.best_step,
-        "metrics": trial.metrics_last,
-        "seconds": trial.seconds,
-    }
-
-
-def sweep_row(sweep: Sweep, trials: Sequence[TrialState]) -> dict[str, Any]:
-    """Give a sweep as a JSON row."""
-    return {
-        "id": sweep.id,
-        "name": sweep.name,
-        "path": str(sweep.path),
-        "created": sweep.created,
-        "state": sweep_state(sweep, trials),
-        "mode": sweep.mode,
-        "axes": [{"key": axis.key, "values": list(axis.values)} for axis in sweep.axes],
-        "seeds": list(sweep.seeds),
-        "metric": sweep.metric,
-        "goal": sweep.goal,
-        "parallel": sweep.parallel,
-        "counts": results.counts(trials),
-        "leaderboard": [str(path) for path in leaderboard.files_of(sweep)],
-        "diagnostics": [str(path) for path in files_of(sweep)],
-        "trials": [trial_row(trial) for trial in trials],
-    }
-
-
-def results_row(sweep: Sweep, trials: Sequence[TrialState]) -> dict[str, Any]:
-    """Give the results of a sweep as JSON."""
-    found = results.table(sweep, trials)
-    return {
-        "results": [
-            {
-                "factors": group.factors,
-                "mean": group.mean,
-                "spread": group.spread,
-                "n": group.n,
-                "trials": [row.trial for row in group.rows],
-                "seconds": group.seconds,
-            }
-            for group in found.groups
-        ]
-    }
-
-
-def plan_row(plan: Plan, notes: Sequence[str]) -> dict[str, Any]:
-    """Give a plan as JSON."""
-    return {
-        **plan.record(),
-        "notes": list(notes),
-        "count": len(plan.trials),
-        "trials": [
-            {
-                "trial": trial.number,
-                "name": trial.name,
-                "overrides": list(trial.overrides),
-                "factors": trial.factors,
-                "seed": trial.seed,
-                "hash": trial.config_hash,
-            }
-            for trial in plan.trials
-        ],
-    }
+    table(headers, rows, right=tuple(range(len(headers) - bool(found.clamped))))
 
 
 def _factor(factors: dict[str, Any], key: str) -> str:

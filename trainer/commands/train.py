@@ -139,7 +139,7 @@ def told(composed: Composed) -> list[str]:
     return [f"files: {files}", *diff_lines(changes), f"config hash: {composed.hash}"]
 
 
-def _sweep(overrides: tuple[str, ...], *, queue: bool, clamp: bool, **options: Any) -> int:
+def _sweep(overrides: tuple[str, ...], *, queue: bool, **options: Any) -> int:
     """Sweep as `traindeck ablate` does, but with the trainer that a single run would have."""
     from trainer.commands.ablate import sweep_over
 
@@ -149,15 +149,6 @@ def _sweep(overrides: tuple[str, ...], *, queue: bool, clamp: bool, **options: A
                 "--queue is for single runs; a sweep starts its trials one after the other.",
                 "-m",
                 "Leave it out, and say how many train at a time with `traindeck ablate --parallel`.",
-            )
-        )
-    if clamp:
-        raise TraindeckError(
-            Problem(
-                "--clamp is for single runs; a sweep compares what was asked for.",
-                "-m",
-                "Write the values that the hardware profile allows: `traindeck train … --clamp "
-                "--dry-run` shows them.",
             )
         )
     return sweep_over(overrides, default_profile=False, **options)

@@ -7,6 +7,7 @@ repeated with each seed.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -15,13 +16,15 @@ from typing import Any
 
 from trainer.config.aliases import canonical_key
 from trainer.config.overrides import Override, parse, parse_sweep
-from trainer.config.sources import list_groups, list_options
+from trainer.config.sources import Sources, options_of, search_path
 from trainer.config.text import clean
 from trainer.errors import Problem, nearest
 
 MOST_VALUES = 2000
 """So many values of one axis, and so many trials of one sweep."""
 SEED = "seed"
+# A group's name and a pattern of names, in Hydra's words.
+_WILD = re.compile(r"(\w+)=([\w*?-]*[*?][\w*?-]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,11 @@ class Parsed:
 
 
 def parse_axes(
-    overrides: Sequence[str], *, profiles_dir: Path | None = None, cwd: Path | None = None
+    overrides: Sequence[str],
+    *,
+    profiles_dir: Path | None = None,
+    cwd: Path | None = None,
+    config_file: Path | None = None,
 ) -> tuple[Parsed, list[Problem]]:
     """Part overrides into those with one value and those with several.
 
@@ -87,6 +94,7 @@ def parse_axes(
         overrides: As typed, in any order.
         profiles_dir: The project's profiles, for `glob(…)`.
         cwd: The project's folder.
+        config_file: As for `compose`: the tables of a TOML file are profiles, too.
 
     Returns:
         The parts, and everything that is wrong with those that have several values. What is wrong
@@ -96,15 +104,16 @@ def parse_axes(
     axes: list[Axis] = []
     seeds: tuple[int, ...] = ()
     problems: list[Problem] = []
+    groups = _Groups(profiles_dir, cwd, config_file)
     for text in overrides:
-        found = parse_sweep(text)
+        found = parse_sweep(groups.spelt_out(text))
         if found is None:
             base.append(text)
             continue
         if isinstance(found, Problem):
             problems.append(found)
             continue
-        axis = _axis(text, found, profiles_dir, cwd)
+        axis = _axis(text, found, groups)
         if isinstance(axis, Problem):
             problems.append(axis)
         elif axis.canonical == SEED:
@@ -124,7 +133,48 @@ def element(text: str) -> str | None:
     return canonical_key(found.element)
 
 
-def _axis(text: str, found: Any, profiles_dir: Path | None, cwd: Path | None) -> Axis | Problem:
+class _Groups:
+    """The groups of profiles, looked for once somebody asks."""
+
+    def __init__(
+        self, profiles_dir: Path | None, cwd: Path | None, config_file: Path | None
+    ) -> None:
+        self._where = (profiles_dir, cwd, config_file)
+        self._sources: Sources | None = None
+
+    @property
+    def sources(self) -> Sources:
+        """The search path."""
+        if self._sources is None:
+            self._sources = search_path(*self._where)
+        return self._sources
+
+    def spelt_out(self, text: str) -> str:
+        """Write `lora=*` as `lora=glob(*)`: no option of a group is called so."""
+        found = _WILD.fullmatch(text)
+        if found is None or not self.sources.is_group(found[1]):
+            return text
+        return f"{found[1]}=glob({found[2]})"
+
+    def matching(self, group: str, glob: Any, where: str) -> list[str] | Problem:
+        """Name the options of a group that fit a pattern."""
+        names = [option.name for option in options_of(self.sources, group)]
+        if not names:
+            hint = nearest(group, self.sources.groups())
+            return Problem(
+                f"'{clean(group)}' is no group of profiles, and glob(…) chooses among these.",
+                where,
+                hint or "`traindeck profiles` lists the groups.",
+                group,
+            )
+        found: list[str] = glob.filter(names)
+        if not found:
+            listed = ", ".join(names)
+            return Problem(f"No profile of '{group}' fits.", where, f"There are {listed}.", group)
+        return found
+
+
+def _axis(text: str, found: Any, groups: _Groups) -> Axis | Problem:
     from hydra.core.override_parser.types import Glob
     from hydra.errors import HydraException
 
@@ -143,7 +193,7 @@ def _axis(text: str, found: Any, profiles_dir: Path | None, cwd: Path | None) ->
         )
     try:
         if isinstance(found.value(), Glob):
-            texts = _matching(name, found.value(), where, profiles_dir, cwd)
+            texts = groups.matching(name, found.value(), where)
             if isinstance(texts, Problem):
                 return texts
         else:
@@ -163,25 +213,6 @@ def _axis(text: str, found: Any, profiles_dir: Path | None, cwd: Path | None) ->
         spelt = each.lower() if isinstance(read.value, bool) else each
         values.setdefault(repr(read.value), Value(spelt, read.value))
     return Axis(key, prefix, tuple(values.values()), text)
-
-
-def _matching(
-    group: str, glob: Any, where: str, profiles_dir: Path | None, cwd: Path | None
-) -> list[str] | Problem:
-    names = [option.name for option in list_options(group, profiles_dir, cwd)]
-    if not names:
-        hint = nearest(group, list_groups(profiles_dir, cwd))
-        return Problem(
-            f"'{clean(group)}' is no group of profiles, and glob(…) chooses among these.",
-            where,
-            hint or "`traindeck profiles` lists the groups.",
-            group,
-        )
-    found: list[str] = glob.filter(names)
-    if not found:
-        listed = ", ".join(names)
-        return Problem(f"No profile of '{group}' fits.", where, f"There are {listed}.", group)
-    return found
 
 
 def _seeds(axis: Axis, before: tuple[int, ...]) -> tuple[tuple[int, ...], list[Problem]]:

@@ -21,7 +21,7 @@ from trainer.runs.status import read_status
 from trainer.runs.warm import WarmPool
 from trainer.sweeps.folder import Sweep
 from trainer.sweeps.lock import hold
-from trainer.sweeps.plan import Trial
+from trainer.sweeps.trial import Trial
 from trainer.sweeps.trials import FAILED, INTERRUPTED, PARENT, PARENT_TRIAL, WAITING, TrialState
 
 POLL = 0.25
@@ -337,11 +337,18 @@ class _Driving:
     def _prepare(self, trial: Trial) -> Callable[[], RunFolder]:
         """Compose a trial, and give what makes its folder."""
         from trainer.runs.launch import prepare
+        from trainer.runs.plan import train_command
 
         composed = compose_trial(self.sweep, trial)
         if trial.config_hash and composed.hash != trial.config_hash:
             raise ConfigError(*changed(self.sweep, [trial.number]))
-        words = ["traindeck", "train", *trial.overrides]
+        where = self.sweep.where
+        words = train_command(
+            trial.overrides,
+            where.get("config_file"),
+            where.get("profiles_dir"),
+            clamp=self.sweep.clamp,
+        )
         return prepare(
             composed,
             runs_dir=self.sweep.runs_dir,
@@ -349,7 +356,7 @@ class _Driving:
             tags=self.sweep.tags,
             command=words,
             parent={PARENT: self.sweep.id, PARENT_TRIAL: str(trial.number)},
-            cwd=self.sweep.where.get("cwd"),
+            cwd=where.get("cwd"),
         )
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any
 
+from trainer.sweeps.clamped import ranges
+
 if TYPE_CHECKING:
     from trainer.sweeps.plan import Mode
     from trainer.sweeps.results import Group, Table
@@ -106,6 +108,11 @@ def marginal(table: Table, mode: Mode) -> Effects:
                 error = math.sqrt(variance * spread)
             rows.append(Effect(key, value, mean, mean - reference, error, many))
     notes = _notes(levels, mode, full=full, error=bool(source))
+    if lowered := [row.trial for row in table.rows if row.lowered]:
+        notes += (
+            f"Clamped to the hardware's limits: trials {ranges(lowered)}. An effect is of what was "
+            "trained, and that need not be the value in the table.",
+        )
     return Effects(tuple(rows), reference, source, notes)
 
 

@@ -23,7 +23,8 @@ from trainer.runs.folders import new_id, shown_name, slug
 from trainer.runs.layout import RunFolder, dumps, read_json
 from trainer.runs.values import printable
 from trainer.secrets import mask, mask_words
-from trainer.sweeps.plan import MODES, PICTURES, Goal, Mode, Plan, Trial, formats
+from trainer.sweeps.plan import MODES, PICTURES, Goal, Mode, Plan, formats
+from trainer.sweeps.trial import Lowered, Trial
 from trainer.sweeps.trials import Trials, TrialState
 
 __all__ = ["SWEEP_JSON", "Sweep", "TrialState", "create", "find", "list_sweeps"]
@@ -73,6 +74,7 @@ class Sweep:
         warm_workers: Whether trials are forked from one process that has everything loaded.
         leaderboard: The formats that its leaderboard is written in; none of them switches it off.
         diagnostics: The formats that its plots are written in; none of them switches them off.
+        clamp: Whether each trial is lowered to what its hardware profile allows.
         tags: Tags of its runs.
         threads: Threads of each trial where its config names none.
         planned: The trials as planned.
@@ -105,6 +107,7 @@ class Sweep:
         self.warm_workers = record.get("warm_workers") is not False
         self.leaderboard = formats(record.get("leaderboard"))
         self.diagnostics = formats(record.get("diagnostics"), PICTURES)
+        self.clamp = record.get("clamp") is True
         self.tags = tuple(map(str, record["tags"]))
         self.threads = max(1, int(record["threads"]))
         self.planned = tuple(_trial(each) for each in record["trials"])
@@ -168,7 +171,7 @@ class Sweep:
     @property
     def compose_in(self) -> dict[str, Any]:
         """Where its configs are composed, as arguments of `compose`."""
-        return dict(self.where)
+        return {**self.where, "clamp": self.clamp}
 
     def trials(self) -> list[TrialState]:
         """Tell how each trial fares now; cheap enough for every second."""
@@ -343,4 +346,11 @@ def _trial(record: Mapping[str, Any]) -> Trial:
         factors=dict(record["factors"]),
         seed=None if seed is None else int(seed),
         config_hash=str(record.get("config_hash") or ""),
+        clamped=tuple(_lowered(each) for each in record.get("clamped") or ()),
+        stands_for=tuple(dict(each) for each in record.get("stands_for") or ()),
     )
+
+
+def _lowered(record: Mapping[str, Any]) -> Lowered:
+    key, why = printable(str(record["key"])), printable(str(record["why"]))
+    return Lowered(key, record["old"], record["new"], why)

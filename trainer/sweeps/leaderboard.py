@@ -164,7 +164,9 @@ def markdown(board: Board) -> str:
         "",
     ]
     headers = ["rank", *(short[key] for key in table.factors), table.metric]
-    headers += ["n", "best step", "time", "trials", "remarks"]
+    headers += ["n", "best step", "time", "trials"]
+    headers += ["clamped"] if table.clamped else []
+    headers.append("remarks")
     lines += _table(headers, [group_cells(board, *each) for each in ranked(table)])
     lines += [
         "",
@@ -205,7 +207,7 @@ def table_csv(board: Board) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     head = ["rank", "trial", "name", *table.factors, "seed", "metric", "value", "best_step"]
-    head += ["seconds", "state", "reason", "run", "mean", "std", "n"]
+    head += ["seconds", "state", "reason", "run", "mean", "std", "n", "clamped"]
     writer.writerow([_plain(cell) for cell in head])
     for rank, group in ranked(table):
         for row in group.rows:
@@ -213,7 +215,7 @@ def table_csv(board: Board) -> str:
             cells += [_level(row, key) for key in table.factors]
             cells += [row.seed, table.metric, row.value, row.best_step, row.seconds]
             cells += [str(row.state), row.reason, "" if row.run is None else row.run.name]
-            cells += [group.mean, group.spread, group.n]
+            cells += [group.mean, group.spread, group.n, row.clamped]
             writer.writerow([_plain(cell) for cell in cells])
     return out.getvalue()
 
@@ -224,7 +226,10 @@ def ranked(table: Table) -> list[tuple[int | None, Group]]:
 
 
 def group_cells(board: Board, rank: int | None, group: Group) -> list[str]:
-    """Write a combination as texts: rank, factors, value, n, best step, time, trials, remarks."""
+    """Write a combination as texts: rank, factors, value, n, best step, time, trials, remarks.
+
+    Where anything was clamped, that stands before the remarks.
+    """
     steps = sorted(
         {row.best_step for row in group.rows if row.counts and row.best_step is not None}
     )
@@ -237,6 +242,7 @@ def group_cells(board: Board, rank: int | None, group: Group) -> list[str]:
         "–".join(map(str, dict.fromkeys((steps[0], steps[-1])))) if steps else NONE,
         NONE if group.seconds is None else duration(group.seconds),
         ", ".join(str(row.trial) for row in group.rows),
+        *([group.clamped] if board.table.clamped else []),
         remarks(group),
     ]
 
@@ -306,6 +312,8 @@ def _level(row: Row, key: str) -> object:
 
 
 def _plain(cell: object) -> object:
+    if isinstance(cell, bool):
+        return str(cell).lower()
     if not isinstance(cell, str):
         return cell
     text = clean(cell)

@@ -73,6 +73,7 @@ def _board(board: Board) -> str:
     heads += [_head(short[key], "", title=key) for key in table.factors]
     heads += [_head(table.metric, "n"), _head("n", "n"), _head("best step", "n")]
     heads += [_head("time", "n"), _head("trials", ""), _head("curves", "fixed")]
+    heads += [_head("clamped", "")] if table.clamped else []
     heads.append(_head("remarks", ""))
     rows = [_row(board, rank, group) for rank, group in cells.ranked(table)]
     return (
@@ -92,7 +93,7 @@ def _row(board: Board, rank: int | None, group: Group) -> str:
     found = [_cell(rank_text, rank, "n")]
     for key, text in zip(factors, values, strict=False):
         found.append(_cell(text, _sortable(group.factors.get(key, text))))
-    value, many, step, took, trials, remarks = values[len(factors) :]
+    value, many, step, took, trials, *clamped, remarks = values[len(factors) :]
     found += [
         _cell(value, group.mean, "n"),
         _cell(many, group.n, "n"),
@@ -100,6 +101,7 @@ def _row(board: Board, rank: int | None, group: Group) -> str:
         _cell(took, group.seconds, "n"),
         _cell(trials, group.rows[0].trial),
         f'<td class="curve">{_curves(board, group)}</td>',
+        *(_cell(text, text) for text in clamped),
         _cell(remarks, remarks, "bad" if remarks else ""),
     ]
     said = ", ".join(

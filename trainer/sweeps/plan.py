@@ -5,19 +5,34 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import product
 from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
 from trainer.config.compose import Composed, compose
+from trainer.config.tables import RECIPE
 from trainer.config.text import clean
 from trainer.errors import ConfigError, Problem
-from trainer.sweeps.axes import MOST_VALUES, SEED, Axis, Parsed, Value, element, parse_axes
-from trainer.sweeps.names import labels, shown
+from trainer.sweeps import clamped
+from trainer.sweeps.axes import MOST_VALUES, SEED, Axis, Parsed, element, parse_axes
+from trainer.sweeps.combine import MODES, Mode, Setting, settings, trials
+from trainer.sweeps.combine import overrides as overrides_of
+from trainer.sweeps.trial import Trial
 
-Mode = Literal["product", "one_at_a_time", "paired"]
-MODES: tuple[Mode, ...] = ("product", "one_at_a_time", "paired")
+__all__ = [
+    "FORMATS",
+    "MODES",
+    "PICTURES",
+    "Goal",
+    "Mode",
+    "Plan",
+    "Trial",
+    "check",
+    "default_name",
+    "formats",
+    "make",
+]
+
 Goal = Literal["min", "max"]
 FORMATS: tuple[str, ...] = ("md", "html")
 """The formats of a leaderboard, as `ablation.leaderboard` names them."""
@@ -25,29 +40,6 @@ PICTURES: tuple[str, ...] = ("png", "svg")
 """The formats of plots, as `ablation.diagnostics` names them."""
 PROFILE = "ablation"
 """The profile of `trainer` that a sweep takes where nobody chose another."""
-_MOST_NAMED = 5
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One run of a sweep, as planned.
-
-    Attributes:
-        number: Counted from 1.
-        name: The run's name.
-        overrides: All that its config is composed from.
-        factors: What varies, by key, with its value here. With one at a time only what differs from
-            the baseline, which has none.
-        seed: Its seed, if the sweep repeats with seeds.
-        config_hash: Hash of its config once it has been composed.
-    """
-
-    number: int
-    name: str
-    overrides: tuple[str, ...]
-    factors: dict[str, Any] = field(default_factory=dict)
-    seed: int | None = None
-    config_hash: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,6 +59,7 @@ class Plan:
         warm_workers: Whether trials are forked from one process that has everything loaded.
         leaderboard: The formats that its leaderboard is written in.
         diagnostics: The formats that its plots are written in.
+        clamp: Whether each trial is lowered to what its hardware profile allows.
         notes: What a person should know.
         where: `config_file`, `profiles_dir` and `cwd` to compose with.
     """
@@ -83,6 +76,7 @@ class Plan:
     warm_workers: bool = True
     leaderboard: tuple[str, ...] = FORMATS
     diagnostics: tuple[str, ...] = PICTURES
+    clamp: bool = False
     notes: tuple[str, ...] = ()
     where: Mapping[str, Any] = field(default_factory=dict)
 
@@ -102,6 +96,7 @@ class Plan:
             "warm_workers": self.warm_workers,
             "leaderboard": list(self.leaderboard),
             "diagnostics": list(self.diagnostics),
+            "clamp": self.clamp,
         }
 
 
@@ -119,6 +114,7 @@ def make(
     profiles_dir: Path | None = None,
     cwd: Path | None = None,
     default_profile: bool = True,
+    clamp: bool = False,
 ) -> Plan:
     """Plan a sweep; its trials are not composed yet, see `check`.
 
@@ -136,6 +132,7 @@ def make(
         profiles_dir: As for `compose`.
         cwd: As for `compose`.
         default_profile: Whether `trainer=ablation` is taken where nothing chooses a trainer.
+        clamp: Lower each trial to what its hardware profile allows, in place of refusing it.
 
     Raises:
         ConfigError: What varies is wrong; holds every problem found.
@@ -143,6 +140,9 @@ def make(
     where: dict[str, Any] = {"config_file": config_file, "profiles_dir": profiles_dir, "cwd": cwd}
     parsed, problems = _parts([*base_overrides, *sweep_overrides], seeds, where)
     base, notes = parsed.base, []
+    if default_profile and _only_fine_tuned(parsed):
+        base = (RECIPE, *base)
+        notes.append(f"preset {RECIPE}, as an expert or an adapter is trained")
     if default_profile and not _chosen(base, parsed.axes, where):
         base = (f"trainer={PROFILE}", *base)
         notes.append(f"trainer={PROFILE}, as no trainer is chosen")
@@ -158,15 +158,14 @@ def make(
     if problems:
         raise ConfigError(*problems)
     title = name or default_name(baseline)
-    sets = _sets(parsed.axes, mode, lambda values: _plain(base, parsed, values, where))
-    trials = _trials(title, base, parsed, sets, mode)
+    combined = settings(parsed.axes, mode, lambda values: _plain(base, values, where))
     monitor = baseline.config.get("trainer") or {}
     return Plan(
         mode=mode,
         axes=parsed.axes,
         base=base,
         seeds=parsed.seeds,
-        trials=tuple(trials),
+        trials=tuple(trials(title, base, parsed, combined, mode)),
         title=title,
         metric=metric or str(monitor.get("monitor") or "val/loss"),
         goal=goal or ("max" if monitor.get("monitor_mode") == "max" else "min"),
@@ -174,6 +173,7 @@ def make(
         warm_workers=section.get("warm_workers") is not False,
         leaderboard=formats(section.get("leaderboard")),
         diagnostics=formats(section.get("diagnostics"), PICTURES),
+        clamp=clamp,
         notes=tuple(notes),
         where=where,
     )
@@ -194,24 +194,55 @@ def check(
     Raises:
         ConfigError: Some config is wrong. Holds all problems of all trials; each names its trials.
     """
-    trials: list[Trial] = []
+    found: list[Trial] = []
+    texts: list[str] = []
     first: list[Composed] = []
+    said: dict[str, list[Trial]] = {}
     problems: dict[tuple[str, str, str], tuple[Problem, list[Trial]]] = {}
     for done, trial in enumerate(plan.trials, 1):
-        composed = compose(trial.overrides, check=False, **plan.where)
+        composed = compose(trial.overrides, check=False, clamp=plan.clamp, **plan.where)
         for problem in composed.problems:
             same = (problem.what, problem.where, problem.remedy)
             of = problems.setdefault(same, (problem, []))[1]
             if trial not in of[-1:]:
                 of.append(trial)
-        trials.append(replace(trial, config_hash="" if composed.problems else composed.hash))
+        lowered = clamped.lowered(composed)
+        trial_hash = "" if composed.problems else composed.hash
+        found.append(replace(trial, config_hash=trial_hash, clamped=lowered))
+        texts += [_text(composed)] if plan.clamp else []
+        for note in composed.notes:
+            if note.startswith(clamped.NOTE):
+                said.setdefault(note, []).append(found[-1])
         first = first or [composed]
         if told is not None:
             told(done)
     if problems:
         total = len(plan.trials)
         raise ConfigError(*(_named(problem, of, total) for problem, of in problems.values()))
-    return replace(plan, trials=tuple(trials)), tuple(first)
+    if plan.clamp:
+        return _clamped(plan, found, texts, said), tuple(first)
+    return replace(plan, trials=tuple(found)), tuple(first)
+
+
+def _clamped(
+    plan: Plan, found: list[Trial], texts: list[str], said: Mapping[str, Sequence[Trial]]
+) -> Plan:
+    """Put trials together that clamping has made the same, and say what it does.
+
+    Raises:
+        ConfigError: They all are the same now.
+    """
+    keys = [axis.key for axis in plan.axes]
+    kept = clamped.merged(plan.title, found, texts, keys, plan.mode)
+    if problem := clamped.nothing_left(kept):
+        raise ConfigError(problem)
+    now = {trial.overrides: trial.number for trial in kept}
+    numbers = {
+        note: [now[trial.overrides] for trial in of if trial.overrides in now]
+        for note, of in said.items()
+    }
+    notes = clamped.notes(kept, {note: of for note, of in numbers.items() if of})
+    return replace(plan, trials=tuple(kept), notes=(*plan.notes, *notes))
 
 
 def formats(wanted: Any, known: tuple[str, ...] = FORMATS) -> tuple[str, ...]:
@@ -230,7 +261,7 @@ def default_name(composed: Composed) -> str:
 def _parts(
     overrides: Sequence[str], seeds: Sequence[int], where: Mapping[str, Any]
 ) -> tuple[Parsed, list[Problem]]:
-    parsed, problems = parse_axes(overrides, profiles_dir=where["profiles_dir"], cwd=where["cwd"])
+    parsed, problems = parse_axes(overrides, **where)
     if seeds and parsed.seeds:
         twice = Problem("The seeds are given twice.", "--seeds", "Leave out one of them.", SEED)
         problems.append(twice)
@@ -242,15 +273,37 @@ def _parts(
 def _chosen(base: Sequence[str], axes: Sequence[Axis], where: Mapping[str, Any]) -> bool:
     """Tell whether the person chose a trainer, or a preset or file that may."""
     from trainer.config.primary import primary
-    from trainer.config.sources import search_path
+    from trainer.config.sources import is_toml, search_path
 
     keys = {axis.key for axis in axes} | {element(text) for text in base}
-    if where["config_file"] is not None or keys & {"trainer", "preset"}:
+    file, cwd = where["config_file"], where["cwd"] or Path.cwd()
+    if _presets(base) or keys & {"trainer", "preset"}:
         return True
-    if any("=" not in text and not text.startswith("~") for text in base):
+    if file is not None and not is_toml(file):
         return True
-    cwd = where["cwd"] or Path.cwd()
-    return bool(primary(search_path(where["profiles_dir"], cwd), None, cwd).shown)
+    sources = search_path(where["profiles_dir"], cwd, file)
+    own = primary(sources, file, cwd).shown
+    if own and not is_toml(Path(own)):
+        return True
+    # Of a file of tables only what settles a trainer counts: it has other things to say as well.
+    return any(
+        "trainer" in toml.values or any(_settles(entry.group) for entry in toml.defaults or ())
+        for toml in sources.toml_files()
+    )
+
+
+def _only_fine_tuned(parsed: Parsed) -> bool:
+    """Tell whether experts or adapters are named, and no preset that says what trains them."""
+    keys = {axis.key for axis in parsed.axes} | {element(text) for text in parsed.base}
+    return bool(keys & {"expert", "lora"}) and not _presets(parsed.base) and "preset" not in keys
+
+
+def _settles(group: str | None) -> bool:
+    return (group or "").removeprefix("/") in ("trainer", "preset")
+
+
+def _presets(base: Sequence[str]) -> bool:
+    return any("=" not in text and not text.startswith("~") for text in base)
 
 
 def _wrong(parsed: Parsed, mode: Mode) -> list[Problem]:
@@ -298,81 +351,17 @@ def _wrong(parsed: Parsed, mode: Mode) -> list[Problem]:
     return []
 
 
-_Setting = tuple[tuple[Axis, Value], ...]
-
-
-def _sets(
-    axes: Sequence[Axis], mode: Mode, plain: Callable[[_Setting], str]
-) -> list[tuple[_Setting, dict[str, Any]]]:
-    """Combine the axes: what each trial sets, and how its factors are told."""
-    if mode == "one_at_a_time":
-        # The baseline comes first, and what a value leaves as it is there is the baseline.
-        settings: list[_Setting] = [
-            (),
-            *(((axis, value),) for axis in axes for value in axis.values),
-        ]
-        seen: dict[str, _Setting] = {}
-        for setting in settings:
-            seen.setdefault(plain(setting), setting)
-        settings = list(seen.values())
-    elif mode == "paired":
-        length = len(axes[0].values) if axes else 1
-        settings = [tuple((axis, axis.values[at]) for axis in axes) for at in range(length)]
-    else:
-        rows = product(*(axis.values for axis in axes))
-        settings = [tuple(zip(axes, row, strict=True)) for row in rows]
-    return [(each, {axis.key: value.plain for axis, value in each}) for each in settings]
-
-
-def _plain(base: Sequence[str], parsed: Parsed, values: _Setting, where: Mapping[str, Any]) -> str:
+def _plain(base: Sequence[str], values: Setting, where: Mapping[str, Any]) -> str:
     """Give the whole config of a setting as one text, to compare it by."""
-    composed = compose(_overrides(base, values, None), check=False, **where)
+    composed = compose(overrides_of(base, values, None), check=False, **where)
     if composed.problems:
         # Told by `check`; until then it is like no other.
         return repr([(axis.key, value.text) for axis, value in values])
+    return _text(composed)
+
+
+def _text(composed: Composed) -> str:
     return json.dumps(composed.config, sort_keys=True, default=str)
-
-
-def _overrides(base: Sequence[str], setting: _Setting, seed: int | None) -> tuple[str, ...]:
-    """Write a trial's overrides: what varies stands in place of what the baseline says of it."""
-    varied = {axis.canonical for axis, _ in setting}
-    if seed is not None:
-        varied.add(SEED)
-    kept = [text for text in base if element(text) not in varied]
-    kept += [axis.override(value) for axis, value in setting]
-    if seed is not None:
-        kept.append(f"{SEED}={seed}")
-    return tuple(kept)
-
-
-def _trials(
-    title: str,
-    base: Sequence[str],
-    parsed: Parsed,
-    sets: Sequence[tuple[_Setting, dict[str, Any]]],
-    mode: Mode,
-) -> list[Trial]:
-    seeds: Sequence[int | None] = parsed.seeds or (None,)
-    width = len(str(len(sets) * len(seeds)))
-    short = labels(axis.key for axis in parsed.axes)
-    trials: list[Trial] = []
-    for setting, factors in sets:
-        for seed in seeds:
-            number = len(trials) + 1
-            words = [f"{short[key]}={shown(value)}" for key, value in factors.items()]
-            if mode == "one_at_a_time" and not factors:
-                words = ["baseline"]
-            words += [f"seed={seed}"] if seed is not None else []
-            trials.append(
-                Trial(
-                    number=number,
-                    name=" ".join([f"{title}-{number:0{width}}", *words])[:120],
-                    overrides=_overrides(base, setting, seed),
-                    factors=factors,
-                    seed=seed,
-                )
-            )
-    return trials
 
 
 def _named(problem: Problem, trials: Sequence[Trial], total: int) -> Problem:
@@ -382,9 +371,7 @@ def _named(problem: Problem, trials: Sequence[Trial], total: int) -> Problem:
     if len(trials) == 1:
         place = f"trial {clean(trials[0].name)}"
     else:
-        numbers = ", ".join(str(trial.number) for trial in trials[:_MOST_NAMED])
-        more = len(trials) - _MOST_NAMED
-        place = f"trials {numbers}{f' and {more} more' if more > 0 else ''}"
+        place = f"trials {clamped.ranges(trial.number for trial in trials)}"
     return replace(problem, where=f"{place}: {problem.where}" if problem.where else place)
 
 

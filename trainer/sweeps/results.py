@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
+from trainer.sweeps.clamped import mark
 from trainer.sweeps.trials import ENDED, FAILED, WAITING, TrialState, Waiting
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class Row:
         state: The run's state, or "waiting".
         reason: Why it ended or waits.
         run: Its run folder; None if it has not begun.
+        clamped: What `--clamp` changed in it, in words, and whom it stands for; empty if nothing.
+        lowered: Whether it trains something else than its factors say, by `--clamp`.
     """
 
     trial: int
@@ -55,6 +58,8 @@ class Row:
     state: State | Waiting
     reason: str
     run: Path | None
+    clamped: str = ""
+    lowered: bool = False
 
     @property
     def counts(self) -> bool:
@@ -82,6 +87,11 @@ class Group:
     n: int = 0
     seconds: float | None = None
 
+    @property
+    def clamped(self) -> str:
+        """What `--clamp` changed in its trials, in words; empty if nothing."""
+        return next((row.clamped for row in self.rows if row.clamped), "")
+
 
 @dataclass(frozen=True)
 class Table:
@@ -100,6 +110,11 @@ class Table:
     factors: list[str]
     rows: list[Row]
     groups: list[Group]
+
+    @property
+    def clamped(self) -> list[Row]:
+        """The trials in which `--clamp` changed something, or that stand for others by it."""
+        return [row for row in self.rows if row.clamped]
 
     @property
     def best(self) -> Row | None:
@@ -138,6 +153,8 @@ def row_of(state: TrialState, metric: str) -> Row:
         state=state.state,
         reason=state.reason,
         run=state.run,
+        clamped=mark(state.clamped, state.stands_for),
+        lowered=bool(state.clamped),
     )
 
 

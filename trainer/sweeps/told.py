@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from trainer.display import plural
+from trainer.sweeps.clamped import lines as clamped_lines
 from trainer.sweeps.lock import driver
 from trainer.sweeps.trials import FAILED, TrialState
 
@@ -64,7 +65,10 @@ def made_of(plan: Plan) -> str:
     factors = [str(size) for size in sizes] if plan.mode == "product" else []
     factors += [plural(len(plan.seeds), "seed")] if plan.seeds else []
     many = plural(len(plan.trials), "trial")
-    return f"{many} ({' x '.join(factors)})" if len(factors) > 1 or plan.seeds else many
+    # Where clamping has made trials the same, there are fewer than the product.
+    fewer = any(trial.stands_for for trial in plan.trials)
+    told = (len(factors) > 1 or plan.seeds) and not fewer
+    return f"{many} ({' x '.join(factors)})" if told else many
 
 
 def plan_lines(plan: Plan) -> list[str]:
@@ -75,6 +79,8 @@ def plan_lines(plan: Plan) -> list[str]:
     for trial in plan.trials:
         own = [word for word in trial.overrides if word not in base]
         lines.append(f"{trial.number:>{width}}  {' '.join(own) or 'the baseline'}")
+    if clamped := clamped_lines(plan.trials):
+        lines += ["clamped:", *(f"  {each}" for each in clamped)]
     return [
         *lines,
         f"{made_of(plan)}, {plan.parallel} at a time, "

@@ -12,7 +12,8 @@ from typing import Any, Literal
 from trainer.runs.layout import RUN_JSON, STATUS, read_json, read_json_or_empty
 from trainer.runs.status import State, Status, read_status
 from trainer.sweeps.best import Best
-from trainer.sweeps.plan import Goal, Trial
+from trainer.sweeps.plan import Goal
+from trainer.sweeps.trial import Lowered, Trial
 
 Waiting = Literal["waiting"]
 WAITING: Waiting = "waiting"
@@ -54,6 +55,8 @@ class TrialState:
         seconds: Time trained in all attempts so far.
         attempt: How many times it was started.
         remaining: Seconds left at its recent rate; None if unknown.
+        clamped: What `--clamp` changes in it.
+        stands_for: The factors of trials that clamping has made the same as this one.
     """
 
     number: int
@@ -74,6 +77,8 @@ class TrialState:
     seconds: float | None = None
     attempt: int = 1
     remaining: float | None = None
+    clamped: tuple[Lowered, ...] = ()
+    stands_for: tuple[dict[str, Any], ...] = ()
 
     @property
     def live(self) -> bool:
@@ -122,7 +127,14 @@ class Trials:
         self._metric, self._goal = metric, goal
         self._planned = planned
         self._waiting = {
-            trial.number: TrialState(trial.number, trial.name, trial.factors, trial.seed)
+            trial.number: TrialState(
+                trial.number,
+                trial.name,
+                trial.factors,
+                trial.seed,
+                clamped=trial.clamped,
+                stands_for=trial.stands_for,
+            )
             for trial in planned
         }
         self._days: dict[str, _Day] = {}
