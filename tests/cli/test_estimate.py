@@ -93,6 +93,30 @@ def test_json_holds_the_parts_in_bytes(fake: type[Fake]) -> None:
     assert answer["notes"] == ["why"]
 
 
+def test_what_is_beyond_the_profile_is_refused_or_clamped(fake: type[Fake]) -> None:
+    words = ("quickstart", "hardware=cloud-rtx-4090")
+    error = run(*words).exception
+    assert isinstance(error, ConfigError)
+    assert "takes at most 4" in str(error)
+    done = run(*words, "--clamp")
+    assert done.stdout.splitlines()[0] == "clamped to hardware 'Cloud RTX 4090'"
+    assert "16 → 4" in done.stdout
+    answer = json.loads(run(*words, "--clamp", "--json").stdout)
+    assert {row["key"]: row["new"] for row in answer["clamped"]}["dataloader.batch_size"] == 4
+
+
+def test_what_is_divided_among_devices_is_told_apart(fake: type[Fake]) -> None:
+    fake.found = an_estimate(shards=4, devices=4, gathered=10_000_000)
+    words = ("quickstart", "hardware=cloud-rtx-4090", "hardware.max_batch_size=null")
+    out = run(*words).stdout
+    assert "1 000 values, 500 of them trained, divided among 4 devices" in out
+    assert "gathered          10 MB  weights and gradients, whole while they are used" in out
+    assert (
+        "110 MB  computed, not measured; fits: hardware 'Cloud RTX 4090' has 24 GiB on each" in out
+    )
+    assert json.loads(run(*words, "--json").stdout)["error"] is None
+
+
 def test_what_cannot_be_built_is_told(fake: type[Fake]) -> None:
     fake.wrong = "no such model"
     error = run("quickstart").exception

@@ -12,8 +12,9 @@ from trainer.config.schema import load_resolved
 from trainer.engine import build
 from trainer.engine.allocated import Allocated
 from trainer.engine.estimate import _precision, estimate, trace
-from trainer.engine.fits import held_by
+from trainer.engine.fits import GIB, check_memory, held_by
 from trainer.engine.shapes import as_if_real, module_of_shapes
+from trainer.errors import ConfigError
 
 OWN = "enginelab.estimated"
 WEIGHTS = 64 * 64 * 3
@@ -68,7 +69,7 @@ def test_the_trace_on_shapes_is_what_real_tensors_take(lab, asked):
         real = trace(
             module, [optimizer], batch, counted, precision=_precision(config), accumulate=False
         )
-    assert real.activations == found["activations"]
+    assert real.beside(1) == found["activations"]
     assert real.state == held_by(optimizer) == found["state"]
     # Three outputs of 32 x 64 at the least, and the batch.
     assert found["activations"] > 5 * 32 * 64 * 4
@@ -103,6 +104,55 @@ def test_copies_of_the_weights_and_buckets_of_several_devices(asked):
     assert found["buckets"] == found["gradients"]
     assert found["devices"] == 2
     assert asked()["buckets"] == asked()["averages"] == 0
+
+
+GPUS = {"trainer.accelerator": "gpu", "trainer.devices": 4}
+
+
+@pytest.mark.parametrize(
+    ("strategy", "precision", "weights", "gradients", "state", "gathered"),
+    [  # bytes for each value, by the papers' formulas; 4 devices, AdamW
+        ("fsdp", "32-true", 1, 1, 2, 8),
+        ("fsdp", "bf16-mixed", 1, 1, 2, 4),
+        ("fsdp", "bf16-true", 0.5, 0.5, 1, 4),
+        ("fsdp_cpu_offload", "32-true", 0, 0, 0, 8),
+        ("deepspeed_stage_1", "32-true", 4, 4, 3, 0),
+        ("deepspeed_stage_1", "16-mixed", 2, 2, 3, 0),
+        ("deepspeed", "bf16-mixed", 2, 0.5, 3, 0),
+        ("deepspeed_stage_2_offload", "bf16-true", 2, 0, 0, 0),
+        ("deepspeed_stage_3", "bf16-true", 0.5, 0.5, 3, 4 / 3),
+        ("deepspeed_stage_3_offload", "bf16-true", 0, 0, 0, 4 / 3),
+    ],
+)
+def test_what_strategies_divide(asked, strategy, precision, weights, gradients, state, gathered):
+    found = asked(**GPUS, **{"trainer.strategy": strategy, "trainer.precision": precision})
+    kept = (found["weights"], found["gradients"], found["state"], found["gathered"])
+    assert kept == tuple(WEIGHTS * each for each in (weights, gradients, state, gathered))
+    assert (found["shards"], found["buckets"], found["method"]) == (4, 0, "shapes")
+    assert f"What {strategy} divides among 4 devices is computed" in found["notes"][0]
+
+
+def test_what_is_divided_among_nobody_knows_how_many_is_whole(asked):
+    words = {"trainer.accelerator": "gpu", "trainer.devices": "auto", "trainer.strategy": "fsdp"}
+    found = asked(**words)
+    assert (found["weights"], found["shards"]) == (WEIGHTS * 4, 1)
+    assert "here they are whole" in found["notes"][0]
+    # With two machines of four each.
+    assert asked(**GPUS | {"trainer.strategy": "fsdp", "trainer.num_nodes": 2})["shards"] == 8
+
+
+def test_training_is_refused_by_the_share_of_each_device(lab):
+    changes = {"trainer.strategy": "deepspeed_stage_3", "model.width": 20_000, **GPUS}
+    config = _whole(lab, **changes)
+    module = module_of_shapes(config)
+    values = sum(p.numel() for p in module.parameters())
+    config["hardware"] = {"device": "cuda", "available_memory_gb": values * 5.1 / GIB}
+    check_memory(module, config)  # 4 bytes of weights, 4 of gradients and 12 of state, by 4
+    config["hardware"]["available_memory_gb"] = values * 4.9 / GIB
+    with pytest.raises(ConfigError, match="deepspeed_stage_3 gives each of 4 devices its share"):
+        check_memory(module, config)
+    config["trainer"]["devices"] = "auto"
+    check_memory(module, config)  # nobody knows
 
 
 def test_a_model_that_looks_at_numbers_is_trained_on_small_batches(asked):
@@ -162,8 +212,8 @@ def test_storages_count_once_and_until_nobody_holds_them():
         assert (counted.live, counted.peak) == (0, 480)
 
 
-def _whole(lab) -> dict[str, Any]:
-    folder = lab("whole", **{"model._target_": f"{OWN}.Wide"})
+def _whole(lab, **changes: Any) -> dict[str, Any]:
+    folder = lab("whole", **{"model._target_": f"{OWN}.Wide", **changes})
     resolved = load_resolved(folder / "config.yaml")
     written = resolved.model_dump(exclude_unset=True)
     return resolved.model_dump() | {n: written.get(n, {}) for n in ("data", "model", "loss")}

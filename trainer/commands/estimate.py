@@ -20,16 +20,18 @@ def show(
     overrides: tuple[str, ...],
     config_file: Path | None,
     profiles_dir: Path | None,
+    clamp: bool,
     as_json: bool,
 ) -> int:
     """Estimate and print; see `traindeck estimate --help`."""
     from dataclasses import asdict
 
+    from trainer.commands.config import change_rows
     from trainer.config.compose import compose
     from trainer.runs.again import need_training_packages
     from trainer.runs.estimate import ERROR, EstimateProcess, limit_of
 
-    composed = compose(overrides, config_file=config_file, profiles_dir=profiles_dir)
+    composed = compose(overrides, config_file=config_file, profiles_dir=profiles_dir, clamp=clamp)
     need_training_packages()
     with EstimateProcess() as process:
         found = process.estimate(composed.config, prepare=True)
@@ -40,9 +42,10 @@ def show(
     json_line(
         {
             "hash": composed.hash,
+            "clamped": change_rows(composed.clamped),
             **asdict(found),
             "total": found.total,
-            "error": ERROR if found.activations is not None else None,
+            "error": ERROR if found.activations is not None and found.shards == 1 else None,
             "limit": limit,
             "fits": found.fits(limit),
         }
@@ -53,18 +56,30 @@ def show(
 def _print(composed: Composed, found: Estimate, limit: int | None) -> None:
     from trainer.display import count, size
     from trainer.runs.estimate import verdict
+    from trainer.runs.plan import batch_lines, clamped_lines
 
+    if composed.clamped:
+        for text in [*clamped_lines(composed), *batch_lines(composed), ""]:
+            line(text)
+        for text in (text for text in composed.notes if text.startswith("--clamp")):
+            note(text)
     trainer = composed.config.get("trainer") or {}
     line(f"memory of each process, in {trainer.get('precision') or '32-true'}")
     line()
     values = f"{count(found.parameters)} values"
     if found.trained != found.parameters:
         values += f", {count(found.trained)} of them trained"
+    if found.shards > 1:
+        values += f", divided among {found.shards} devices"
     rows = [
         ("weights", found.weights, values),
         ("gradients", found.gradients, ""),
         ("optimiser state", found.state, str(composed.config["optimizer"].get("type") or "")),
     ]
+    if found.gathered:
+        rows.append(
+            ("gathered", found.gathered, "weights and gradients, whole while they are used")
+        )
     if found.averages:
         rows.append(("averaged weights", found.averages, "kept by a callback"))
     if found.buckets:

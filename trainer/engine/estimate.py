@@ -26,10 +26,11 @@ from trainer.config.hardware_batch import devices_of
 from trainer.config.schema import Config
 from trainer.engine import build
 from trainer.engine.allocated import Allocated
-from trainer.engine.fits import GIB, held_by, need_of, state_of, true_dtype
+from trainer.engine.fits import GIB, Need, held_by, need_of, state_of, true_dtype
 from trainer.engine.module import TrainModule, batch_size, show_data
 from trainer.engine.optim import make_optimizer
 from trainer.engine.shapes import as_if_real, fake_batch, make_fake, module_of_shapes
+from trainer.engine.sharding import Share, divides, share_of
 from trainer.errors import ConfigError, Problem, TraindeckError
 from trainer.events.text import clean
 
@@ -46,13 +47,19 @@ class Traced:
     """What two traced steps have shown, in bytes.
 
     Attributes:
-        activations: The most that a step holds on top of weights, gradients and state: what is
-            saved for the backward pass, temporaries, and the batch.
+        activations: The most that forward and backward hold on top of weights, gradients and
+            state: what is saved for the backward pass, temporaries, and the batch.
         state: What the optimisers keep; None if they could not step.
+        stepping: What the optimisers' step takes on top, and the batch.
     """
 
     activations: int
     state: int | None
+    stepping: int = 0
+
+    def beside(self, ranks: int) -> int:
+        """Give the most on top where each of so many ranks updates its share of the weights."""
+        return max(self.activations, self.stepping // ranks)
 
 
 def estimate(config: Mapping[str, Any], *, prepare: bool) -> dict[str, Any]:
@@ -63,8 +70,9 @@ def estimate(config: Mapping[str, Any], *, prepare: bool) -> dict[str, Any]:
         prepare: Whether data that cannot give an example may be prepared and read.
 
     Returns:
-        `parameters`, `trained` (numbers of values), `devices`; in bytes `weights`, `gradients`,
-        `state` (None if unknown), `averages` (copies of the weights that callbacks keep), `buckets`
+        `parameters`, `trained` (numbers of values), `devices`, `shards` (devices among which the
+        strategy divides what follows); in bytes `weights`, `gradients`, `state` (None if unknown),
+        `gathered` (weights and gradients that are whole for a moment), `averages` (copies of the weights that callbacks keep), `buckets`
         (of DDP) and `activations` (None if unknown); `method` (`shapes`, `scaled` or empty),
         `batch` (samples), and `notes`.
 
@@ -92,31 +100,42 @@ def estimate(config: Mapping[str, Any], *, prepare: bool) -> dict[str, Any]:
     except Exception as error:
         notes.append(f"Activations are unknown: {_told(error)}")
     if traced is not None and traced.state is not None:
-        state = traced.state
+        # Traced in half, it may be kept in full.
+        state = traced.state * (1 if _precision_of(whole) == section.get("precision") else 2)
     elif need.gradients and not need.state and not _keeps_nothing(whole, module):
         state = None
         notes.append("What the optimiser keeps is unknown: it cannot step on shapes alone.")
     devices = devices_of(section.get("devices"), section.get("accelerator"))
-    strategy = str(section.get("strategy"))
-    split = strategy.startswith(("fsdp", "deepspeed", "model_parallel"))
-    if split:
-        notes.append(f"{strategy} divides weights, gradients and state; here they are whole.")
+    strategy, split = str(section.get("strategy")), divides(whole)
+    share = share_of(module, whole, state or 0)
+    if share is not None:
+        notes.append(
+            f"What {strategy} divides among {share.ranks} devices is computed, and has not been measured."
+        )
+    elif split:
+        notes.append(
+            f"{strategy} divides weights, gradients and state; here they are whole, since how many "
+            "devices there are shows only when training starts (trainer.devices)."
+        )
     if section.get("compile") not in (None, False):
         notes.append("A compiled model may hold less; it is traced as it is written.")
     if section.get("tune_batch_size") and not section.get("fast_dev_run"):
         notes.append("The batch size is searched for when training begins.")
     several = (devices is None or devices > 1 or (section.get("num_nodes") or 1) > 1) and not split
     ddp = (several and (devices or 0) > 1) or strategy.startswith("ddp")
+    held: Need | Share = need if share is None else share
     return {
         "parameters": sum(p.numel() for p in module.parameters()),
         "trained": sum(p.numel() for p in module.parameters() if p.requires_grad),
         "devices": devices,
-        "weights": need.weights,
-        "gradients": need.gradients,
-        "state": state,
+        "shards": share.ranks if share is not None else 1,
+        "weights": held.weights,
+        "gradients": held.gradients,
+        "state": state if share is None or state is None else share.state,
+        "gathered": share.gathered if share is not None else 0,
         "averages": _averages(whole, need.weights),
         "buckets": need.gradients if ddp else 0,
-        "activations": traced.activations if traced is not None else None,
+        "activations": traced.beside(share.ranks if share else 1) if traced is not None else None,
         "method": method,
         "batch": size,
         "notes": notes,
@@ -149,7 +168,7 @@ def trace(
     took = sum(_sizes(batch))
     takes_index = len(inspect.signature(module.training_step).parameters) > 1
     state: int | None = 0
-    held = activations = 0
+    held = activations = stepping = 0
     for number in range(2):
         held = counted.live
         counted.peak = counted.live
@@ -162,6 +181,8 @@ def trace(
             module.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         del given, loss
+        activations = counted.peak - held + took
+        counted.peak = counted.live
         if state is not None:
             try:
                 for optimizer in optimizers:
@@ -169,8 +190,8 @@ def trace(
                 state = sum(held_by(optimizer) for optimizer in optimizers)
             except Exception:
                 state = None
-        activations = counted.peak - held + took
-    return Traced(activations, state)
+        stepping = counted.peak - held + took
+    return Traced(activations, state, stepping)
 
 
 def _traced(
@@ -198,9 +219,13 @@ def _traced(
         real = precision.convert_module(build.module_of(config))
         made[small] = _run(config, real, _sliced(batch, size, small), precision, nullcontext())
     least, most = min(made), max(made)
-    slope = (made[most].activations - made[least].activations) / max(1, most - least)
-    scaled = round(made[most].activations + slope * (size - most))
-    return Traced(scaled, made[most].state), "scaled"
+
+    def scaled(low: int, high: int) -> int:
+        return round(high + (high - low) / max(1, most - least) * (size - most))
+
+    low, high = made[least], made[most]
+    activations = scaled(low.activations, high.activations)
+    return Traced(activations, high.state, scaled(low.stepping, high.stepping)), "scaled"
 
 
 def _on_shapes(config: Mapping[str, Any], module: pl.LightningModule, batch: Any) -> Traced:
@@ -280,7 +305,7 @@ def _keeps_nothing(config: Mapping[str, Any], module: pl.LightningModule) -> boo
 
 def _precision(config: Mapping[str, Any]) -> Any:
     """Give Lightning's plugin for the config's precision, as it works on a CPU."""
-    precision = config["trainer"].get("precision")
+    precision = _precision_of(config)
     with build.refusals_told():
         return pl.Trainer(
             accelerator="cpu",
@@ -291,6 +316,14 @@ def _precision(config: Mapping[str, Any]) -> Any:
             enable_progress_bar=False,
             enable_model_summary=False,
         ).precision_plugin
+
+
+def _precision_of(config: Mapping[str, Any]) -> Any:
+    """Give the precision to trace in: strategies that divide compute in half alone where it is mixed."""
+    precision = config["trainer"].get("precision")
+    if divides(config) and str(precision).endswith("16-mixed"):
+        return str(precision).replace("mixed", "true")
+    return precision
 
 
 def _averages(config: Mapping[str, Any], weights: int) -> int:

@@ -19,11 +19,10 @@ from torch.optim import Optimizer
 from trainer.config.hardware_rules import governs, hardware_name
 from trainer.engine.module import TrainModule
 from trainer.engine.optim import make_optimizer
+from trainer.engine.sharding import divides, share_of
 from trainer.errors import ConfigError, Problem, TraindeckError
 
 GIB = 2**30
-# These split weights, gradients or state between devices, or keep them on the host.
-_SPLIT = ("fsdp", "deepspeed", "model_parallel")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +106,15 @@ def check_memory(module: pl.LightningModule, config: Mapping[str, Any]) -> None:
         ConfigError: It does.
     """
     available = (config.get("hardware") or {}).get("available_memory_gb")
-    strategy = str(config["trainer"].get("strategy"))
-    if available is None or not governs(config) or strategy.startswith(_SPLIT):
+    if available is None or not governs(config):
         return
-    need = need_of(module, config)
+    need, divided = need_of(module, config), ""
+    if divides(config):
+        share = share_of(module, config, need.state)
+        if share is None:
+            return
+        need = Need(share.weights, share.gradients, share.state)
+        divided = f", of which {config['trainer']['strategy']} gives each of {share.ranks} devices its share"
     if need.total <= available * GIB:
         return
     weights, gradients, state = (
@@ -119,7 +123,7 @@ def check_memory(module: pl.LightningModule, config: Mapping[str, Any]) -> None:
     raise ConfigError(
         Problem(
             f"The model needs at least {need.total / GIB:.3g} GB for its weights ({weights}), "
-            f"gradients ({gradients}) and optimiser state ({state}), activations not counted, and "
+            f"gradients ({gradients}) and optimiser state ({state}){divided}, activations not counted, and "
             f"{hardware_name(config)} has {available:g} GB (hardware.available_memory_gb).",
             "",
             "Take a smaller model, half precision for the weights (trainer.precision=bf16-true), an "

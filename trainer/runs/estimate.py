@@ -31,6 +31,8 @@ class Estimate:
         method: `shapes`, `scaled`, or empty where activations are unknown.
         batch: Samples of the batch.
         notes: What a person should know of it.
+        shards: Among how many devices the strategy divides weights, gradients and state.
+        gathered: Weights and gradients that are whole all the same while they are used.
     """
 
     parameters: int
@@ -45,12 +47,14 @@ class Estimate:
     method: str
     batch: int | None
     notes: list[str]
+    shards: int = 1
+    gathered: int = 0
 
     @property
     def exact(self) -> int:
         """Weights, gradients, state and copies: what is known exactly."""
-        parts = (self.weights, self.gradients, self.state or 0, self.averages, self.buckets)
-        return sum(parts)
+        held = self.weights + self.gradients + (self.state or 0) + self.gathered
+        return held + self.averages + self.buckets
 
     @property
     def total(self) -> int:
@@ -103,9 +107,12 @@ def verdict(found: Estimate, config: Mapping[str, Any], limit: int | None) -> st
     """Say in words whether it fits into what the hardware profile has."""
     known = "" if found.whole else "at least that; "
     error = f"within {100 * ERROR:.0f} %; " if found.whole else known
+    if found.shards > 1:
+        error = f"{known}computed, not measured; "
     if limit is None:
         return f"{error}no limit is known: name the hardware (hardware=auto)"
-    has = f"{hardware_name(config)} has {limit / GIB:.4g} GiB"
+    each = " on each device" if (found.devices or 2) > 1 else ""
+    has = f"{hardware_name(config)} has {limit / GIB:.4g} GiB{each}"
     fits = found.fits(limit)
     if fits is None:
         return f"{error}{has}"
