@@ -373,7 +373,7 @@ def test_rewriting_twice_is_rewriting_once_or_a_told_problem(tree: dict[str, Any
 
 
 def test_a_slip_in_the_name_of_a_schedule_is_told_with_the_nearest() -> None:
-    told = "must be 'linear' or another schedule by name, not 'linaer'"
+    told = "or a class of torch, not 'linaer'. Did you mean 'linear'?"
     with pytest.raises(ConfigError, match=told):
         rewritten({"hyperparameters": {"lr_scheduler": "linaer"}})
     for kept in ("LinearLR", "somebodys.own"):

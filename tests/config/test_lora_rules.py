@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from trainer.config import lora_rules
 from trainer.config.compose import compose
 from trainer.config.lora_rules import NAME_FIELDS, lacking, lora_problems
+from trainer.config.peft_args import keywords
 
 
 @pytest.mark.parametrize(
@@ -20,6 +23,18 @@ from trainer.config.lora_rules import NAME_FIELDS, lacking, lora_problems
         ("output.name_template='{role'", "output.name_template", "braces"),
         ("+lora.rank=3", "lora.rank", "'lora.r'"),
         ("+lora.alpha=3", "lora.alpha", "'lora.lora_alpha'"),
+        ("lora.rr=8", "lora.rr", "Did you mean 'lora.r'?"),
+        ("lora.lora_alpa=8", "lora.lora_alpa", "Did you mean 'lora.lora_alpha'?"),
+        ("lora.alhpa=8", "lora.alhpa", "Did you mean 'lora.lora_alpha'?"),
+        ("lora.nonsense=8", "lora.nonsense", "LoraConfig takes r, target_modules"),
+        ("lora.bias=foo", "lora.bias", '"none" | "all" | "lora_only"'),
+        ("lora.r=many", "lora.r", "it takes int"),
+        ("lora.use_qalora=3", "lora.use_qalora", "LoraConfig takes true or false"),
+        ("lora.init_lora_weights=gausian", "lora.init_lora_weights", "Did you mean 'gaussian'?"),
+        ("lora.task_type=SEQ_CLS", "lora.task_type", "training sets it"),
+        ("expert.rol=asm", "expert.rol", "Did you mean 'expert.role'?"),
+        ("evaluation.anwers=3", "evaluation.anwers", "Did you mean 'evaluation.answers'?"),
+        ("output.model_dir=x", "output.model_dir", "Did you mean 'output.models_dir'?"),
         ("expert.context_window=512", "data.sequence_length", "512 or less"),
     ],
 )
@@ -34,6 +49,26 @@ def test_a_right_one_has_no_problem() -> None:
     config: dict[str, Any] = compose(["oracle-rauru-mac"]).config
     config["output"]["name_template"] = "-".join(f"{{{name}}}" for name in NAME_FIELDS)
     assert list(lora_problems(config, {})) == []
+
+
+def test_keywords_of_the_adapter_are_those_that_peft_takes() -> None:
+    peft = pytest.importorskip("peft")
+    taken = signature(peft.LoraConfig).parameters
+    assert set(keywords()) == set(taken)
+    for name, part in taken.items():
+        if isinstance(part.default, bool | int | float | str):
+            assert keywords()[name].takes(part.default), name
+    for right in ("pissa_niter_4", True, None):
+        assert keywords()["init_lora_weights"].takes(right)
+    made = compose(["oracle-rauru-mac", "lora.task_type=CAUSAL_LM", "lora.layers_to_transform=[1]"])
+    assert made.config["lora"]["layers_to_transform"] == [1]
+
+
+def test_without_peft_at_hand_slips_alone_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lora_rules, "keywords", dict)
+    for name, told in (("lora_alpa", ["Did you mean 'lora.lora_alpha'?"]), ("new_in_peft", [])):
+        found = lora_problems({"lora": {name: 1}}, {})
+        assert [problem.remedy for problem in found] == told
 
 
 def test_a_base_that_is_no_model_is_told_before_launch(tmp_path: Path) -> None:

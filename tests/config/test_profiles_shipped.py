@@ -11,7 +11,7 @@ import yaml
 import profiles
 from trainer.config import docs
 from trainer.config.compose import compose
-from trainer.config.sources import doc_comment
+from trainer.config.text import doc_comment
 
 GROUPS = docs.groups()
 OPTIONS = [

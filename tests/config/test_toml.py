@@ -240,6 +240,37 @@ class TestWrong:
         write(project, {TOML: "[lora.box]\nr = 'many'\n"})
         assert said("lora", "lora=box").startswith(f"{TOML}:2: 'lora.r' cannot be \"many\"")
 
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ("[lora.minimal]\n\nlora_alhpa = 4\n", "Did you mean 'lora.lora_alpha'?"),
+            ("[experts.oracle-rauru-assembler]\n\nrol = 'x'\n", "Did you mean 'expert.role'?"),
+            ("[hyperparameters.default]\n\nlr_scheduler = 'cosin'\n", "Did you mean 'cosine'?"),
+            ("[hyperparameters.default]\n\neval_strategy = 'stesp'\n", "Did you mean 'steps'?"),
+            ("[hyperparameters.default]\n\nlearning_rate = '2e-4'\n", "Write 2e-4 without quotes."),
+            ("[datasets.alttp_yaze_full]\n\ntrain_splt = 'x'\n", "Did you mean 'train_split'?"),
+            ("[hardware.mac-mps]\n\nmax_rank = 8\n", "Did you mean 'hardware.max_lora_rank'?"),
+            ("[presets.oracle-rauru-mac]\n\nlora = 8\n", "Name an option of the group"),
+            ("[evaluation]\n\nanwers = 8\n", "Did you mean 'evaluation.answers'?"),
+        ],
+    )
+    def test_one_slip_is_one_problem_with_its_line(
+        self, text: str, told: str, project: Path, write: Write
+    ) -> None:
+        write(project, {TOML: text})
+        (problem,) = said("oracle-rauru-mac").splitlines()
+        assert problem.startswith(f"{TOML}:3")
+        assert told in problem
+
+    def test_what_may_have_been_meant_is_told_beside_a_preset_that_is_not_there(
+        self, project: Path, write: Write
+    ) -> None:
+        write(project, {TOML: "[tool.other]\nx = 1\n"})
+        assert f"{TOML} is not used" in said("mine")
+        (project / TOML).unlink()
+        (project / TOML).mkdir()
+        assert said("mine") == f"{TOML}: The file cannot be read: Is a directory."
+
     def test_a_table_that_is_none_is_told_with_the_nearest(
         self, project: Path, write: Write
     ) -> None:
@@ -324,3 +355,58 @@ def test_a_set_of_hyperparameters_in_yaml_inherits_too(project: Path, write: Wri
     assert made.provenance["optimizer.config.lr"].where == "profiles/hyperparameters/mine.yaml"
     write(project, {TOML: "[hyperparameters.mine]\nlearning_rate = 2e-3\n"})
     assert compose(["lora", "hyperparameters=mine"]).config["optimizer"]["config"]["lr"] == 2e-3
+
+
+def test_a_preset_in_yaml_chooses_options_by_name_as_a_table_does(
+    project: Path, write: Write
+) -> None:
+    preset = """
+        # @package _global_
+        # Mine.
+        expert: oracle-rauru-assembler
+        hardware: mac-mps
+        dataset: alttp_yaze_full
+        hyperparameters: default
+        lora: minimal
+        sequence_length: 1024
+        batch_size: 1
+        gradient_accumulation: 2
+    """
+    write(project, {"profiles/preset/mine.yaml": preset})
+    made, known = compose(["mine"]), compose(["oracle-rauru-mac"])
+    assert made.config == known.config
+    assert {**made.choices, "preset": ""} == {**known.choices, "preset": ""}
+    assert compose(["mine", "dataset=instruct"]).choices["data"] == "instruct"
+    # A name that is no option is a name.
+    write(
+        project, {"profiles/preset/mine.yaml": "# @package _global_\nlora: minimal\ndataset: own\n"}
+    )
+    made = compose(["mine"])
+    assert (made.choices["data"], made.config["data"]["name"]) == ("instruct", "own")
+    write(project, {"profiles/preset/mine.yaml": "# @package _global_\nlora: minimial\n"})
+    assert "mine.yaml:2: The group 'lora' has no option 'minimial'." in said("mine")
+
+
+def test_a_primary_file_chooses_options_by_name(project: Path, write: Write) -> None:
+    write(project, {"own.yaml": "hardware: cpu\ndataset: alttp_yaze_full\n"})
+    made = compose([], config_file=Path("own.yaml"))
+    assert (made.choices["hardware"], made.choices["data"]) == ("cpu", "alttp_yaze_full")
+    write(project, {TOML: 'trainer = "ci_fast"\n'})
+    assert compose([]).choices["trainer"] == "ci_fast"
+
+
+def test_keys_of_older_files_are_told_to_have_no_effect(project: Path, write: Write) -> None:
+    write(project, {TOML: """
+        [hardware.mac-mps]
+        status = "available"
+        python_path = "bin/python"
+        [datasets.alttp_yaze_full]
+        notes = "Mixed."
+        [output]
+        logs_dir = "logs"
+        checkpoints_dir = "checkpoints"
+    """})  # fmt: skip
+    made = compose(["oracle-rauru-mac"])
+    told = [note.partition(" has no effect: ")[0] for note in made.notes if "no effect" in note]
+    assert sorted(told) == ["hardware.python_path", "output.checkpoints_dir", "output.logs_dir"]
+    assert made.config["data"]["notes"] == "Mixed."

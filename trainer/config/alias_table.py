@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 from trainer.config.durations import seconds
+from trainer.config.torch_args import SCHEDULERS
+from trainer.errors import nearest
 
 LOGGERS = ("tensorboard", "csv", "wandb", "mlflow")
 
@@ -23,7 +24,8 @@ class Alias:
         source: The document that uses the spelling, by the first digits of its name.
         note: How the value changes; empty if it does not.
         convert: Gives the canonical keys and values; `ValueError` with the end of a sentence such
-            as "must be a count" if it can't. `None` if the value stays.
+            as "must be a count" if it can't, and perhaps a second one that helps. `None` if the
+            value stays.
     """
 
     old: str
@@ -108,9 +110,12 @@ def _scheduler_name(value: Any) -> Mapping[str, Any]:
     # What transformers makes of it where nobody says how often: one cycle.
     schedules["cosine_with_restarts"] = schedules["cosine"]
     # Classes of torch have capitals; what is wrong with one is told with torch's names.
-    close = get_close_matches(value, schedules, n=1) if value.islower() else []
-    if close and value not in schedules:
-        raise ValueError(f"must be {close[0]!r} or another schedule by name, not {value!r}")
+    known = {*schedules, *map(str.lower, SCHEDULERS)}
+    if value.islower() and "." not in value and value not in known:
+        names = ", ".join(schedules)
+        raise ValueError(
+            f"must be one of {names}, or a class of torch, not {value!r}", nearest(value, schedules)
+        )
     return schedules.get(value, {"scheduler.type": value})
 
 
@@ -121,7 +126,8 @@ def _eval_strategy(value: Any) -> Mapping[str, Any]:
         return {"trainer.check_val_every_n_epoch": 1, "trainer.limit_val_batches": None}
     if value == "steps":
         return {"trainer.check_val_every_n_epoch": None, "trainer.limit_val_batches": None}
-    raise ValueError(f"must be 'no', 'steps' or 'epoch', not {value!r}")
+    close = nearest(value, ("no", "steps", "epoch")) if isinstance(value, str) else ""
+    raise ValueError(f"must be 'no', 'steps' or 'epoch', not {value!r}", close)
 
 
 def _schedule_rows(prefix: str, source: str) -> list[Alias]:

@@ -75,13 +75,14 @@ def canonical_key(key: str) -> str:
 
 
 def rewrite_mapping(
-    mapping: dict[str, Any], where: str = ""
+    mapping: dict[str, Any], where: str = "", place: Callable[[_Path], str] | None = None
 ) -> tuple[dict[str, Any], list[AliasNote]]:
     """Rewrite a file's content to canonical keys.
 
     Args:
         mapping: The content from the config's root downwards; it is not changed.
         where: The file as shown to a person, for notes and problems.
+        place: Gives for a key as written where exactly it stands; without it problems name the file.
 
     Returns:
         The rewritten content (the mapping itself if nothing was to be rewritten), and what became
@@ -93,7 +94,7 @@ def rewrite_mapping(
     """
     if not mapping:
         return mapping, []
-    rewriter = _Rewriter(where)
+    rewriter = _Rewriter(where, place=place)
     problems = rewriter.problems
     items = list(rewriter.items((), mapping, ()))
     notes = _notes(items, where)
@@ -197,6 +198,7 @@ class _Rewriter:
 
     where: str
     problems: list[Problem] = field(default_factory=list)
+    place: Callable[[_Path], str] | None = None
 
     def items(self, path: _Path, value: Any, written: _Path, hops: int = 0) -> Iterator[_Item]:
         """Follow aliases until none is left."""
@@ -225,12 +227,13 @@ class _Rewriter:
         hops: int,
     ) -> Iterator[_Item]:
         spelling = clean(_dotted(written))
+        where = self.place(written) if self.place else self.where
         if isinstance(value, str) and "${" in value:
             self.problems.append(
                 Problem(
                     f"'{spelling}' cannot be an interpolation, since it becomes '{row.new}' "
                     "in another shape.",
-                    self.where,
+                    where,
                     f"Write '{row.new}' itself.",
                     row.new,
                 )
@@ -239,8 +242,9 @@ class _Rewriter:
         try:
             outcome = convert(value)
         except ValueError as error:
-            told = f"'{spelling}' {clean(str(error))[:300]}."
-            self.problems.append(Problem(told, self.where, "", row.new))
+            what, *remedy = error.args
+            told = f"'{spelling}' {clean(str(what))[:300]}."
+            self.problems.append(Problem(told, where, " ".join(remedy), row.new))
             return
         for name, converted in outcome.items():
             yield from self.items(tuple(name.split(".")), converted, written, hops + 1)

@@ -182,10 +182,13 @@ def _compose(
         merging.set_value(tree.config, tree.origins, each.key, each.value, found, lenient=True)
     tree.problems[:0] = problems
     tree.notes += first.notes
-    tree.notes += [
+    unused = [
         f"{file.shown} is not used: none of its tables is a group of profiles or a section"
         for file in sources.strangers()
     ]
+    tree.notes += unused
+    if not tree.whole:  # what was not found may have been meant to stand there
+        tree.problems += [Problem(f"{text}.") for text in unused]
     if first.shown and config_file is None:
         tree.notes.insert(0, f"{first.shown} is used as the primary file")
     how = {"sources": sources, "config_file": config_file, "cwd": cwd}

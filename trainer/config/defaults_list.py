@@ -86,7 +86,7 @@ class Repository:
             except ConfigError as error:
                 self.problems += error.problems
                 place = error.problems[0].where
-                self._loaded[path] = Profile({}, {}, None, None, place, "", "")
+                self._loaded[path] = Profile({}, {}, None, "_global_", place, "", "")
         return self._loaded[path]
 
     def is_group(self, name: str) -> bool:

@@ -21,8 +21,9 @@ from trainer.config.loss_terms import TERMS, TermKind
 from trainer.config.schema import LightningArgs, fields
 from trainer.config.schema_base import Key
 from trainer.config.schema_trainer import HANDLED_ELSEWHERE
-from trainer.config.sources import TOML, doc_comment
+from trainer.config.sources import TOML
 from trainer.config.symbolic_rules import RULES
+from trainer.config.text import doc_comment
 from trainer.config.torch_args import OPTIMIZERS, SCHEDULERS
 
 REPOSITORY = profiles.FOLDER.parent

@@ -233,11 +233,14 @@ def _not_acted_on(config: Mapping[str, Any]) -> Iterator[str]:
         if known.section and _known_below(known) and not _extras(section[name], known.key):
             continue  # its keys are named one by one
         reported.append(known.key)
-        yield _idle(known.key)
+        yield _idle(known)
 
 
-def _idle(key: str) -> str:
-    return f"{key}: recognised, not acted on by this version"
+def _idle(known: Key) -> str:
+    _, never, why = known.doc.partition("Without effect: ")
+    if never:
+        return f"{known.key} has no effect: {why.rstrip('.').replace('`', '')}"
+    return f"{known.key}: recognised, not acted on by this version"
 
 
 @cache
@@ -247,8 +250,7 @@ def _idle_keys() -> tuple[tuple[Key, Any], ...]:
     return tuple(
         (known, (_place(base, known.key)[0] or {}).get(known.key.rpartition(".")[2]))
         for known in fields().values()
-        # A hardware profile tells facts; nobody asks for anything by them.
-        if not known.acted_on and not known.key.startswith("hardware.")
+        if not known.acted_on
     )
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from string import Formatter
 from typing import Any
 
+from trainer.config.peft_args import keywords
 from trainer.config.prompt_template import Template
+from trainer.config.schema import fields
 from trainer.config.text import clean
-from trainer.config.torch_rules import origin
+from trainer.config.torch_rules import origin, text_of
 from trainer.errors import ConfigError, Problem, nearest
 
 RECIPE = "trainer.recipes.lora."
@@ -25,6 +27,17 @@ _KEYWORDS = {
     "alpha": "lora_alpha",
     "dropout": "lora_dropout",
     "modules": "target_modules",
+    "target": "target_modules",
+}
+# Keywords of `LoraConfig` that are the recipe's own, with the only value that they may have.
+_SET_HERE = {
+    "task_type": "CAUSAL_LM",
+    "peft_type": "LORA",
+    "inference_mode": False,
+    "auto_mapping": None,
+    "peft_version": None,
+    "base_model_name_or_path": None,
+    "revision": None,
 }
 
 
@@ -42,11 +55,7 @@ def lora_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterat
         except ConfigError as error:
             for found in error.problems:
                 yield Problem(found.what, origin(found.key, where), found.remedy, found.key)
-    for name in _KEYWORDS.keys() & _section(config, "lora").keys():
-        key, right = f"lora.{name}", f"lora.{_KEYWORDS[name]}"
-        yield Problem(
-            f"there is no key '{key}'.", origin(key, where), f"Did you mean '{right}'?", key
-        )
+    yield from _keywords(_section(config, "lora"), where)
     yield from _name(_section(config, "output").get("name_template"), where)
     longest, length = expert.get("context_window"), data.get("sequence_length")
     if not (_is_ours(config) and isinstance(longest, int) and isinstance(length, int)):
@@ -59,6 +68,51 @@ def lora_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterat
             f"Set {key} to {longest} or less.",
             key,
         )
+
+
+def _keywords(lora: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find keywords that PEFT's `LoraConfig` does not take, and values that are nothing for it."""
+    declared = {
+        name.removeprefix("lora."): known
+        for name, known in fields().items()
+        if name.startswith("lora.")
+    }
+    for name, value in lora.items():
+        key, known = f"lora.{name}", declared.get(str(name))
+        if known is not None and not (isinstance(value, str) and "str" in known.type.split(" | ")):
+            continue  # the schema says all there is to say
+        taken = keywords()
+        place = origin(key, where)
+        if name in _SET_HERE:
+            if value is not None and value != _SET_HERE[name]:
+                yield Problem(
+                    f"'{key}' cannot be given: training sets it.", place, "Leave it out.", key
+                )
+        elif name in taken:
+            if not taken[name].takes(value):
+                what = (
+                    f"'{key}' cannot be {text_of(value)}: LoraConfig takes {taken[name].words()}."
+                )
+                remedy = nearest(str(value), taken[name].choices) if isinstance(value, str) else ""
+                yield Problem(what, place, remedy, key)
+        elif known is None:
+            right = _right_name(str(name), taken or declared)
+            remedy = f"Did you mean 'lora.{right}'?" if right else ""
+            # Without PEFT at hand nobody knows what else it takes.
+            if remedy or taken:
+                remedy = (
+                    remedy
+                    or f"LoraConfig takes {', '.join(n for n in taken if n not in _SET_HERE)}."
+                )
+                yield Problem(f"there is no key '{key}'.", place, remedy, key)
+
+
+def _right_name(name: str, known: Iterable[str]) -> str:
+    """Give the keyword that a name stands for, or is much like; empty if there is none."""
+    names = [each for each in known if each not in _SET_HERE]
+    close = nearest(name, [*names, *_KEYWORDS])
+    meant = name if name in _KEYWORDS else close.split("'")[1] if close else ""
+    return _KEYWORDS.get(meant, meant)
 
 
 def lacking(config: Mapping[str, Any]) -> Iterator[Problem]:

@@ -23,6 +23,7 @@ from pathlib import Path
 from trainer.config.entries import Entry
 from trainer.config.loader import Profile, load, read
 from trainer.config.sources import PRIMARY, Found, Source, Sources, is_toml
+from trainer.config.tables import choosing
 from trainer.config.text import clean
 from trainer.config.toml_tables import TABLES, TomlFile
 from trainer.errors import ConfigError, Problem
@@ -67,8 +68,9 @@ def primary(sources: Sources, config_file: Path | None, cwd: Path) -> Primary:
         own = _asked_for(config_file, cwd)
     else:
         own = _found(sources, cwd, notes)
+    own = choosing(own, sources) if own is not None else None
     tomls = {
-        f"{OWN}{at}_": _outside(file)
+        f"{OWN}{at}_": choosing(_outside(file), sources)
         for at, file in enumerate(reversed(sources.toml_files()))
         if file.values or file.defaults
     }

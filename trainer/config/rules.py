@@ -38,7 +38,9 @@ class SchemaRules(Rules):
 
         here = of(origins, Origin(""))
         try:
-            rewritten, notes = rewrite_mapping(values, here.where)
+            rewritten, notes = rewrite_mapping(
+                values, here.where, lambda path: str(_at(origins, path, here))
+            )
         except ConfigError as error:
             return Rewritten({}, here, problems=error.problems)
         if not notes:
@@ -79,6 +81,17 @@ class SchemaRules(Rules):
             if isinstance(chosen, dict) and "type" in chosen:
                 notes += _drop_keywords(config, tree, section, chosen["type"])
         return notes
+
+
+def _at(origins: OriginTree, path: Sequence[Any], here: Origin) -> Origin:
+    """Find where a key stands, or the nearest section above it."""
+    node: Any = origins
+    for part in path:
+        below = node.get(str(part)) if isinstance(node, dict) else None
+        if below is None:
+            break
+        node = below
+    return of(node, here)
 
 
 def _moved(origins: OriginTree, notes: Sequence[AliasNote]) -> OriginTree:

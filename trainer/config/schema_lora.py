@@ -58,7 +58,7 @@ class Lora(OpenSection):
     )
 
 
-class Expert(OpenSection):
+class Expert(Section):
     """The `expert` section: whom a language model is trained to be."""
 
     name: str | None = key(
@@ -82,6 +82,8 @@ class Expert(OpenSection):
         absent=True,
     )
     specialization: str | None = key(None, "What it knows.", source="004", absent=True)
+    description: str | None = key(None, "What it is for, in lists.", absent=True)
+    notes: str | None = key(None, "What else there is to know about it.", absent=True)
     prompt_template: str | None = key(
         None,
         "Text that a sample is put into: takes `{instruction}`, `{output}`, and `{context}` and "
@@ -113,6 +115,22 @@ class Output(Section):
         "Folder that a finished model's own folder is made in.",
         source="004",
         path=True,
+    )
+    logs_dir: str | None = key(
+        None,
+        "Without effect: what a run writes lies in its own folder, below `--runs-dir`.",
+        source="004",
+        path=True,
+        absent=True,
+        acted_on=False,
+    )
+    checkpoints_dir: str | None = key(
+        None,
+        "Without effect: checkpoints lie in the run's folder, or in `trainer.ckpt_dir`.",
+        source="004",
+        path=True,
+        absent=True,
+        acted_on=False,
     )
     name_template: str = key(
         "oracle-{name}-{role}-{base_short}-{date}",

@@ -70,10 +70,20 @@ class Hardware(Section):
         unit="batches",
         ge=1,
     )
-    status: Literal["supported", "unsupported"] = key(
-        "supported", "Whether PyTorch runs on it; `unsupported` refuses the launch.", source="004"
+    status: Literal["supported", "available", "unsupported"] = key(
+        "supported",
+        "Whether PyTorch runs on it; `unsupported` refuses the launch, `available` means supported.",
+        source="004",
     )
     notes: str | None = key(None, "What else there is to know about it.", source="004")
+    python_path: str | None = key(
+        None,
+        "Without effect: training runs in the Python that launches it.",
+        source="004",
+        path=True,
+        absent=True,
+        acted_on=False,
+    )
     cost_per_hour: float | None = key(
         None,
         "What an hour on the whole machine costs; shown with what a run may cost at most.",

@@ -16,7 +16,7 @@ from pathlib import Path
 import profiles
 from trainer.config import toml_tables
 from trainer.config.provenance import Origin, of
-from trainer.config.text import clean
+from trainer.config.text import clean, doc_comment
 from trainer.config.toml_tables import Table, TomlFile
 from trainer.errors import ConfigError, Problem
 
@@ -274,7 +274,7 @@ def _tomls(here: Path, config_file: Path | None) -> Iterator[TomlSource]:
     if config_file is not None and is_toml(config_file):
         path = here / config_file.expanduser()
         yield TomlSource("config", str(path), clean(str(config_file)))
-    elif project_toml(here).is_file():
+    elif project_toml(here).exists():
         yield TomlSource("project", str(project_toml(here)), f"config/{TOML}")
     own = user_folder() / TOML
     if own.is_file():
@@ -350,27 +350,6 @@ def find(
     """Find one profile; `None` if there is none of that name."""
     options = list_options(group, profiles_dir, cwd)
     return next((found for found in options if found.name == option), None)
-
-
-def doc_comment(path: Path) -> str:
-    """Read a profile's leading comment as one paragraph; empty if it has none or can't be read."""
-    lines: list[str] = []
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            for raw in file:
-                line = raw.strip()
-                if line and not line.startswith("#"):
-                    break
-                text = line.lstrip("#").strip()
-                if text.startswith("@"):
-                    continue
-                if not text and lines:
-                    break
-                if text:
-                    lines.append(text)
-    except OSError:
-        return ""
-    return clean(" ".join(lines))
 
 
 def _files(source: Source, group: str) -> Iterator[Path]:

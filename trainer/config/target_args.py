@@ -18,7 +18,7 @@ from trainer.config.torch_rules import origin, text_of
 from trainer.errors import Problem, nearest
 
 NOT_KEYWORDS: dict[str, tuple[str, ...]] = {
-    "data": ("name", "description"),
+    "data": ("name", "description", "notes"),
     "model": ("name",),
 }
 """Keys of a section that say something about it and do not go to its class."""

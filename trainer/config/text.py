@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 # Escape sequences go whole, with their parameters, so that no "[31m" is left over.
 _SEQUENCES = re.compile(
@@ -19,3 +20,24 @@ def clean(text: str, limit: int = 500) -> str:
     if text.isascii() and text.isprintable():
         return text
     return _CONTROLS.sub(" ", _SEQUENCES.sub("", text))
+
+
+def doc_comment(path: Path) -> str:
+    """Read a profile's leading comment as one paragraph; empty if it has none or can't be read."""
+    lines: list[str] = []
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            for raw in file:
+                line = raw.strip()
+                if line and not line.startswith("#"):
+                    break
+                text = line.lstrip("#").strip()
+                if text.startswith("@"):
+                    continue
+                if not text and lines:
+                    break
+                if text:
+                    lines.append(text)
+    except OSError:
+        return ""
+    return clean(" ".join(lines))

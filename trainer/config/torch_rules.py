@@ -6,6 +6,7 @@ Judged by the generated tables, without importing torch.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeGuard
 
@@ -61,6 +62,7 @@ _SAME = {
     "min_lr": "eta_min",
     "lr_min": "eta_min",
 }
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _KINDS = {
     "float": "a number",
     "int": "a whole number",
@@ -260,6 +262,8 @@ def _remedy(name: str, word: str, value: Any) -> str:
         return _FOLLOWS if LENGTHS.get(name) == word else _FOLLOWS.partition(";")[0] + "."
     if (name, word) == ("InverseLR", "warmup") and is_number(value) and value >= 1:
         return "Steps of warmup go into scheduler.warmup."
+    if isinstance(value, str) and _NUMBER.fullmatch(value.strip()):
+        return f"Write {value.strip()} without quotes."
     return _nearest(value, choices_of(name, word)) if isinstance(value, str) else ""
 
 

@@ -28,6 +28,7 @@ from trainer.config.symbolic_rules import symbolic_problems
 from trainer.config.target_args import argument_problems
 from trainer.config.targets_allowed import TARGET, problem_with_target
 from trainer.config.text import clean
+from trainer.config.toml_tables import GROUPS
 from trainer.config.torch_rules import (
     is_number,
     optimizer_problems,
@@ -225,6 +226,8 @@ def _wrong_value(key: str, value: Any, where: Mapping[str, Any], why: str) -> Pr
             remedy = f"An option of a group is chosen by {key}={value}, or in a defaults list."
         elif key == "logger":
             remedy = "Choose logger=none or logger=tensorboard."
+        elif key in GROUPS:
+            remedy = f"Name an option of the group; `traindeck profiles list {key}` lists them."
         return Problem(
             f"'{key}' is a section of keys, not {shown}.", origin(key, where), remedy, key
         )
