@@ -11,7 +11,7 @@ from enginelab import loaders, tiny
 
 from trainer.config.compose import compose
 from trainer.config.schema_parts import Dataloader
-from trainer.engine import data as engine_data
+from trainer.engine import loaders as engine_loaders
 from trainer.engine.data import EngineData
 from trainer.engine.fit import fit
 from trainer.engine.mixup import mu_law
@@ -64,7 +64,7 @@ def received(monkeypatch):
         made.append(keywords)
         return torch_s_own(*args, **keywords)
 
-    monkeypatch.setattr(engine_data, "DataLoader", loader)
+    monkeypatch.setattr(engine_loaders, "DataLoader", loader)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     return made
 

@@ -1,30 +1,23 @@
-"""Loaders that can be taken up again in mid-epoch, from whatever a recipe gives."""
+"""What a recipe gives as data, as a data module that can be taken up again in mid-epoch."""
 
 from __future__ import annotations
 
 from abc import ABC
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.data import has_len
 from pytorch_lightning.utilities import rank_zero_warn
-from torch.utils.data import (
-    BatchSampler,
-    DataLoader,
-    IterableDataset,
-    RandomSampler,
-    SequentialSampler,
-    default_collate,
-)
+from torch.utils.data import DataLoader, IterableDataset, default_collate
 
 from trainer.engine import rng
-from trainer.engine.mixup import MixUp
-from trainer.engine.refused import Guarded, Refused
-from trainer.engine.replay import Finished, Replayed, SizedFinished, SizedReplayed
-from trainer.engine.sampler import ResumableBatches, SeededBatches, collated
+from trainer.engine.loaders import Loaders
+from trainer.engine.refused import Refused
+from trainer.engine.replay import Replayed, SizedReplayed
+from trainer.engine.sampler import ResumableBatches
 from trainer.engine.text_batches import TextBatches
 from trainer.errors import ConfigError, Problem
 
@@ -69,18 +62,15 @@ class EngineData(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.source = source
-        self._section = dict(dataloader)
         self._seed = seed
-        self._shuffle = shuffle
         self._share = share
         self._start: tuple[int, int, Mapping[str, Any] | None] = (0, 0, None)
         self._train: Any = None
         self._fresh = False
         self.carried: dict[str, Any] = {}
-        kind = self._section.get("type")
-        mixup = MixUp.of(self._section) if kind == "MixupDataLoader" else MixUp()
-        self._finish = {True: mixup.for_training(), False: mixup.for_validation()}
-        self._text = self._text_batches() if kind == "TextDataLoader" else None
+        text = dataloader.get("type") == "TextDataLoader"
+        self._text = self._text_batches(dataloader) if text else None
+        self._loaders = Loaders(dataloader, seed=seed, shuffle=shuffle)
 
     def say_through(self, log: Callable[[str, str], Any]) -> None:
         """Let data that have something to say, while they are made, say it to whoever watches.
@@ -105,13 +95,13 @@ class EngineData(pl.LightningDataModule):
             ConfigError: The source makes loaders of its own and has no `batch_size` to set.
         """
         if self.gives_datasets:
-            return int(self._section.get("batch_size") or 1)
+            return self._loaders.batch_size
         return int(getattr(self._sized(), "batch_size", 1))
 
     @batch_size.setter
     def batch_size(self, size: int) -> None:
         if self.gives_datasets:
-            self._section["batch_size"] = size
+            self._loaders.batch_size = size
         else:
             self._sized().batch_size = size
         self._fresh = False
@@ -142,7 +132,7 @@ class EngineData(pl.LightningDataModule):
         make = getattr(self.source, "example_batch", None)
         if make is None or not self.gives_datasets or self._text is not None:
             return None
-        batch, finish = make(self.batch_size), self._finish[True]
+        batch, finish = make(self.batch_size), self._loaders.finish[True]
         return batch if finish is None else finish(batch, self._seed)
 
     def check_batch_size(self) -> None:
@@ -228,7 +218,7 @@ class EngineData(pl.LightningDataModule):
         if self.gives_datasets:
             loader = self._make(self.source.train_dataset(), "train_dataset")
         else:
-            loader = self._adopt(self.source.train_dataloader())
+            loader = self._loaders.adopt(self.source.train_dataloader(), self._ranks(), train=True)
         self._train = loader
         if self._sampler() is None:
             if self._ranks()["world_size"] > 1:
@@ -238,7 +228,7 @@ class EngineData(pl.LightningDataModule):
                 )
             kind = SizedReplayed if has_len(loader) else Replayed
             seed = rng.mix(self._seed, self._ranks()["rank"])
-            self._train = kind(loader, seed, self._finish[True])
+            self._train = kind(loader, seed, self._loaders.finish[True])
 
     def val_dataloader(self) -> Any:
         """Make the validation loader or loaders; an empty list for none."""
@@ -247,10 +237,15 @@ class EngineData(pl.LightningDataModule):
                 return []
             loaders = self.source.val_dataloader()
             if isinstance(loaders, list | tuple):
-                return [self._validating(self._adopt(loader, train=False)) for loader in loaders]
-            return self._validating(self._adopt(loaders, train=False))
+                return [self._validating(loader) for loader in loaders]
+            return self._validating(loaders)
         dataset = self.source.val_dataset() if hasattr(self.source, "val_dataset") else None
-        return [] if dataset is None else self._validating(self._make(dataset, "val_dataset"))
+        if dataset is None:
+            return []
+        return self._loaders.finished(self._make(dataset, "val_dataset"))
+
+    def _validating(self, loader: Any) -> Any:
+        return self._loaders.finished(self._loaders.adopt(loader, self._ranks(), train=False))
 
     def transfer_batch_to_device(
         self, batch: Any, device: torch.device, dataloader_idx: int
@@ -305,17 +300,7 @@ class EngineData(pl.LightningDataModule):
 
     def _make(self, dataset: Any, name: str) -> DataLoader[Any]:
         """Make a loader from the config's `dataloader` section."""
-        train = name == "train_dataset"
-        if isinstance(dataset, IterableDataset):
-            return DataLoader(
-                dataset,
-                batch_size=self._section.get("batch_size") or 1,
-                drop_last=bool(self._section.get("drop_last")) and train,
-                collate_fn=Guarded(self._collate()),
-                generator=self._generator(),
-                **self._worker_settings(),
-            )
-        if len(dataset) == 0:
+        if not isinstance(dataset, IterableDataset) and len(dataset) == 0:
             raise ConfigError(
                 Problem(
                     f"{type(self.source).__name__}.{name}() gives no samples.",
@@ -324,21 +309,11 @@ class EngineData(pl.LightningDataModule):
                     "data",
                 )
             )
-        batches = ResumableBatches(
-            len(dataset),
-            self._section.get("batch_size") or 1,
-            shuffle=train and self._shuffle,
-            drop_last=bool(self._section.get("drop_last")) and train,
-            seed=self._seed,
-            even=train,
-            **self._ranks(),
-        )
-        return self._loader(dataset, batches, self._collate(), self._worker_settings())
+        # Asked for only now: a source may settle on it while it prepares.
+        collate = self._text or getattr(self.source, "collate", None) or default_collate
+        return self._loaders.of(dataset, collate, self._ranks(), train=name == "train_dataset")
 
-    def _collate(self) -> Any:
-        return self._text or getattr(self.source, "collate", None) or default_collate
-
-    def _text_batches(self) -> TextBatches:
+    def _text_batches(self, dataloader: Mapping[str, Any]) -> TextBatches:
         name = type(self.source).__name__
         if not self.gives_datasets:
             why = f"{name} makes loaders of its own, which TextDataLoader would have to replace."
@@ -347,85 +322,8 @@ class EngineData(pl.LightningDataModule):
             why = f"{name}.collate() and TextDataLoader would both make the batches."
             remedy = "Leave one of them out."
         else:
-            return TextBatches.of(self._section)
+            return TextBatches.of(dataloader)
         raise ConfigError(Problem(why, "", remedy, "dataloader.type"))
-
-    def _validating(self, loader: Any) -> Any:
-        """Finish the batches of a loader that does not do so itself."""
-        finish = self._finish[False]
-        if finish is None or isinstance(getattr(loader, "dataset", None), SeededBatches):
-            return loader
-        return (SizedFinished if has_len(loader) else Finished)(loader, finish)
-
-    def _adopt(self, loader: Any, *, train: bool = True) -> Any:
-        """Make a loader of one's own resumable if its order is a stock one; else leave it."""
-        if type(loader) is not DataLoader:
-            return loader
-        if not (samples := _stock_samples(loader)):
-            return loader
-        assert loader.batch_size is not None
-        batches = ResumableBatches(
-            samples,
-            loader.batch_size,
-            shuffle=isinstance(loader.sampler, RandomSampler) and self._shuffle,
-            drop_last=loader.drop_last,
-            seed=self._seed,
-            even=train,
-            **self._ranks(),
-        )
-        settings: dict[str, Any] = {
-            "num_workers": loader.num_workers,
-            "pin_memory": loader.pin_memory,
-            "timeout": loader.timeout,
-            "multiprocessing_context": loader.multiprocessing_context,
-        }
-        if loader.num_workers:
-            settings["worker_init_fn"] = loader.worker_init_fn
-            settings["prefetch_factor"] = loader.prefetch_factor
-            settings["persistent_workers"] = loader.persistent_workers
-        return self._loader(loader.dataset, batches, loader.collate_fn, settings)
-
-    def _loader(
-        self, dataset: Any, batches: ResumableBatches, collate: Any, settings: dict[str, Any]
-    ) -> DataLoader[Any]:
-        return DataLoader(
-            SeededBatches(dataset, collate, self._finish[batches.even]),  # even: for training
-            batch_sampler=batches,
-            collate_fn=collated,
-            generator=self._generator(),
-            **settings,
-        )
-
-    def _generator(self) -> torch.Generator:
-        # Without one of its own, making an iterator draws from the generator that dropout uses.
-        generator = torch.Generator()
-        generator.manual_seed(rng.mix(self._seed, 1))
-        return generator
-
-    def _worker_settings(self) -> dict[str, Any]:
-        workers = int(self._section.get("num_workers") or 0)
-        settings: dict[str, Any] = {
-            "num_workers": workers,
-            "pin_memory": bool(self._section.get("pin_memory")) and torch.cuda.is_available(),
-        }
-        if workers:
-            settings["prefetch_factor"] = self._section.get("prefetch_factor") or 2
-            settings["persistent_workers"] = bool(self._section.get("persistent_workers"))
-        return settings
-
-
-def _stock_samples(loader: DataLoader[Any]) -> int:
-    """Give the data set's size if the loader's order is torch's own, else 0."""
-    if (
-        isinstance(loader.dataset, IterableDataset)
-        or type(loader.batch_sampler) is not BatchSampler
-    ):
-        return 0
-    samples = len(cast("Sized", loader.dataset))
-    sampler = loader.sampler
-    if type(sampler) is RandomSampler:
-        return 0 if sampler.replacement or sampler.num_samples != samples else samples
-    return samples if type(sampler) is SequentialSampler else 0
 
 
 def _overrides(source: Any, name: str) -> bool:
