@@ -38,3 +38,16 @@ class Context:
     glyphs: Glyphs = UNICODE
     clock: Clock = field(default_factory=SystemClock)
     live: bool = True
+
+    @property
+    def places(self) -> list[str]:
+        """The options that a command needs to find configs and runs where this app finds them."""
+        found: list[str] = []
+        if self.config_file is not None:
+            found += ["--config", str(self.config_file)]
+        if self.profiles_dir is not None:
+            found += ["--profiles-dir", str(self.profiles_dir)]
+        # The usual folder goes without saying.
+        if self.runs_dirs[0] != self.cwd / "runs":
+            found += ["--runs-dir", str(self.runs_dirs[0])]
+        return found

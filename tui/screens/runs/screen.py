@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
@@ -24,6 +25,7 @@ from tui.screens.runs.titles import RunTitles
 from tui.screens.runs.trash import Trash
 from tui.screens.runs.view import RunsView
 from tui.sources.runs import RunsPicture, RunsSource
+from tui.text import clean
 from tui.widgets.keybar import KeyBar, binding
 from tui.widgets.linelist import LineList
 
@@ -321,7 +323,8 @@ class RunsScreen(RunActions):
         live = sum(run.live for run in self._view.picture.runs)
         if live:
             goes = "goes" if live == 1 else "go"
-            self.deck.last_words.append(f"{plural(live, 'run')} {goes} on: traindeck")
+            command = clean(shlex.join(["traindeck", *self.context.places]))
+            self.deck.last_words.append(f"{plural(live, 'run')} {goes} on: {command}")
         self.deck.leave_now()
 
     # ── filter ───────────────────────────────────────────────────────────────────────────────
