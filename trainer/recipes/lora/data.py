@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import platform
+from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+from heapq import nsmallest
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,42 +21,16 @@ from trainer.recipes.lora import hub, instruct
 from trainer.recipes.lora.generated import cache_home
 from trainer.recipes.lora.packing import packs
 from trainer.recipes.lora.records import Record, Records, read
+from trainer.recipes.lora.samples import Sample, Samples, Side
 from trainer.recipes.sources import standard_library
 
 #: A label that no loss counts.
 IGNORE = -100
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """Tokens of one sample.
-
-    Attributes:
-        tokens: int32, shape (length,): prompt, answer, end of text.
-        prompt: How many of them are the prompt.
-    """
-
-    tokens: Tensor
-    prompt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """The samples of one file, ready to be put into batches.
-
-    Attributes:
-        records: What was read.
-        sequences: The tokens of each sample that fits, none longer than asked for.
-        kept: Which of the records they are of.
-        cut: How many were cut at the end.
-        dropped: How many were left out because their prompt alone is too long.
-    """
-
-    records: Records
-    sequences: list[Sample]
-    kept: list[int]
-    cut: int
-    dropped: int
+# Samples that are turned into tokens at once: their texts and tokens as Python has them take a
+# hundred times the memory of what is kept.
+_AT_ONCE = 2048
+# So many take minutes, and are worth a word.
+_MANY = 100_000
 
 
 class Instructions:
@@ -175,11 +151,10 @@ class Instructions:
     def example_batch(self, size: int) -> dict[str, Tensor]:
         """Give the rows of training that take most memory together: the longest ones."""
         rows = self._rows("train")
-        longest = sorted(
-            (rows[number] for number in range(len(rows))),
-            key=lambda row: -sum(len(each.tokens) for each in row),
-        )
-        return self.collate((longest * size)[:size] if len(longest) < size else longest[:size])
+        lengths = rows.lengths()
+        chosen = nsmallest(size, range(len(rows)), key=lambda number: -lengths[number])
+        longest = [rows[number] for number in chosen]
+        return self.collate((longest * size)[:size])
 
     def side(self, split: str) -> Side:
         """Give the samples of `train`, `val` or `test`, tokens and all.
@@ -235,8 +210,8 @@ class Instructions:
     def _rows(self, split: str) -> Rows:
         sequences = self.side(split).sequences
         if not self.packing:
-            return Rows(sequences, [[number] for number in range(len(sequences))])
-        return Rows(sequences, packs([len(s.tokens) for s in sequences], self.sequence_length))
+            return Rows(sequences)
+        return Rows(sequences, packs(sequences.lengths(), self.sequence_length))
 
     def _load(self, split: str) -> Side:
         name = self.splits[split]
@@ -248,7 +223,10 @@ class Instructions:
             domains=self.domains,
             max_items=self.max_items,
         )
-        side = self._tokens(records)
+        if len(records.kept) >= _MANY:
+            self.say(f"{split}: {len(records.kept)} samples are turned into tokens")
+        with hub.all_threads():
+            side = self._tokens(records)
         if not side.sequences:
             why = (
                 f"{records.read} read, {records.low} below the quality threshold, {records.other} "
@@ -269,18 +247,21 @@ class Instructions:
 
     def _tokens(self, records: Records) -> Side:
         template, end = self.template, int(self.tokenizer.eos_token_id)
-        prompts = self._prompts([template.prompt(r.instruction, r.given) for r in records.kept])
-        answers = self._ids([template.answer(r.output) for r in records.kept], special=False)
-        sequences, kept, cut, dropped = [], [], 0, 0
-        for number, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
-            if len(prompt) >= self.sequence_length:
-                dropped += 1
-                continue
-            whole = [*prompt, *answer, end]
-            cut += len(whole) > self.sequence_length
-            tokens = torch.tensor(whole[: self.sequence_length], dtype=torch.int32)
-            sequences.append(Sample(tokens, len(prompt)))
-            kept.append(number)
+        sequences, kept, cut, dropped = Samples(), array("q"), 0, 0
+        reading = iter(records.kept)
+        for first in range(0, len(records.kept), _AT_ONCE):
+            texts = list(islice(reading, _AT_ONCE))
+            prompts = self._prompts([template.prompt(r.instruction, r.given) for r in texts])
+            answers = self._ids([template.answer(r.output) for r in texts], special=False)
+            pairs = zip(prompts, answers, strict=True)
+            for number, (prompt, answer) in enumerate(pairs, first):
+                whole = [*prompt, *answer, end]
+                if len(prompt) >= self.sequence_length or len(whole) < 2:
+                    dropped += 1
+                    continue
+                cut += len(whole) > self.sequence_length
+                sequences.add(whole[: self.sequence_length], len(prompt))
+                kept.append(number)
         return Side(records, sequences, kept, cut, dropped)
 
     def _prompts(self, texts: list[str]) -> list[list[int]]:
@@ -303,20 +284,26 @@ class Rows(Dataset[list[Sample]]):
 
     Args:
         sequences: The samples.
-        rows: Which of them are in each row.
+        rows: Which of them are in each row; None for one in each.
     """
 
-    def __init__(self, sequences: list[Sample], rows: list[list[int]]) -> None:
+    def __init__(self, sequences: Samples, rows: list[list[int]] | None = None) -> None:
         self.sequences = sequences
         self.rows = rows
 
     def __len__(self) -> int:
         """Give the number of rows."""
-        return len(self.rows)
+        return len(self.sequences if self.rows is None else self.rows)
 
     def __getitem__(self, index: int) -> list[Sample]:
         """Give the samples of one row."""
-        return [self.sequences[number] for number in self.rows[index]]
+        numbers = [index] if self.rows is None else self.rows[index]
+        return [self.sequences[number] for number in numbers]
+
+    def lengths(self) -> list[int]:
+        """Give how many tokens each row has."""
+        each = self.sequences.lengths()
+        return each if self.rows is None else [sum(each[n] for n in row) for row in self.rows]
 
 
 def _told(split: str, side: Side, length: int) -> list[str]:

@@ -75,8 +75,7 @@ class FinishAdapter(pl.Callback):
             found = None
         if _stopped(session):
             return
-        output = session.config.get("output") or {}
-        place = Path(str(output.get("models_dir") or "models")).expanduser().absolute()
+        place = _place(session)
         told = metadata_of(
             session.config,
             model,
@@ -99,7 +98,8 @@ class FinishAdapter(pl.Callback):
             outputs = Path(session.folder) / "outputs"
             outputs.mkdir(exist_ok=True)
             (outputs / "model").unlink(missing_ok=True)
-            (outputs / "model").symlink_to(folder)
+            own = folder.is_relative_to(outputs)
+            (outputs / "model").symlink_to(folder.relative_to(outputs) if own else folder)
 
     def _evaluate(
         self, trainer: pl.Trainer, session: Session, model: LoraModel, data: Instructions
@@ -131,10 +131,7 @@ class FinishAdapter(pl.Callback):
         return found
 
     def _name(self, session: Session, model: LoraModel) -> str:
-        preset = ""
-        with suppress(OSError, ValueError, AttributeError):
-            told = json.loads((Path(session.folder) / "run.json").read_text("utf-8"))
-            preset = str(told.get("name") or "")
+        preset = str(_identity(session).get("name") or "")
         return folder_name(
             session.config,
             model.base.name,
@@ -145,6 +142,27 @@ class FinishAdapter(pl.Callback):
 
     def _now(self) -> float:
         return 0.0 if self._since is None else time.monotonic() - self._since
+
+
+def _identity(session: Session) -> dict[str, Any]:
+    """Read what the run is; empty where nothing tells."""
+    with suppress(OSError, ValueError):
+        told = json.loads((Path(session.folder) / "run.json").read_text("utf-8"))
+        return told if isinstance(told, dict) else {}
+    return {}
+
+
+def _place(session: Session) -> Path:
+    """Give the folder that the model's own folder is made in.
+
+    A trial of a sweep keeps its model: of many only the best is wanted, which its sweep publishes.
+    """
+    sweep = session.config.get("ablation") or {}
+    parent = _identity(session).get("parent")
+    if isinstance(parent, dict) and "sweep" in parent and sweep.get("publish") != "all":
+        return Path(session.folder).absolute() / "outputs" / "models"
+    output = session.config.get("output") or {}
+    return Path(str(output.get("models_dir") or "models")).expanduser().absolute()
 
 
 def _check_split(config: Mapping[str, Any], data: Instructions) -> None:

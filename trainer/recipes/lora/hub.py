@@ -7,14 +7,17 @@ local folder.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainer.config.base_model import cached, not_for_estimate
 from trainer.errors import ConfigError, Problem
 from trainer.events.text import clean
 from trainer.recipes.lora.needs import need_hf
@@ -27,6 +30,9 @@ _LOCAL = (
     "Point at a folder with config.json, *.safetensors and the tokenizer's files: "
     "model.base_model=path/to/folder. `traindeck data make-base FOLDER` makes a small one."
 )
+_PARALLEL = "TOKENIZERS_PARALLELISM"
+# As `false`, in a spelling that tells ours from a user's.
+_NOT = "off"
 # Of a large file so many blocks are read, spread evenly: reading all of it would take longer than
 # loading it.
 _BLOCKS, _BLOCK = 64, 1 << 20
@@ -70,6 +76,7 @@ def find(
     revision: str | None = None,
     say: Callable[[str], Any],
     trust_remote_code: bool = False,
+    weights: bool = True,
 ) -> Base:
     """Bring a base model to this machine, if it is not here, and give where it lies.
 
@@ -79,6 +86,7 @@ def find(
         revision: The version on the hub; None for the latest.
         say: Told what takes its time.
         trust_remote_code: Whether files with code are fetched too.
+        weights: Whether its weights are needed, and not its tokenizer alone.
 
     Raises:
         ConfigError: There is none of this name, it is no language model, or the hub cannot be
@@ -97,7 +105,7 @@ def find(
         return Base(name, folder.absolute())
     if name.startswith((".", "/", "~")) or name.count("/") > 1 or not name.strip():
         raise ConfigError(Problem(f"There is no folder '{name}'.", "", _LOCAL, KEY))
-    return _from_hub(name, revision, say, trust_remote_code)
+    return _from_hub(name, revision, say, trust_remote_code, weights and not only_shapes())
 
 
 def only_shapes() -> bool:
@@ -180,7 +188,28 @@ def load_model(
             **more,
         )
     except (OSError, ValueError, ImportError, KeyError, RuntimeError) as error:
+        if kind := _no_writer(base, error):
+            raise ConfigError(
+                Problem(
+                    f"'{base.name}' is of the kind '{kind}', which is no causal language model: it does "
+                    "not go on with a text.",
+                    str(base.folder),
+                    "Take one that does, such as those of Qwen, Llama or GPT-2.",
+                    KEY,
+                )
+            ) from error
         raise _unfit(base, "is no language model that can be loaded", error) from error
+
+
+def _no_writer(base: Base, error: BaseException) -> str:
+    """Give the kind of a model that transformers knows, but not as one that writes; else nothing."""
+    if "Unrecognized configuration class" not in str(error):
+        return ""
+    try:
+        told = json.loads((base.folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return ""
+    return clean(str(told.get("model_type") or "")) if isinstance(told, dict) else ""
 
 
 def _not_here(what: str) -> ConfigError:
@@ -194,7 +223,9 @@ def _not_here(what: str) -> ConfigError:
     )
 
 
-def _from_hub(name: str, revision: str | None, say: Callable[[str], Any], code: bool) -> Base:
+def _from_hub(
+    name: str, revision: str | None, say: Callable[[str], Any], code: bool, weights: bool
+) -> Base:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -217,9 +248,17 @@ def _from_hub(name: str, revision: str | None, say: Callable[[str], Any], code: 
     try:
         folder = fetch(True)
         _check(folder, name)
+        # What was fetched for an estimate alone has no weights.
+        if (
+            not only_shapes()
+            and cached(name, revision)
+            and not cached(name, revision, weights=True)
+        ):
+            raise LocalEntryNotFoundError(f"no weights of '{name}'")
     except (LocalEntryNotFoundError, ConfigError):
         if only_shapes():
-            raise _not_here(f"'{name}'") from None
+            problem = not_for_estimate(name, revision)
+            raise ConfigError(problem) if problem else _not_here(f"'{name}'") from None
         _ask_hub(name, revision)
         say(f"fetching '{name}' from the hub")
         try:
@@ -288,7 +327,7 @@ def _unreachable(name: str, error: BaseException) -> ConfigError:
 
 
 def _check(folder: Path, name: str) -> None:
-    if (folder / ADAPTER).is_file() and not (folder / "model.safetensors").is_file():
+    if (folder / ADAPTER).is_file() and not any(folder.glob("model*.safetensors")):
         raise ConfigError(
             Problem(
                 f"'{name}' is an adapter and no base model.",
@@ -310,10 +349,27 @@ def _unfit(base: Base, what: str, error: BaseException) -> ConfigError:
 
 def quiet() -> None:
     """Keep bars and advice of transformers out of a run's output."""
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault(_PARALLEL, _NOT)
     from transformers.utils import logging
 
     # PEFT asks in the old way.
     warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing. is deprecated.*")
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def all_threads() -> Iterator[None]:
+    """Let tokenizers use all cores for now; who has set that variable is obeyed.
+
+    Not while workers are forked: they would find threads that they do not have.
+    """
+    ours = os.environ.get(_PARALLEL) in (None, _NOT)
+    before = os.environ.get(_PARALLEL)
+    if ours:
+        os.environ[_PARALLEL] = "true"
+    try:
+        yield
+    finally:
+        if ours:
+            os.environ[_PARALLEL] = _NOT if before is None else before

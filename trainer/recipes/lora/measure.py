@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainer.events.text import clean
-from trainer.recipes.lora.data import IGNORE, Instructions, Sample
+from trainer.recipes.lora.data import IGNORE, Instructions
 from trainer.recipes.lora.model import LoraModel
+from trainer.recipes.lora.samples import Sample
 
 #: Something to compute in, such as an autocast.
 Within = Callable[[], AbstractContextManager[Any]]
@@ -108,7 +109,8 @@ def evaluate(
     Returns:
         The figures; None if there is neither split, or it was stopped.
     """
-    split = split if data.splits.get(split) else "val"
+    other = "val" if split == "test" else "test"
+    split = split if data.splits.get(split) else other
     if not data.splits.get(split):
         return None
     side = data.side(split)
@@ -118,7 +120,7 @@ def evaluate(
     with _quietly(model), torch.no_grad(), within():
         losses = []
         for adapted in (False, True):
-            with nullcontext() if adapted else model.network.disable_adapter():
+            with nullcontext() if adapted else model.base_alone():
                 loss, tokens = _loss(model, data, samples, batch_size, stop)
             if stop():
                 return None
@@ -129,7 +131,7 @@ def evaluate(
                 return None
             record = side.records.kept[side.kept[chosen[place]]]
             prompt = data.prompt(record)
-            with model.network.disable_adapter():
+            with model.base_alone():
                 base = generate(model, data, prompt, max_new_tokens)
             own = generate(model, data, prompt, max_new_tokens)
             todo, given, wanted = map(_shown, (record.instruction, record.given, record.output))
@@ -144,8 +146,12 @@ def generate(model: LoraModel, data: Instructions, prompt: Sequence[int], length
         model: In evaluation mode.
         data: Whose tokenizer it is.
         prompt: The prompt's tokens.
-        length: Most tokens of the answer.
+        length: Most tokens of the answer; fewer where the model's context is full before.
     """
+    if model.longest:
+        length = min(length, model.longest - len(prompt))
+    if length < 1:
+        return ""
     device = next(model.parameters()).device
     given = torch.tensor([list(prompt)], device=device)
     tokenizer = data.tokenizer
@@ -158,6 +164,8 @@ def generate(model: LoraModel, data: Instructions, prompt: Sequence[int], length
         temperature=None,
         top_p=None,
         top_k=None,
+        # Many a base asks for it in its files; the likeliest token is asked for here.
+        repetition_penalty=1.0,
         use_cache=True,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.eos_token_id if pad is None else pad,

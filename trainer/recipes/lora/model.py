@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from trainer.engine.targets import check_arguments
 from trainer.errors import ConfigError, Problem, RunError
-from trainer.recipes.lora import hub
+from trainer.recipes.lora import adapter, hub, probe
 
 
 class LoraModel(nn.Module):
@@ -32,7 +32,7 @@ class LoraModel(nn.Module):
             were saved. The adapter is kept in fp32 all the same.
 
     Raises:
-        ConfigError: The base cannot be had, or PEFT refuses the adapter.
+        ConfigError: The base cannot be had, it reads what comes after, or PEFT refuses the adapter.
     """
 
     def __init__(
@@ -58,10 +58,21 @@ class LoraModel(nn.Module):
             # The other kind needs inputs with gradients, which a frozen embedding does not give.
             (enable or loaded.gradient_checkpointing_enable)({"use_reentrant": False})
         self.longest = int(getattr(loaded.config, "max_position_embeddings", 0) or 0)
-        self.network = _adapted(loaded, dict(lora or {}))
+        self.network = adapter.adapted(loaded, dict(lora or {}))
+        if not probe.looks_back_only(self.network):
+            raise ConfigError(
+                Problem(
+                    f"'{self.base.name}' reads what comes after a word too: it cannot learn to write.",
+                    str(self.base.folder),
+                    "Take a causal language model, such as those of Qwen, Llama or GPT-2.",
+                    hub.KEY,
+                )
+            )
+        self._own = adapter.own_values(self.network)
+        self._flat = probe.flash(self.network)
         self.digest = self.base.digest()
         taken = inspect.signature(loaded.forward).parameters
-        self._picks = "logits_to_keep" in taken and self._picks_places()
+        self._picks = "logits_to_keep" in taken and probe.picks_places(self.network)
         self._takes_positions = "position_ids" in taken
         self._prefix = ""
         self.register_state_dict_post_hook(_leave_base_out)  # type: ignore[no-untyped-call]
@@ -82,6 +93,8 @@ class LoraModel(nn.Module):
         Returns:
             Shape (rows, targets, vocabulary).
         """
+        if self._flat and position_ids is not None and len(input_ids) > 1:
+            return self._in_one_row(input_ids, positions, position_ids)
         # No mask: pads lie behind all that counts, and attention goes back only.
         more = {} if position_ids is None else {"position_ids": position_ids}
         if self._picks:
@@ -91,6 +104,19 @@ class LoraModel(nn.Module):
             return logits
         logits = self.network(input_ids=input_ids, use_cache=False, **more).logits
         return torch.take_along_dim(logits, positions[..., None], dim=1)
+
+    def base_alone(self) -> AbstractContextManager[None]:
+        """Let it be the base for now, as it was before training."""
+        return adapter.without(self.network, self._own)
+
+    def _in_one_row(self, input_ids: Tensor, positions: Tensor, position_ids: Tensor) -> Tensor:
+        """Compute packed rows one behind the other: flash attention tells samples apart in one only."""
+        rows, length = input_ids.shape
+        first = torch.arange(rows, device=positions.device)[:, None] * length
+        logits: Tensor = self(
+            input_ids.view(1, -1), (positions + first).view(1, -1), position_ids.view(1, -1)
+        )
+        return logits.view(rows, -1, logits.shape[-1])
 
     def see_data(self, data: Any) -> None:
         """Make sure that the base can take the data's sequences.
@@ -141,74 +167,8 @@ class LoraModel(nn.Module):
                 )
             )
 
-    @torch.no_grad()
-    def _picks_places(self) -> bool:
-        """Try whether the base gives logits at chosen places of each row: newer releases do."""
-        ids, places = self._probe(), torch.tensor([[1, 3], [0, 2]])
-        was_training, _ = self.network.training, self.network.eval()
-        try:
-            got = self.network(input_ids=ids, use_cache=False, logits_to_keep=places).logits
-            every = self.network(input_ids=ids, use_cache=False).logits
-            wanted = torch.take_along_dim(every, places[..., None], dim=1)
-            if got.is_meta:
-                return bool(got.shape == wanted.shape)
-            return got.shape == wanted.shape and bool(
-                torch.allclose(got.float(), wanted.float(), rtol=1e-2, atol=1e-2)
-            )
-        except (TypeError, ValueError, IndexError, RuntimeError):
-            return False
-        finally:
-            self.network.train(was_training)
-
-    @torch.no_grad()
     def _keeps_apart(self) -> bool:
-        """Try whether what a packed sample gives depends on the sample in front of it."""
-        if not self._takes_positions:
-            return False
-        ids = self._probe()
-        ids = torch.cat((ids[:1], ids[1:]), dim=1)
-        other = ids.clone()
-        other[0, :4] = ids[0, :4].flip(0) + 1
-        places = torch.arange(4).repeat(2)[None]
-        was_training, _ = self.network.training, self.network.eval()
-        try:
-            one, two = (
-                self.network(input_ids=each, use_cache=False, position_ids=places).logits[:, 4:]
-                for each in (ids, other)
-            )
-            return bool(torch.allclose(one.float(), two.float(), rtol=1e-3, atol=1e-3))
-        finally:
-            self.network.train(was_training)
-
-    def _probe(self) -> Tensor:
-        device = next(self.network.parameters()).device
-        vocabulary = int(self.network.config.vocab_size)
-        return (torch.arange(8, device=device).view(2, 4) * 7 + 3) % (vocabulary - 2)
-
-
-def _adapted(loaded: nn.Module, lora: dict[str, Any]) -> Any:
-    from peft import LoraConfig, get_peft_model
-
-    keywords = {name: value for name, value in lora.items() if value is not None}
-    keywords.setdefault("task_type", "CAUSAL_LM")
-    check_arguments(LoraConfig, keywords, key="lora")
-    if isinstance(keywords.get("lora_alpha"), float) and keywords["lora_alpha"].is_integer():
-        keywords["lora_alpha"] = int(keywords["lora_alpha"])
-    try:
-        return get_peft_model(loaded, LoraConfig(**keywords))
-    except (ValueError, TypeError, KeyError) as error:
-        told = " ".join(str(error).split())[:300]
-        layers = sorted(
-            {name.rpartition(".")[2] for name, part in loaded.named_modules()
-             if isinstance(part, nn.Linear)}
-        )  # fmt: skip
-        raise ConfigError(
-            Problem(
-                f"PEFT refuses the adapter: {told}",
-                remedy=f"The base's linear layers are {', '.join(layers)}.",
-                key="lora",
-            )
-        ) from error
+        return self._takes_positions and probe.keeps_apart(self.network)
 
 
 def _leave_base_out(module: nn.Module, state: Any, prefix: str, _: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
+from heapq import heappop, heappush
 
 
 def packs(lengths: Sequence[int], room: int) -> list[list[int]]:
@@ -20,14 +21,22 @@ def packs(lengths: Sequence[int], room: int) -> list[list[int]]:
         The numbers of the items in each row.
     """
     rows: list[list[int]] = []
-    free: list[tuple[int, int]] = []  # room left and row, sorted
+    free: dict[int, list[int]] = {}  # room left: rows, a heap
+    rooms: list[int] = []  # keys of the above, sorted; no more than there are lengths
     for item in sorted(range(len(lengths)), key=lambda number: (-lengths[number], number)):
-        at = bisect_left(free, (lengths[item], -1))
-        if at == len(free):
+        at = bisect_left(rooms, lengths[item])
+        if at == len(rooms):
             left, row = room, len(rows)
             rows.append([])
         else:
-            left, row = free.pop(at)
+            left = rooms[at]
+            row = heappop(free[left])
+            if not free[left]:
+                del free[left], rooms[at]
         rows[row].append(item)
-        insort(free, (left - lengths[item], row))
+        left -= lengths[item]
+        if left not in free:
+            free[left] = []
+            insort(rooms, left)
+        heappush(free[left], row)
     return sorted((sorted(row) for row in rows), key=lambda row: row[0])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from trainer.errors import ConfigError, Problem
 # What a sample may call its score.
 _SCORES = ("quality_score", "quality")
 _LISTED = 5
+_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,53 @@ class Record:
     domain: str
 
 
+class Kept:
+    """The samples of a file that are used, read again from it when asked for: texts take much memory.
+
+    Args:
+        path: The file.
+        places: Where in it their lines begin, bytes, rising.
+    """
+
+    def __init__(self, path: Path, places: array[int]) -> None:
+        self._path = path
+        self._places = places
+
+    def __len__(self) -> int:
+        """Give how many there are."""
+        return len(self._places)
+
+    def __getitem__(self, number: int) -> Record:
+        """Read one.
+
+        Raises:
+            ConfigError: The file has been changed since it was read first.
+        """
+        return next(self._read(self._places[number : number + 1]))
+
+    def __iter__(self) -> Iterator[Record]:
+        """Read one after the other."""
+        return self._read(self._places)
+
+    def _read(self, places: array[int]) -> Iterator[Record]:
+        try:
+            with self._path.open("rb") as file:
+                for place in places:
+                    file.seek(place)
+                    sample, wrong = _sample(file.readline())
+                    if wrong:
+                        raise ConfigError(
+                            Problem(
+                                "The file has been changed while it was in use.",
+                                str(self._path),
+                                key="data.root",
+                            )
+                        )
+                    yield _record(sample)
+        except OSError as error:
+            raise _unreadable(self._path, error) from error
+
+
 @dataclass(frozen=True, slots=True)
 class Records:
     """The samples of a file that are used.
@@ -45,7 +94,7 @@ class Records:
         domains: How many of the kept ones are of each domain.
     """
 
-    kept: list[Record]
+    kept: Kept
     read: int
     low: int
     other: int
@@ -70,13 +119,14 @@ def read(
     Raises:
         ConfigError: The file cannot be read, or lines are no samples; names the first of them.
     """
-    kept: list[Record] = []
+    places, named = array("q"), Counter[str]()
     problems: list[Problem] = []
-    count = low = other = wrong = 0
+    count = low = other = wrong = place = 0
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                if not line.strip():
+                begins, place = place, place + len(line)
+                if not line.removeprefix(_BOM).strip():
                     continue
                 count += 1
                 sample, what = _sample(line)
@@ -95,15 +145,9 @@ def read(
                     low += 1
                 elif domains and domain and domain not in domains:
                     other += 1
-                else:
-                    kept.append(
-                        Record(
-                            sample["instruction"],
-                            sample.get("input") or "",
-                            sample["output"],
-                            domain,
-                        )
-                    )
+                elif max_items is None or len(places) < max_items:
+                    places.append(begins)
+                    named.update([domain] if domain else [])
     except FileNotFoundError as error:
         raise ConfigError(
             Problem(
@@ -114,26 +158,33 @@ def read(
                 "data.root",
             )
         ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        told = getattr(error, "strerror", None) or error
-        raise ConfigError(
-            Problem(f"cannot be read: {told}.", str(path), key="data.root")
-        ) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
     if problems:
         if wrong > len(problems):
             more = wrong - len(problems)
             problems.append(Problem(f"{more} more lines are no samples.", str(path)))
         raise ConfigError(*problems)
-    kept = kept[:max_items]
-    counted = Counter(each.domain for each in kept if each.domain)
-    return Records(kept, count, low, other, dict(sorted(counted.items())))
+    return Records(Kept(path, places), count, low, other, dict(sorted(named.items())))
 
 
-def _sample(line: str) -> tuple[Mapping[str, Any], str]:
+def _record(sample: Mapping[str, Any]) -> Record:
+    domain = str(sample.get("domain") or "")
+    return Record(sample["instruction"], sample.get("input") or "", sample["output"], domain)
+
+
+def _unreadable(path: Path, error: OSError) -> ConfigError:
+    told = error.strerror or error
+    return ConfigError(Problem(f"cannot be read: {told}.", str(path), key="data.root"))
+
+
+def _sample(line: bytes) -> tuple[Mapping[str, Any], str]:
     """Read one line; gives what is wrong with it instead, if anything is."""
     try:
-        sample = json.loads(line)
-    except ValueError as error:
+        sample = json.loads(line.removeprefix(_BOM).decode("utf-8"))
+    except UnicodeDecodeError as error:
+        return {}, f"The line is no UTF-8: {error.reason} at byte {error.start}."
+    except (ValueError, RecursionError) as error:
         return {}, f"The line is no JSON: {error}."
     if not isinstance(sample, dict):
         return {}, "The line is no JSON object."
@@ -142,6 +193,11 @@ def _sample(line: str) -> tuple[Mapping[str, Any], str]:
         if (value is None and needed) or not isinstance(value, str | None):
             is_what = "lacks" if value is None else "has no text as"
             return {}, f"The sample {is_what} '{name}'."
+        if value and not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value):
+            return (
+                {},
+                f"The sample's '{name}' holds half a character, an escape without its other half.",
+            )
     for name in _SCORES:
         value = sample.get(name)
         if isinstance(value, bool) or not isinstance(value, int | float | None):
