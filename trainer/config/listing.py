@@ -17,10 +17,14 @@ from trainer.config.tables import chosen_by, inherited_by, profile
 from trainer.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
+    from trainer.config.hardware_detect import Machine
     from trainer.config.loader import Profile
     from trainer.config.sources import Option, Sources
 
-__all__ = ["Column", "Listed", "columns", "first_sentence", "listed"]
+__all__ = ["FITS", "Column", "Listed", "columns", "first_sentence", "is_compared", "listed"]
+
+FITS = "fits"
+"""What is said of hardware that this machine has."""
 
 Facts = dict[str, Any]
 
@@ -37,12 +41,18 @@ class Column:
         need: How much it is needed; 0 is never left out, and of the others those with the greatest
             number go first where a terminal is too narrow.
         right: Whether it is aligned at the right.
+        said: The words around it where there are no columns, with `{}` for it; empty: the title's.
     """
 
     title: str
     key: str
     need: int = 0
     right: bool = False
+    said: str = ""
+
+    def say(self, text: str) -> str:
+        """Say a cell's text in a sentence."""
+        return (self.said or f"{self.title.lower()} {{}}").replace("{}", text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,33 +74,33 @@ class Listed:
     problem: Problem | None = None
 
 
-_WHAT = Column("WHAT IT IS", "doc", 9)
+_WHAT = Column("WHAT IT IS", "doc", 9, said="{}")
 _FROM = Column("FROM", "from", 8)
 
 _COLUMNS: dict[str, tuple[Column, ...]] = {
     "preset": (
-        Column("PRESET", "name"), Column("TRAINS", "trains"), Column("HARDWARE", "hardware"),
+        Column("PRESET", "name"), Column("TRAINS", "trains", said="trains {}"), Column("HARDWARE", "hardware", said="on {}"),
         Column("DATASET", "dataset", 4), Column("LORA", "lora", 5),
         Column("HYPERPARAMETERS", "hyperparameters", 6),
         Column("LENGTH", "sequence_length", 3, True), Column("BATCH", "batch", 2), _FROM, _WHAT,
     ),
     "expert": (
-        Column("EXPERT", "name"), Column("NAME", "display_name", 3), Column("ROLE", "role"),
-        Column("GROUP", "group", 7), Column("BASE MODEL", "base_model"),
+        Column("EXPERT", "name"), Column("NAME", "display_name", 3, said="{}"), Column("ROLE", "role"),
+        Column("GROUP", "group", 7), Column("BASE MODEL", "base_model", said="{}"),
         Column("CONTEXT", "context_window", 1, True), _FROM,
-        Column("SPECIALIZATION", "specialization", 5),
+        Column("SPECIALIZATION", "specialization", 5, said="{}"),
     ),
     "hardware": (
-        Column("HARDWARE", "name"), Column("NAME", "display_name", 7), Column("DEVICE", "device"),
-        Column("GB", "available_memory_gb", 0, True), Column("BATCH", "max_batch_size", 2, True),
+        Column("HARDWARE", "name"), Column("NAME", "display_name", 7, said="{}"), Column("DEVICE", "device", said="{}"),
+        Column("GB", "available_memory_gb", 0, True, "{} GB"), Column("BATCH", "max_batch_size", 2, True),
         Column("LENGTH", "max_sequence_length", 2, True), Column("RANK", "max_lora_rank", 4, True),
-        Column("PRECISION", "precision", 5), Column("$/H", "cost_per_hour", 1, True),
-        Column("STATUS", "status", 6), _FROM, Column("HERE", "here"), Column("NOTES", "notes", 9),
+        Column("PRECISION", "precision", 5, said="{}"), Column("$/H", "cost_per_hour", 1, True, "{} $/h"),
+        Column("STATUS", "status", 6, said="{}"), _FROM, Column("HERE", "here", said="here: {}"), Column("NOTES", "notes", 9, said="{}"),
     ),
     "lora": (
         Column("LORA", "name"), Column("R", "r", 0, True), Column("ALPHA", "lora_alpha", 0, True),
         Column("DROPOUT", "lora_dropout", 2, True), Column("BIAS", "bias", 3),
-        Column("TARGETS", "target_modules"), _FROM, _WHAT,
+        Column("TARGETS", "target_modules", said="on {}"), _FROM, _WHAT,
     ),
     "hyperparameters": (
         Column("HYPERPARAMETERS", "name"), Column("EPOCHS", "epochs", 0, True),
@@ -98,11 +108,16 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("DECAY", "weight_decay", 3, True), Column("SCHEDULE", "scheduler", 1), _FROM, _WHAT,
     ),
     "data": (
-        Column("DATASET", "name"), Column("PATH", "root"), Column("QUALITY", "quality_threshold", 1, True),
+        Column("DATASET", "name"), Column("PATH", "root", said="{}"), Column("QUALITY", "quality_threshold", 1, True, "quality from {}"),
         Column("DOMAINS", "domains", 2), Column("ITEMS", "max_items", 4, True),
-        Column("KIND", "kind", 5), _FROM, _WHAT,
+        Column("KIND", "kind", 5, said="{}"), _FROM, _WHAT,
     ),
 }  # fmt: skip
+
+
+def is_compared(group: str) -> bool:
+    """Say whether a group's options are told apart by more than a name and a sentence."""
+    return group in _COLUMNS
 
 
 def columns(group: str, *, here: bool = False) -> tuple[Column, ...]:
@@ -118,21 +133,18 @@ def columns(group: str, *, here: bool = False) -> tuple[Column, ...]:
     return tuple(column for column in found if here or column.key != "here")
 
 
-def listed(
-    sources: Sources, group: str, misfits: Mapping[str, str] | None = None
-) -> tuple[Listed, ...]:
+def listed(sources: Sources, group: str, machine: Machine | None = None) -> tuple[Listed, ...]:
     """List a group's options with their facts; one that cannot be read says why.
 
     Args:
         sources: Where profiles are looked for.
         group: The group.
-        misfits: Why a hardware profile does not fit this machine, by its name, empty if it does; None
-            if nobody knows.
+        machine: Says which hardware profiles fit it; None leaves that out.
     """
-    return tuple(_listed(sources, option, misfits) for option in options_of(sources, group))
+    return tuple(_listed(sources, option, machine) for option in options_of(sources, group))
 
 
-def _listed(sources: Sources, option: Option, misfits: Mapping[str, str] | None) -> Listed:
+def _listed(sources: Sources, option: Option, machine: Machine | None) -> Listed:
     cells = {"name": option.name, "from": option.kind, "doc": first_sentence(option.doc)}
     try:
         found = profile(sources, f"{option.group}/{option.name}")
@@ -146,7 +158,7 @@ def _listed(sources: Sources, option: Option, misfits: Mapping[str, str] | None)
         problem = error.problems[0]
         return Listed(option, {}, {**cells, "doc": str(problem)}, problem=problem)
     cells |= {key: text_of(value) for key, value in facts.items() if key != "name"}
-    cells |= _shown(option, facts, misfits)
+    cells |= _shown(option, facts, machine)
     theirs = frozenset(key for key, path in _HYPERPARAMETERS.items() if path in own)
     return Listed(option, facts, cells, theirs)
 
@@ -261,7 +273,7 @@ _FACTS: dict[str, Callable[[Mapping[str, str], Mapping[str, Any]], Facts]] = {
 # ── in cells ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _shown(option: Option, facts: Facts, misfits: Mapping[str, str] | None) -> dict[str, str]:
+def _shown(option: Option, facts: Facts, machine: Machine | None) -> dict[str, str]:
     """Give the cells that are more than a fact's own text."""
     if option.group == "preset":
         size, times = facts["batch_size"], facts["gradient_accumulation"]
@@ -275,11 +287,13 @@ def _shown(option: Option, facts: Facts, misfits: Mapping[str, str] | None) -> d
     if option.group == "data":
         return {"kind": str(facts["_target_"] or "").rpartition(".")[2]}
     if option.group == "hardware":
-        return _hardware_cells(option.name, facts, misfits)
+        return _hardware_cells(facts, machine)
     return {}
 
 
-def _hardware_cells(name: str, facts: Facts, misfits: Mapping[str, str] | None) -> dict[str, str]:
+def _hardware_cells(facts: Facts, machine: Machine | None) -> dict[str, str]:
+    from trainer.config.hardware_fit import misfits
+
     kinds: Sequence[tuple[str, str]] = (("supports_bf16", "bf16"), ("supports_fp16", "fp16"))
     known = ["fp32"] if facts["device"] else []
     count, device = facts["devices"], text_of(facts["device"])
@@ -288,7 +302,7 @@ def _hardware_cells(name: str, facts: Facts, misfits: Mapping[str, str] | None) 
         "device": f"{count} x {device}" if isinstance(count, int) and count > 1 else device,
         "precision": " ".join([*known, *(word for key, word in kinds if facts[key] is True)]),
         "notes": first_sentence(text_of(facts["notes"])),
-        "here": "" if misfits is None else misfits.get(name) or "fits",
+        "here": "" if machine is None else "; ".join(misfits(facts, machine)) or FITS,
     }
 
 

@@ -168,11 +168,13 @@ class Pick(Dialog[int]):
         Binding("pageup", "move(-10)", "Page up", show=False, priority=True),
         Binding("pagedown", "move(10)", "Page down", show=False, priority=True),
     ]
+    #: The lines around the list.
+    AROUND: ClassVar[int] = _AROUND
 
     def __init__(self, title: str, choices: Sequence[tuple[str, str]], cursor: int = 0) -> None:
         super().__init__()
         self._title, self._choices, self._cursor = title, choices, cursor
-        self._rows = _PickRows(choices)
+        self._rows = PickRows(choices)
 
     def compose(self) -> ComposeResult:
         """Lay it out."""
@@ -192,7 +194,7 @@ class Pick(Dialog[int]):
         self._fit_rows(event.size.height)
 
     def _fit_rows(self, height: int) -> None:
-        self._rows.styles.max_height = max(1, min(_MOST, height * 9 // 10 - _AROUND))
+        self._rows.styles.max_height = max(1, min(_MOST, height * 9 // 10 - self.AROUND))
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
@@ -209,7 +211,13 @@ class Pick(Dialog[int]):
         self._rows.action_move(by)
 
 
-class _PickRows(LineList, can_focus=False):
+class PickRows(LineList, can_focus=False):
+    """The choices that match.
+
+    Args:
+        choices: (name, what it is), harmless texts.
+    """
+
     def __init__(self, choices: Sequence[tuple[str, str]]) -> None:
         super().__init__()
         self._choices = choices
@@ -225,7 +233,7 @@ class _PickRows(LineList, can_focus=False):
             def score(name: str, what: str) -> float:
                 # Only names are matched letter by letter: in a sentence that takes seconds, and fits
                 # everywhere.
-                said = f"{name} {what}".lower()
+                said = self.said(name, what)
                 return matcher.match(name) or 0.1 * all(word in said for word in words)
 
             scores = {i: score(*self._choices[i]) for i in places}
@@ -233,6 +241,10 @@ class _PickRows(LineList, can_focus=False):
         else:
             self.matches = list(places)
         self.show_rows(len(self.matches), cursor)
+
+    def said(self, name: str, what: str) -> str:
+        """Give the text in which words are searched for, in small letters."""
+        return f"{name} {what}".lower()
 
     def pieces(self, index: int, width: int) -> Pieces:
         """Draw a choice."""
