@@ -32,6 +32,7 @@ def ablate(
     status: str | None,
     leaderboard: str | None,
     diagnostics: str | None,
+    publish: str | None,
     stop: str | None,
     list_them: bool,
     runs_dir: Path,
@@ -44,6 +45,7 @@ def ablate(
         "--status": status,
         "--leaderboard": leaderboard,
         "--diagnostics": diagnostics,
+        "--publish": publish,
         "--stop": stop,
         "--list": list_them,
     }
@@ -58,6 +60,8 @@ def ablate(
         return ablate_board.show(_as_asked(find(runs_dir, leaderboard), options), as_json)
     if diagnostics:
         return ablate_board.show_plots(_as_asked(find(runs_dir, diagnostics), options), as_json)
+    if publish:
+        return ablate_board.show_model(_as_asked(find(runs_dir, publish), options), as_json)
     if stop:
         return stop_sweep(find(runs_dir, stop))
     kept = ("parallel", "interval", "retry_failed", "detach", "fresh")
@@ -277,7 +281,7 @@ def _check_together(
 
 def _settled(given: str, options: Mapping[str, Any]) -> str:
     """Name an option that only a sweep that begins can have; empty if there is none."""
-    reading = given in ("--status", "--leaderboard", "--diagnostics")
+    reading = given in ("--status", "--leaderboard", "--diagnostics", "--publish")
     free = ("metric", "goal") if reading else ()
     return next((name for name in _PLANNING if options.get(name) and name not in free), "")
 

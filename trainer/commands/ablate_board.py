@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from trainer.sweeps.drive import Outcome
     from trainer.sweeps.folder import Sweep
+    from trainer.sweeps.publish import Published
 
 
 def show(sweep: Sweep, as_json: bool) -> int:
@@ -89,6 +90,45 @@ def plots_at_end(sweep: Sweep, outcome: Outcome, given_up: Callable[[], bool]) -
         return drawn
     _, refused = at_end(sweep, outcome)
     return Drawn(drawn.plots, (*drawn.notes, *([refused] if refused else [])))
+
+
+def show_model(sweep: Sweep, as_json: bool) -> int:
+    """Publish the model of the best trial as the sweep stands, and print where it is.
+
+    Raises:
+        RunError: There is none, or the disk refuses.
+    """
+    from trainer.sweeps.publish import best_trial, publish
+
+    found = publish(sweep)
+    if found is None:
+        best = best_trial(sweep)
+        why = (
+            f"no trial has ended with a value of {sweep.metric} yet"
+            if best is None
+            else f"trial {best.trial}, the best by {sweep.metric}, has left no model"
+        )
+        remedy = "" if best is None else "Only trainings that end with a model do, such as LoRA's."
+        raise RunError(Problem(f"there is nothing to publish: {why}.", str(sweep.path), remedy))
+    if as_json:
+        json_line({"sweep_id": sweep.id, "model": str(found.folder), "trial": found.trial})
+        return EXIT_OK
+    line(str(found.folder))
+    return EXIT_OK
+
+
+def publish_at_end(sweep: Sweep, outcome: Outcome) -> Published | None:
+    """Publish the model of the best trial of a sweep that has ended by itself, if it says so."""
+    from trainer.sweeps.publish import publish
+
+    if outcome.asked or sweep.publish != "best":
+        return None
+    try:
+        return publish(sweep, outcome.trials)
+    except RunError as error:
+        # No reason to lose the results.
+        note(f"traindeck: {error}")
+        return None
 
 
 def _board(sweep: Sweep) -> list[Path]:

@@ -43,7 +43,7 @@ Exit codes:
 )
 @click.option(
     "--metric",
-    help="What trials are compared by, also with --status, --leaderboard, --diagnostics.  [default: trainer.monitor]",
+    help="What trials are compared by, also with --status, --leaderboard, --diagnostics, --publish.  [default: trainer.monitor]",
 )
 @click.option(
     "--goal",
@@ -84,6 +84,12 @@ Exit codes:
     metavar="SWEEP",
     shell_complete=complete("sweep"),
     help="Draw the plots of a sweep as it stands; print where they are.",
+)
+@click.option(
+    "--publish",
+    metavar="SWEEP",
+    shell_complete=complete("sweep"),
+    help="Put the model of the best trial, as the sweep stands, among the finished models.",
 )
 @click.option(
     "--stop",

@@ -91,6 +91,7 @@ def go(
             _say(note, f"traindeck: {reason}")
         _say(teller.end, outcome, files)
         before = interrupts.count
+        _say(teller.model, ablate_board.publish_at_end(sweep, outcome))
         code = _exit_code(outcome, interrupted=bool(before or interrupts.leave))
         drawn = ablate_board.plots_at_end(
             sweep, outcome, lambda: asked() == "leave" or interrupts.count > before

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainer.sweeps import leaderboard, results
 from trainer.sweeps.diagnostics import files_of
+from trainer.sweeps.publish import published
 from trainer.sweeps.told import sweep_state
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def sweep_row(sweep: Sweep, trials: Sequence[TrialState]) -> dict[str, Any]:
         "counts": results.counts(trials),
         "leaderboard": [str(path) for path in leaderboard.files_of(sweep)],
         "diagnostics": [str(path) for path in files_of(sweep)],
+        "model": None if (model := published(sweep)) is None else str(model),
         "trials": [trial_row(trial) for trial in trials],
     }
 

@@ -13,6 +13,7 @@ from trainer.sweeps import leaderboard, results
 from trainer.sweeps.clamped import mark
 from trainer.sweeps.diagnostics import folder_of, plots_of
 from trainer.sweeps.names import labels, shown
+from trainer.sweeps.publish import published
 from trainer.sweeps.told import MODES, plan_lines, sweep_state
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from trainer.sweeps.drive import Outcome, Told
     from trainer.sweeps.folder import Sweep
     from trainer.sweeps.plan import Plan
+    from trainer.sweeps.publish import Published
     from trainer.sweeps.trials import TrialState
 
 INTERVAL_TERMINAL = 5.0
@@ -48,6 +50,7 @@ class Teller:
         self._interval = interval or (INTERVAL_TERMINAL if sys.stdout.isatty() else INTERVAL_FILE)
         self._due = time.monotonic() + self._interval
         self._before = ""
+        self._model: Published | None = None
 
     def begin(self, *, resumed: bool) -> None:
         """Say which sweep it is."""
@@ -112,6 +115,12 @@ class Teller:
         else:
             line(said)
 
+    def model(self, found: Published | None) -> None:
+        """Tell of the model that has been published."""
+        self._model = found
+        if found is not None and not self._json:
+            line(f"  model   {found.folder} (trial {found.trial})")
+
     def close(self, outcome: Outcome, board: Sequence[Path], drawn: Drawn) -> None:
         """Tell what has been drawn, behind the results; as JSON all of how it ended.
 
@@ -137,6 +146,7 @@ class Teller:
             failed=[ablate_json.trial_row(trial) for trial in outcome.failed],
             path=str(sweep.path),
             leaderboard=[str(path) for path in board],
+            model=None if self._model is None else str(self._model.folder),
             diagnostics=[str(folder / name) for plot in drawn.plots for name in plot.files],
             **ablate_json.results_row(sweep, trials),
         )
@@ -232,6 +242,8 @@ def facts(sweep: Sweep, trials: Sequence[TrialState]) -> list[tuple[str, str]]:
     rows += [
         ("board", str(path.relative_to(sweep.path))) for path in boards if path.suffix == ".html"
     ]
+    if (model := published(sweep)) is not None:
+        rows.append(("model", str(model)))
     if plots := plots_of(sweep):
         said = plural(len(plots), "plot")
         rows.append(("plots", f"{folder_of(sweep).relative_to(sweep.path)} ({said})"))

@@ -35,3 +35,8 @@ class Ablation(Section):
         "matplotlib.",
         source="001",
     )
+    publish: Literal["best", "all", "none"] = key(
+        "best",
+        "Which trials' models come to `output.models_dir`: the best one's when the sweep has ended, "
+        "each one's at its own end, or none. Each stays in its run's `outputs/model`.",
+    )

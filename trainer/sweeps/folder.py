@@ -23,7 +23,7 @@ from trainer.runs.folders import new_id, shown_name, slug
 from trainer.runs.layout import RunFolder, dumps, read_json
 from trainer.runs.values import printable
 from trainer.secrets import mask, mask_words
-from trainer.sweeps.plan import MODES, PICTURES, Goal, Mode, Plan, formats
+from trainer.sweeps.plan import MODES, PICTURES, PUBLISH, Goal, Mode, Plan, formats, known_or_first
 from trainer.sweeps.trial import Lowered, Trial
 from trainer.sweeps.trials import Trials, TrialState
 
@@ -74,6 +74,7 @@ class Sweep:
         warm_workers: Whether trials are forked from one process that has everything loaded.
         leaderboard: The formats that its leaderboard is written in; none of them switches it off.
         diagnostics: The formats that its plots are written in; none of them switches them off.
+        publish: Which trials' models come to the folder of models.
         clamp: Whether each trial is lowered to what its hardware profile allows.
         tags: Tags of its runs.
         threads: Threads of each trial where its config names none.
@@ -107,6 +108,7 @@ class Sweep:
         self.warm_workers = record.get("warm_workers") is not False
         self.leaderboard = formats(record.get("leaderboard"))
         self.diagnostics = formats(record.get("diagnostics"), PICTURES)
+        self.publish = known_or_first(record.get("publish"), PUBLISH)
         self.clamp = record.get("clamp") is True
         self.tags = tuple(map(str, record["tags"]))
         self.threads = max(1, int(record["threads"]))

@@ -23,6 +23,7 @@ __all__ = [
     "FORMATS",
     "MODES",
     "PICTURES",
+    "PUBLISH",
     "Goal",
     "Mode",
     "Plan",
@@ -30,6 +31,7 @@ __all__ = [
     "check",
     "default_name",
     "formats",
+    "known_or_first",
     "make",
 ]
 
@@ -38,6 +40,8 @@ FORMATS: tuple[str, ...] = ("md", "html")
 """The formats of a leaderboard, as `ablation.leaderboard` names them."""
 PICTURES: tuple[str, ...] = ("png", "svg")
 """The formats of plots, as `ablation.diagnostics` names them."""
+PUBLISH: tuple[str, ...] = ("best", "all", "none")
+"""Whose model a sweep publishes, as `ablation.publish` names it; what is usual comes first."""
 PROFILE = "ablation"
 """The profile of `trainer` that a sweep takes where nobody chose another."""
 
@@ -59,6 +63,7 @@ class Plan:
         warm_workers: Whether trials are forked from one process that has everything loaded.
         leaderboard: The formats that its leaderboard is written in.
         diagnostics: The formats that its plots are written in.
+        publish: Which trials' models come to the folder of models.
         clamp: Whether each trial is lowered to what its hardware profile allows.
         notes: What a person should know.
         where: `config_file`, `profiles_dir` and `cwd` to compose with.
@@ -76,6 +81,7 @@ class Plan:
     warm_workers: bool = True
     leaderboard: tuple[str, ...] = FORMATS
     diagnostics: tuple[str, ...] = PICTURES
+    publish: str = PUBLISH[0]
     clamp: bool = False
     notes: tuple[str, ...] = ()
     where: Mapping[str, Any] = field(default_factory=dict)
@@ -96,6 +102,7 @@ class Plan:
             "warm_workers": self.warm_workers,
             "leaderboard": list(self.leaderboard),
             "diagnostics": list(self.diagnostics),
+            "publish": self.publish,
             "clamp": self.clamp,
         }
 
@@ -173,6 +180,7 @@ def make(
         warm_workers=section.get("warm_workers") is not False,
         leaderboard=formats(section.get("leaderboard")),
         diagnostics=formats(section.get("diagnostics"), PICTURES),
+        publish=known_or_first(section.get("publish"), PUBLISH),
         clamp=clamp,
         notes=tuple(notes),
         where=where,
@@ -249,6 +257,11 @@ def formats(wanted: Any, known: tuple[str, ...] = FORMATS) -> tuple[str, ...]:
     """Pick the formats that are known out of a list; all of them if there is no list."""
     listed = wanted if isinstance(wanted, list | tuple) else known
     return tuple(name for name in known if name in listed)
+
+
+def known_or_first(wanted: Any, known: tuple[str, ...]) -> str:
+    """Give a word if it is known, else the first of those that are."""
+    return wanted if isinstance(wanted, str) and wanted in known else known[0]
 
 
 def default_name(composed: Composed) -> str:

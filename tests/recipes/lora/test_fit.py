@@ -73,6 +73,24 @@ def test_a_run_leaves_the_documented_folder(
     assert "val/perplexity" in {n for e in events(folder, "metrics") for n in e["metrics"]}
 
 
+@pytest.mark.parametrize(("publish", "published"), [("best", False), ("all", True)])
+def test_a_trial_of_a_sweep_keeps_its_model(
+    lab: Lab, tmp_path: Path, publish: str, published: bool
+) -> None:
+    changes = {"evaluation.after_training": False, "ablation.publish": publish}
+    folder = lab("trial-1", **{**changes, "trainer.max_steps": 1})
+    (folder / "run.json").write_text(json.dumps({"parent": {"sweep": "s", "trial": "1"}}))
+    assert fit(folder) == 0
+    place = tmp_path / "models" if published else folder / "outputs" / "models"
+    (model,) = place.iterdir()
+    assert (model / "adapter_model.safetensors").is_file()
+    link = folder / "outputs" / "model"
+    assert link.resolve() == model
+    # A run folder may be moved.
+    assert link.readlink().is_absolute() is published
+    assert (tmp_path / "models").exists() is published
+
+
 def test_the_folder_loads_as_peft_loads_any(lab: Lab, tmp_path: Path, base: Path) -> None:
     from peft import AutoPeftModelForCausalLM
     from transformers import AutoTokenizer
