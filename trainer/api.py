@@ -249,7 +249,7 @@ class ConfigTrainer:
         from trainer.runs.plan import default_name, train_command
 
         composed = self._composed(words)
-        need_training_packages(composed.config)
+        need_training_packages(composed.config, composed.provenance, network=True)
         run = create(
             composed,
             runs_dir=self.runs_dir,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from trainer.commands.output import json_line, line, note
 from trainer.display import aligned
-from trainer.errors import EXIT_OK
+from trainer.errors import EXIT_OK, ConfigError
 from trainer.events.text import clean
 
 if TYPE_CHECKING:
@@ -28,11 +28,14 @@ def show(
 
     from trainer.commands.config import change_rows
     from trainer.config.compose import compose
+    from trainer.config.recipe_rules import lacking_for_estimate
     from trainer.runs.again import need_training_packages
     from trainer.runs.estimate import ERROR, EstimateProcess, limit_of
 
     composed = compose(overrides, config_file=config_file, profiles_dir=profiles_dir, clamp=clamp)
     need_training_packages()
+    if problems := list(lacking_for_estimate(composed.config)):
+        raise ConfigError(*problems)
     with EstimateProcess() as process:
         found = process.estimate(composed.config, prepare=True)
     limit = limit_of(composed.config)

@@ -90,7 +90,7 @@ def train(
         note(text)
     for text in filter(None, (untold(composed), *composed.notes, *device_notes(composed.config))):
         note(f"note: {text}")
-    need_training_packages(composed.config)
+    need_training_packages(composed.config, composed.provenance, network=True)
 
     run = create(
         composed,

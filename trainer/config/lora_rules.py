@@ -7,6 +7,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
+from trainer.config import base_model
 from trainer.config.peft_args import keywords
 from trainer.config.prompt_template import Template
 from trainer.config.schema import fields
@@ -123,7 +124,7 @@ def lacking(config: Mapping[str, Any]) -> Iterator[Problem]:
     """
     if not _is_ours(config):
         return
-    data, model = _section(config, "data"), _section(config, "model")
+    data = _section(config, "data")
     root = data.get("root")
     if isinstance(root, str) and root:
         for split in ("train_split", "val_split"):
@@ -137,29 +138,25 @@ def lacking(config: Mapping[str, Any]) -> Iterator[Problem]:
                     "data.root",
                 )
                 break
-    base = model.get("base_model")
-    is_path = isinstance(base, str) and (base.startswith((".", "/", "~")) or base.count("/") > 1)
-    if is_path and not Path(str(base)).expanduser().is_dir():
-        yield Problem(
-            f"There is no folder '{clean(str(base))}'.",
-            "",
-            "Set model.base_model to a folder with config.json, *.safetensors and the tokenizer's "
-            "files, or to a name on the hub; `traindeck data make-base FOLDER` makes a small one.",
-            "model.base_model",
-        )
-    elif isinstance(base, str) and base and not _is_model(Path(base).expanduser()):
-        yield Problem(
-            f"The folder '{clean(base)}' holds no config.json: it is no model.",
-            "",
-            "Set model.base_model to a folder with config.json, *.safetensors and the tokenizer's "
-            "files.",
-            "model.base_model",
-        )
+    yield from filter(None, (base_model.not_here(*asked) for asked in base_models(config)))
 
 
-def _is_model(folder: Path) -> bool:
-    # A name on the hub is no folder here, and nothing is known of it.
-    return not folder.is_dir() or (folder / "config.json").exists()
+def out_of_reach(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Name base models that only the hub has, where it does not answer; takes seconds.
+
+    Args:
+        config: The resolved config.
+    """
+    yield from filter(None, (base_model.out_of_reach(*asked) for asked in base_models(config)))
+
+
+def base_models(config: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    """Give the base model that a fine-tuning asks for, and its version; nothing for the one made here."""
+    model = _section(config, "model")
+    name, revision = model.get("base_model"), model.get("revision")
+    if not (_is_ours(config) and isinstance(name, str)):
+        return []
+    return [(name, revision if isinstance(revision, str) else None)]
 
 
 def _name(template: Any, where: Mapping[str, Any]) -> Iterator[Problem]:

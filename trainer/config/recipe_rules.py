@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from typing import Any
 
-from trainer.config import lora_rules
+from trainer.config import base_model, lora_rules
 from trainer.errors import Problem
 
 # Beginning of a data `_target_` → the packages that it needs, and the extra that brings them.
@@ -34,6 +34,25 @@ def lacking(config: Mapping[str, Any]) -> Iterator[Problem]:
             "data._target_",
         )
     yield from lora_rules.lacking(config)
+
+
+def out_of_reach(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find what would have to come over a network that is not there; takes seconds.
+
+    Args:
+        config: The resolved config.
+    """
+    yield from lora_rules.out_of_reach(config)
+
+
+def lacking_for_estimate(config: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find what an estimate of the memory lacks here: less than a training, since it fetches nothing.
+
+    Args:
+        config: The resolved config.
+    """
+    asked = (base_model.not_for_estimate(*each) for each in lora_rules.base_models(config))
+    yield from filter(None, asked)
 
 
 def packages(config: Mapping[str, Any]) -> tuple[list[str], list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,23 @@ def ours(run: RunFolder) -> RunFolder:
     return run
 
 
-def need_training_packages(config: Mapping[str, Any] | None = None) -> None:
-    """Make sure that training can start here at all, and with the data and loggers that a config chooses.
+def need_training_packages(
+    config: Mapping[str, Any] | None = None,
+    where: Mapping[str, Any] | None = None,
+    *,
+    network: bool = False,
+) -> None:
+    """Make sure that training can start here at all, and with what a config chooses.
+
+    Args:
+        config: The resolved config; None looks for what any training needs.
+        where: For each dotted key what set it.
+        network: Whether it may take seconds to find that a hub cannot be reached.
 
     Raises:
         RunError: The packages that the base install leaves out are missing.
-        ConfigError: A package of the data or of a logger is missing, the key to its service, or the
-            device to train on.
+        ConfigError: A package of the data or of a logger is missing, the key to its service, the
+            device to train on, files of the data, or the base model.
     """
     missing = [name for name in ("torch", "pytorch_lightning") if find_spec(name) is None]
     if missing:
@@ -60,8 +71,16 @@ def need_training_packages(config: Mapping[str, Any] | None = None) -> None:
             *logger_rules.lacking(config),
             *hardware_here.lacking(config),
         ]
+        if network and not problems:
+            problems += recipe_rules.out_of_reach(config)
         if problems:
-            raise ConfigError(*problems)
+            raise ConfigError(*(_placed(problem, where or {}) for problem in problems))
+
+
+def _placed(problem: Problem, where: Mapping[str, Any]) -> Problem:
+    if problem.where or problem.key not in where:
+        return problem
+    return replace(problem, where=str(where[problem.key]))
 
 
 def check_resume(run: RunFolder) -> None:

@@ -129,7 +129,9 @@ class Instructions:
     def tokenizer(self) -> Any:
         """The base model's tokenizer."""
         name, revision, code = self._base
-        base = hub.find(name, revision=revision, say=self.say, trust_remote_code=code)
+        base = hub.find(
+            name, revision=revision, say=self.say, trust_remote_code=code, weights=False
+        )
         return hub.load_tokenizer(base, trust_remote_code=code)
 
     def train_dataset(self) -> Rows:
