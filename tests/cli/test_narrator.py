@@ -137,3 +137,15 @@ def test_a_narrow_terminal_keeps_what_matters_most() -> None:
     for part in ("step 20001/30000", "train/loss 2.041", "val/loss 2.186", "ETA "):
         assert part in line
     assert "grad_norm" not in line
+
+
+def test_a_batch_of_several_devices_is_told_at_the_start() -> None:
+    def said(batch: object) -> str:
+        (line,) = told(Narrator(interval=5), {**started(5), "batch": batch})
+        return line
+
+    facts = {"per_device": 4, "devices": 2, "nodes": 1, "accumulate": 3, "effective": 24}
+    assert said(facts).endswith("batch 4 per device x 2 devices x 3 accumulated = 24 a step")
+    assert "batch" not in said({**facts, "devices": 1, "accumulate": 1})
+    for odd in (None, [], {"per_device": "x"}, {"per_device": -1}, {"per_device": True}):
+        assert "batch" not in said(odd)

@@ -63,6 +63,10 @@ def test_two_ranks_train_stop_and_resume_as_one(lab, events, tmp_path, how):
         assert len({e["pid"] for e in events(folder, "run_started")}) == len(ends)
         steps = [e["step"] for e in events(folder, "metrics") if "train/loss" in e["metrics"]]
         assert steps == list(range(1, 13))
+        batches = [e["batch"] for e in events(folder, "run_started")]
+        assert [(b["per_device"], b["devices"], b["effective"]) for b in batches] == [
+            (4, 2, 8) for _ in ends
+        ]
     assert yaml.safe_load((parts / "status.trainer.json").read_text())["state"] == "completed"
 
 

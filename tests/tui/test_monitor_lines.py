@@ -174,3 +174,15 @@ def test_the_rate_of_a_stream_is_that_of_its_newest_part() -> None:
     assert recent_rate(picture(times=times, step=99)) == pytest.approx(2.0)
     assert recent_rate(picture(times=times)) is None
     assert recent_rate(picture()) is None
+
+
+def test_the_start_tells_the_batch() -> None:
+    facts = {"per_device": 4, "devices": 2, "accumulate": 1, "nodes": 1, "effective": 8}
+    for batch, said in (
+        (facts, "batch 4 per device x 2 devices = 8 a step"),
+        ({"per_device": []}, ""),
+    ):
+        event = {"event": "run_started", "ts": 1.0, "host": "h", "batch": batch}
+        text = "".join(part for line in make(event).lines for part, _ in line.parts)
+        assert ("batch" in text) is bool(said)
+        assert said in text

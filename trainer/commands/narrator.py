@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from trainer.commands.output import duration, number, size
+from trainer.config.hardware_batch import Batch
 from trainer.events.text import clean
 
 if TYPE_CHECKING:
@@ -213,6 +214,9 @@ class Narrator:
             parts.append(f"{self.total_steps} steps")
         if self.total_epochs:
             parts.append(f"{self.total_epochs} epochs")
+        batch = Batch.told(event.get("batch"))
+        if batch is not None and batch.effective != batch.size:
+            parts.append(f"batch {batch}")
         resumed = event.get("step") or event.get("resumed_step")
         if resumed:
             parts.append(f"from step {resumed}")

@@ -131,6 +131,9 @@ def show(run: str, runs_dir: Path, as_json: bool) -> int:
         from trainer.commands.ablate import show as show_sweep
 
         return show_sweep(sweep, as_json)
+    from trainer.config.hardware_batch import batch_of
+    from trainer.runs.again import config_of
+
     status = read_status(folder)
     identity = folder.identity()
     if as_json:
@@ -143,7 +146,6 @@ def show(run: str, runs_dir: Path, as_json: bool) -> int:
     if status.state is State.OUT_OF_MEMORY:
         from trainer.config.hardware_advice import advice
         from trainer.health import ADVICE
-        from trainer.runs.again import config_of
 
         own = advice(config_of(folder) or {})
         rows.append(("advice", " ".join(part for part in (own, ADVICE["out_of_memory"]) if part)))
@@ -163,6 +165,8 @@ def show(run: str, runs_dir: Path, as_json: bool) -> int:
         )
         if text
     ]
+    if (batch := batch_of(config_of(folder) or {})) is not None:
+        rows.append(("batch", str(batch)))
     command = identity.get("command")
     if isinstance(command, list) and command:
         import shlex

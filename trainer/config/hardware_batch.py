@@ -46,6 +46,27 @@ class Batch:
         end = f" = {self.effective} a step" if self.effective is not None else ""
         return " x ".join(parts) + end
 
+    def facts(self) -> dict[str, int | None]:
+        """Give it as plain data, as events and `--json` hold it."""
+        return {
+            "per_device": self.size,
+            "devices": self.devices,
+            "nodes": self.nodes,
+            "accumulate": self.accumulate,
+            "effective": self.effective,
+        }
+
+    @classmethod
+    def told(cls, facts: object) -> Batch | None:
+        """Read what `facts` gave, from an event that anybody may have written; None if it is not that."""
+        if not isinstance(facts, Mapping):
+            return None
+        size = whole(facts.get("per_device"))
+        if size is None:
+            return None
+        accumulate, nodes = (whole(facts.get(name)) or 1 for name in ("accumulate", "nodes"))
+        return cls(size, accumulate, whole(facts.get("devices")), nodes)
+
 
 def batch_of(config: Mapping[str, Any]) -> Batch | None:
     """Read the batch of a config; None where it is not written, or found by `tune_batch_size`."""

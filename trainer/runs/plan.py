@@ -157,15 +157,7 @@ def batch_facts(config: Mapping[str, Any]) -> dict[str, int | None] | None:
     from trainer.config.hardware_batch import batch_of
 
     batch = batch_of(config)
-    if batch is None:
-        return None
-    return {
-        "per_device": batch.size,
-        "devices": batch.devices,
-        "nodes": batch.nodes,
-        "accumulate": batch.accumulate,
-        "effective": batch.effective,
-    }
+    return batch.facts() if batch is not None else None
 
 
 def dry_run_lines(

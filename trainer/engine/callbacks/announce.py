@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from trainer.config.hardware_batch import Batch, whole
 from trainer.engine.callbacks import memory
 from trainer.engine.callbacks.recorder import STEP_METRICS
 from trainer.engine.session import Session
@@ -37,6 +38,8 @@ def say_started(trainer: pl.Trainer, session: Session, clip_threshold: float) ->
         "val/loss": {"goal": "min"},
         **_declared(trainer),
     }
+    batch = _batch(trainer, session)
+    more: dict[str, Any] = {"batch": batch.facts()} if batch is not None else {}
     session.events.emit(
         "run_started",
         run_id=str(identity.get("id") or ""),
@@ -47,6 +50,7 @@ def say_started(trainer: pl.Trainer, session: Session, clip_threshold: float) ->
         attempt=session.attempt,
         total_steps=total_steps,
         total_epochs=total_epochs,
+        **more,
         metrics=metrics,
         # Who reads them need not say again what an alert will.
         alerts=session.health.kinds if session.health is not None else [],
@@ -67,6 +71,17 @@ def _total_steps(trainer: pl.Trainer) -> int | None:
     except Exception:
         return None
     return int(planned) if 0 < planned < float("inf") else None
+
+
+def _batch(trainer: pl.Trainer, session: Session) -> Batch | None:
+    """Give the batch that is trained on, which may have been searched for; None in a script of one's own."""
+    size = whole(getattr(getattr(trainer, "datamodule", None), "batch_size", None))
+    section = session.config.get("trainer")
+    if size is None or not isinstance(section, Mapping):
+        return None
+    # The config's, since a model that steps its optimisers itself accumulates without Lightning.
+    accumulate = whole(section.get("accumulate_grad_batches")) or 1
+    return Batch(size, accumulate, trainer.num_devices, trainer.num_nodes)
 
 
 def _declared(trainer: pl.Trainer) -> dict[str, dict[str, Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trainer.config.hardware_batch import Batch
 from trainer.display import count, size
 from trainer.runs.status import State
 from tui.screens.monitor.tabs.textrows import Line
@@ -184,6 +185,8 @@ def _words(event: Mapping[str, Any]) -> tuple[int, str, str]:
         facts = [f"run started on {said(event, 'host') or '?'}"]
         if (steps := whole(event.get("total_steps"))) is not None:
             facts.append(f"{count(steps)} steps")
+        if (batch := Batch.told(event.get("batch"))) is not None:
+            facts.append(f"batch {batch}")
         return 1, "start", ", ".join(facts)
     if name == "run_finished":
         status, reason = said(event, "status") or "finished", said(event, "reason")
