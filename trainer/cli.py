@@ -22,6 +22,7 @@ from trainer import __version__
 from trainer.commands.ablate_cli import ablate
 from trainer.commands.check_cli import check
 from trainer.commands.config_cli import config, profiles
+from trainer.commands.control_cli import checkpoint, stop, validate_now
 from trainer.commands.data_cli import data
 from trainer.commands.estimate_cli import estimate
 from trainer.commands.hardware_cli import hardware
@@ -114,6 +115,9 @@ cli.add_command(hardware)
 cli.add_command(estimate)
 cli.add_command(evaluate)
 cli.add_command(merge)
+cli.add_command(stop)
+cli.add_command(checkpoint)
+cli.add_command(validate_now)
 
 
 # ── training ─────────────────────────────────────────────────────────────────────────────────
@@ -153,12 +157,11 @@ def train(**options: Any) -> int:
       traindeck train --list-presets
     """
     listed = options.pop("listed")
-    if listed is not None:
+    if listed:
         from trainer.commands import lists
 
-        return lists.show(
-            listed, options["config_file"], options["profiles_dir"], options["as_json"]
-        )
+        asked = ("config_file", "profiles_dir", "as_json", "verbose")
+        return lists.show(listed, **{name: options[name] for name in asked})
     from trainer.commands import train as command
 
     return command.train(**options)
@@ -315,52 +318,6 @@ def export(**options: Any) -> int:
     from trainer.commands import export as command
 
     return command.export(**options)
-
-
-# ── control ──────────────────────────────────────────────────────────────────────────────────
-
-
-@cli.command()
-@run_argument()
-@RUNS_DIR
-@click.option(
-    "--after",
-    type=click.Choice(["step", "epoch"]),
-    default="step",
-    show_default=True,
-    help="When to stop; a checkpoint is written first.",
-)
-@click.option(
-    "--now", is_flag=True, help="End it at once: TERM, and KILL if it has not ended in seconds."
-)
-@click.option("--no-wait", is_flag=True, help="Return at once.")
-def stop(**options: Any) -> int:
-    """Stop a run, with a checkpoint."""
-    from trainer.commands import control as command
-
-    return command.stop(**options)
-
-
-@cli.command()
-@run_argument()
-@RUNS_DIR
-@click.option("--no-wait", is_flag=True, help="Return at once.")
-def checkpoint(**options: Any) -> int:
-    """Write a checkpoint of a live run now."""
-    from trainer.commands import control as command
-
-    return command.ask(kind="checkpoint", **options)
-
-
-@cli.command("validate-now")
-@run_argument()
-@RUNS_DIR
-@click.option("--no-wait", is_flag=True, help="Return at once.")
-def validate_now(**options: Any) -> int:
-    """Run validation in a live run now."""
-    from trainer.commands import control as command
-
-    return command.ask(kind="validate", **options)
 
 
 @cli.command()

@@ -138,6 +138,23 @@ def test_the_custom_preset_is_refused_for_the_rank_that_it_tries(here: Path) -> 
     assert made["expert"]["role"] == "debug"
 
 
+def test_the_command_that_keeps_to_the_limits_is_told(here: Path, typed: Typing) -> None:
+    (here / "config").mkdir(exist_ok=True)
+    write(here, oracle.CUSTOM_PRESET)
+    done = typed("traindeck train my-custom-training")
+    assert done.code == 2
+    told = done.err.strip()
+    assert "Set lora.r=8 lora.lora_alpha=8" in told
+    command = told.partition("What the limits allow: ")[2]
+    assert "my-custom-training" in command
+    assert command.endswith("--clamp")
+    made = typed(command, "--dry-run", "--json")
+    assert made.code == 0
+    assert json.loads(made.out)["config"]["lora"]["r"] == 8
+    # What no clamping mends is told alone.
+    assert "limits allow" not in typed("traindeck train my-custom-training lora.rr=1").err
+
+
 def test_new_components_compose(here: Path) -> None:
     write(here, *oracle.ADDITIONS)
     made = compose(["oracle-purah-cloud"]).config
@@ -178,6 +195,37 @@ def test_lists(command: str, here: Path, typed: Typing) -> None:
         assert word in done.out
     rows = json.loads(typed(f"{command} --json").out)
     assert {row["from"] for row in rows} >= {"built-in", "project"}
+
+
+def test_lists_that_are_asked_for_together_are_all_shown_in_order(
+    here: Path, typed: Typing
+) -> None:
+    done = typed("traindeck train --list-hardware --list-presets --list-hardware")
+    heads = [line.split()[0] for line in done.out.splitlines() if line[:1].isupper()]
+    assert heads == ["HARDWARE", "PRESET"]
+    found = json.loads(typed("traindeck train --list-hardware --list-experts --json").out)
+    assert list(found) == ["hardware", "experts"]
+    assert "mac-mps" in [row["hardware"] for row in found["hardware"]]
+
+
+@pytest.mark.parametrize("command", oracle.LISTS)
+def test_verbose_lists_tell_all_of_each_and_where_it_stands(
+    command: str, here: Path, typed: Typing
+) -> None:
+    (here / "config").mkdir(exist_ok=True)
+    write(here, *oracle.STRUCTURE, *oracle.ADDITIONS)
+    done = typed(f"{command} --verbose")
+    assert done.code == 0
+    what = command.rpartition("-")[2]
+    name = {"presets": "oracle-purah-cloud", "experts": "oracle-purah-profiler",
+            "hardware": "my-workstation"}[what]  # fmt: skip
+    lines = (here / "config/training.toml").read_text(encoding="utf-8").splitlines()
+    at = lines.index(f"[{what}.{name}]") + 1
+    assert f"{name}  (project, config/training.toml:{at})" in done.out.splitlines()
+    for fact in {"presets": ("oracle-purah-profiler", "2048"), "experts": ("rom-tooling", "8192"),
+                 "hardware": ("My RTX 4090 Workstation", "yes")}[what]:  # fmt: skip
+        assert fact in done.out
+    assert max(map(len, done.out.splitlines())) <= 100
 
 
 @pytest.mark.parametrize("command", oracle.TRAINS)

@@ -39,13 +39,25 @@ CLAMP = click.option(
 )
 LISTS = (
     click.option(
-        "--list-presets", "listed", flag_value="preset", help="List all presets, and start nothing."
+        "--list-presets",
+        "listed",
+        flag_value="preset",
+        multiple=True,
+        help="List all presets, and start nothing.",
     ),
     click.option(
-        "--list-experts", "listed", flag_value="expert", help="List the experts to train."
+        "--list-experts",
+        "listed",
+        flag_value="expert",
+        multiple=True,
+        help="List the experts to train.",
     ),
     click.option(
-        "--list-hardware", "listed", flag_value="hardware", help="List the hardware profiles."
+        "--list-hardware",
+        "listed",
+        flag_value="hardware",
+        multiple=True,
+        help="List the hardware profiles.",
     ),
 )
 EXPERT = click.option(

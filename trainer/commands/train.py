@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.commands.follow import Interrupts, follow_run, past, telling
 from trainer.commands.output import json_line, line, note
-from trainer.errors import EXIT_OK, Problem, RunError, TraindeckError
+from trainer.errors import EXIT_OK, ConfigError, Problem, RunError, TraindeckError
 from trainer.start import LeavingAtOnce
 
 if TYPE_CHECKING:
@@ -56,7 +59,6 @@ def train(
             interval=interval,
         )
     with LeavingAtOnce():
-        from trainer.config.compose import compose
         from trainer.config.hardware_here import notes as device_notes
         from trainer.runs.again import need_training_packages
         from trainer.runs.launch import create
@@ -68,19 +70,20 @@ def train(
             untold,
         )
 
-        composed = compose(
-            overrides, config_file=config_file, profiles_dir=profiles_dir, clamp=clamp
+        ask = partial(
+            train_command,
+            overrides,
+            config_file,
+            profiles_dir,
+            runs_dir=runs_dir,
+            name=name,
+            tags=tags,
+            queue=queue,
         )
-    command = train_command(
-        overrides,
-        config_file,
-        profiles_dir,
-        runs_dir=runs_dir,
-        name=name,
-        tags=tags,
-        queue=queue,
-        clamp=clamp,
-    )
+        composed = _composed(
+            overrides, config_file, profiles_dir, clamp, shlex.join(ask(clamp=True))
+        )
+    command = ask(clamp=clamp)
     if dry_run:
         return _dry_run(composed, command, as_json, verbose)
     if verbose:
@@ -111,6 +114,31 @@ def train(
         profiles_dir=profiles_dir,
         config_file=config_file,
     )
+
+
+def _composed(
+    overrides: tuple[str, ...],
+    config_file: Path | None,
+    profiles_dir: Path | None,
+    clamp: bool,
+    clamped: str,
+) -> Composed:
+    """Compose; where only the hardware's limits stand against it, tell the command that keeps them.
+
+    Raises:
+        ConfigError: The config is wrong.
+    """
+    from trainer.config.compose import compose
+
+    where: Any = {"config_file": config_file, "profiles_dir": profiles_dir}
+    try:
+        return compose(overrides, **where, clamp=clamp)
+    except ConfigError as error:
+        if clamp or compose(overrides, **where, clamp=True, check=False).problems:
+            raise
+        *most, last = error.problems
+        remedy = f"{last.remedy} What the limits allow: {clamped}"
+        raise ConfigError(*most, replace(last, remedy=remedy)) from None
 
 
 def with_named(
