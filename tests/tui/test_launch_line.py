@@ -15,6 +15,7 @@ from tui.screens.launch.composer import Outcome, work_out
 from tui.screens.launch.draft import Draft
 from tui.screens.launch.foot import CommandPanel, LaunchBar
 from tui.screens.launch.line import OverrideLine, OverrideRows
+from tui.sources.sweepcost import Costs
 
 
 async def test_completion_of_keys_options_and_values(runs_dir: Path) -> None:
@@ -55,10 +56,10 @@ async def test_the_result_follows_the_line_as_one_types(runs_dir: Path) -> None:
 async def test_the_latest_wins(runs_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = threading.Event()
 
-    def slow(draft: Draft, line: str, world: Context, edited: str) -> Outcome:
+    def slow(draft: Draft, line: str, world: Context, edited: str, costs: Costs | None) -> Outcome:
         if line == "seed=1":
             gate.wait(5)
-        return work_out(draft, line, world, edited)
+        return work_out(draft, line, world, edited, costs)
 
     async with launch(runs_dir) as (pilot, screen):
         monkeypatch.setattr("tui.screens.launch.panes.work_out", slow)
@@ -220,7 +221,7 @@ async def test_a_blank_in_place_of_the_equals_sign(runs_dir: Path) -> None:
 async def test_x_takes_back_what_the_cursor_is_on(runs_dir: Path) -> None:
     given = ("trainer=ci_fast", "optimizer.config.lr=0.5", "seed=3")
     async with launch(runs_dir, *given) as (pilot, screen):
-        await press(pilot, "down", "x")
+        await press(pilot, "down", "down", "x")
         assert words(screen) == given[1:]
         await press(pilot, "2", "x")
         assert words(screen) == given[2:]

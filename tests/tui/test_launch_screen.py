@@ -25,8 +25,8 @@ from tui.screens.launch.foot import CommandPanel, LaunchBar
 from tui.screens.launch.line import OverrideLine, OverrideRows
 from tui.screens.launch.preview import PreviewScreen
 from tui.screens.launch.result import ResultRows
-from tui.widgets.dialogs import Pick
 from tui.widgets.field import FieldForm
+from tui.widgets.optionpick import OptionPick
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 
@@ -34,7 +34,7 @@ SIZES = [(80, 24), (120, 40), (200, 60)]
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_newcomer_changes_the_learning_rate(runs_dir: Path, size: tuple[int, int]) -> None:
     async with launch(runs_dir, "quickstart", size=size) as (pilot, screen):
-        await press(pilot, "down", "enter", *"ci_fast", "enter")
+        await press(pilot, "down", "down", "enter", *"ci_fast", "enter")
         assert words(screen) == ("quickstart", "trainer=ci_fast")
         await press(pilot, "2", "enter")
         await write(pilot, "0.02")
@@ -345,7 +345,7 @@ async def test_hardware_that_is_not_here_is_told_with_everything_else_that_lacks
         assert "not this machine: needs Apple's MPS" in text
         screen.choose("hardware")
         await settle(pilot)
-        assert isinstance(pilot.app.screen, Pick)
-        about = dict(pilot.app.screen._choices)
-        assert about["mac-mps"].startswith("does not fit here: needs Apple's MPS")
-        assert "does not fit" not in about["cpu"] + about["auto"]
+        picker = pilot.app.screen
+        assert isinstance(picker, OptionPick)
+        assert "here: needs Apple's MPS" in " ".join(picker.facts.told("mac-mps"))
+        assert all("here: fits" in picker.facts.told(name) for name in ("cpu", "auto"))

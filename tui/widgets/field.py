@@ -145,6 +145,7 @@ class FieldForm(Vertical):
 
     Args:
         check: Says what is wrong with a value as it is typed.
+        warn: Says what is to be known of a value that is taken nevertheless.
         empty: Said where there is no row.
     """
 
@@ -177,10 +178,11 @@ class FieldForm(Vertical):
         check: Check | None = None,
         *,
         empty: str = "no keys are set",
+        warn: Check | None = None,
         id: str | None = None,
     ) -> None:
         super().__init__(id=id)
-        self._check = check
+        self._check, self._warn = check, warn
         self._rows = FieldRows(empty)
         self._editing: Row | None = None
 
@@ -307,8 +309,12 @@ class FieldForm(Vertical):
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         event.stop()
-        if self._editing is not None:
-            self._tell(self._read(event.value)[1])
+        row = self._editing
+        if row is not None:
+            value, problem = self._read(event.value)
+            if not problem and self._warn is not None:
+                problem = self._warn(row.key, value)
+            self._tell(problem)
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

@@ -173,6 +173,32 @@ async def test_options_are_rows_that_enter_changes(runs_dir: Path) -> None:
         assert screen.planned.plan.trials[0].name.startswith("my sweep-1")
 
 
+async def test_trials_beyond_their_hardware_are_clamped_by_a_key(runs_dir: Path) -> None:
+    given = ("quickstart", "hardware.max_batch_size=8", "dataloader.batch_size=4,16")
+    async with writing(runs_dir, *given) as (pilot, screen):
+        assert "cannot launch" in screen.query_one(LaunchBar).text
+        assert "--clamp" not in screen.query_one(LaunchBar).text
+        assert screen.applies("clamp")
+        await press(pilot, "ctrl+g")
+        assert "--clamp" in screen.planned.command
+        assert screen.is_planned
+        assert "2 trials" in screen.query_one(LaunchBar).text
+        assert any("lowers 1 trial of 2" in note for note in screen.planned.notes)
+        assert "to the hardware's limits" in shown(screen)
+        assert screen.writing.undo()
+        await settle(pilot)
+        assert "--clamp" not in screen.planned.command
+        assert "cannot launch" in screen.query_one(LaunchBar).text
+
+
+async def test_trials_that_clamping_makes_the_same_are_one(runs_dir: Path) -> None:
+    given = ("quickstart", "hardware.max_batch_size=8", "dataloader.batch_size=4,8,16,32")
+    async with writing(runs_dir, *given) as (pilot, screen):
+        await press(pilot, "ctrl+g")
+        assert screen.planned.ready
+        assert f"{screen.planned.trials} trials" in screen.query_one(LaunchBar).text
+
+
 async def test_the_time_is_told_from_earlier_runs(runs_dir: Path) -> None:
     run = make_run(runs_dir, "before", overrides=["quickstart"], host=proc.host_name())
     record = read_json(run.status)

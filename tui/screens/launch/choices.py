@@ -7,11 +7,15 @@ from typing import ClassVar
 
 from rich.style import Style
 
-from tui.glyphs import Glyphs
+from tui.glyphs import UNICODE, Glyphs
 from tui.screens.launch.composer import Outcome
 from tui.screens.launch.draft import target
-from tui.text import clean, fit, left
+from tui.text import cell_len, clean, fit, left
+from tui.widgets.factsrow import Facts
 from tui.widgets.linelist import LineList, Pieces
+
+#: Facts that are less needed than this do not stand in a group's line.
+_CHOSEN_BY = 5
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,7 @@ class ChoiceRows(LineList):
 
     def show(self, outcome: Outcome) -> None:
         """Show what is chosen now."""
-        rows = choices(outcome)
+        rows = choices(outcome, self._glyphs)
         if rows != self.rows:
             self.rows = rows
             self.show_rows(len(rows))
@@ -63,10 +67,10 @@ class ChoiceRows(LineList):
     def pieces(self, index: int, width: int) -> Pieces:
         """Draw a group: name, option, what it is."""
         row, cut = self.rows[index], self._glyphs.ellipsis
-        groups = min(14, max(len(each.group) for each in self.rows))
-        options = min(22, max(len(each.option) for each in self.rows) + 2)
+        groups = min(15, max(cell_len(each.group) for each in self.rows))
+        options = min(22, max(cell_len(each.option) for each in self.rows))
         option = row.option or self._glyphs.dash
-        rest = max(0, width - groups - options - 5)
+        rest = max(0, width - groups - options - 6)
         what_style = self.part("choices--wrong" if row.wrong else "linelist--dim")
         # An override is marked by a sign, and not by its colour alone.
         mark = "!" if row.wrong else (self._glyphs.mark if row.asked else " ")
@@ -74,24 +78,25 @@ class ChoiceRows(LineList):
             (mark + " ", what_style if row.wrong else self.part("choices--asked")),
             (left(row.group, groups, cut) + "  ", Style.null()),
             (
-                left(option, options, cut),
+                left(option, options, cut) + "  ",
                 self.part("choices--asked" if row.asked else "choices--option"),
             ),
             (fit(row.what, rest, cut), what_style),
         ]
 
 
-def choices(outcome: Outcome) -> tuple[Choice, ...]:
-    """Give every group with what is chosen of it."""
+def choices(outcome: Outcome, glyphs: Glyphs = UNICODE) -> tuple[Choice, ...]:
+    """Give every group with what is chosen of it: the facts that one chooses by, else its sentence."""
     asked = {target(word) for word in outcome.words}
     rows = []
-    for group, options in outcome.groups.items():
+    for group in outcome.groups:
         option = outcome.choices.get(group, "")
         problem = outcome.problem_of_key(group)
-        doc = next((found.doc for found in options if found.name == option), "")
-        rows.append(
-            Choice(
-                clean(group), clean(option), problem or clean(doc), group in asked, bool(problem)
-            )
+        doc = outcome.about(group)
+        known = [row for row in outcome.facts.get(group, ()) if row.option.name == option]
+        facts = Facts.of(group, known).told(clean(option), _CHOSEN_BY) if known else ()
+        what = problem or f" {glyphs.separator} ".join(
+            dict.fromkeys(filter(None, (*facts, clean(doc))))
         )
+        rows.append(Choice(clean(group), clean(option), what, group in asked, bool(problem)))
     return tuple(rows)

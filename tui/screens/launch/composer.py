@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import Problem, TraindeckError, nearest
 from trainer.events.text import clean
+from tui.screens.launch.card import Card, card_of
+from tui.screens.launch.clamping import (
+    Clamping,
+    by_key,
+    exceeded,
+    limit_of_key,
+    propose,
+    value_at,
+)
 from tui.screens.launch.draft import Draft, is_whole, target, words_on
 
 if TYPE_CHECKING:
     from trainer.config.compose import Composed
     from trainer.config.diff import Change
+    from trainer.config.listing import Listed
     from trainer.config.schema_base import Key
     from trainer.config.sources import Option
     from tui.context import Context
+    from tui.sources.sweepcost import Costs
 
 #: The groups that people choose from most, in this order; the others follow by name.
 FIRST_GROUPS = (
     "preset",
-    "trainer",
     "hardware",
+    "expert",
+    "lora",
+    "hyperparameters",
+    "trainer",
     "data",
     "model",
     "loss",
@@ -34,6 +48,10 @@ FIRST_GROUPS = (
     "logger",
     "callbacks",
 )
+#: Of these, what only some presets use: where they do not, it comes last.
+_SOME = frozenset({"expert", "lora", "hyperparameters"})
+#: Groups whose option may be told to be another class by a value from elsewhere.
+_TYPED = frozenset({"optimizer", "scheduler", "dataloader"})
 
 
 @dataclass(frozen=True)
@@ -48,10 +66,13 @@ class Outcome:
         changes: How it differs from the defaults.
         problems: What is wrong with it.
         lacking: Why it could not be launched here: packages, data, the device; empty if it could.
-        misfits: Why a hardware profile does not fit this machine, by its option; empty if it does.
+        misfits: Why a hardware profile does not fit this machine, by its option, if it does not.
         groups: The options of every group.
         keys: Every key that may be set.
         command: The command that launches it.
+        facts: What tells the options apart, of the groups that have such facts.
+        clamping: What would bring it to the limits of its hardware; nothing if it keeps to them.
+        card: What the hardware has, and what is used of it.
     """
 
     draft: Draft
@@ -65,6 +86,9 @@ class Outcome:
     keys: tuple[Key, ...] = ()
     command: tuple[str, ...] = ()
     misfits: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, tuple[Listed, ...]] = field(default_factory=dict)
+    clamping: Clamping = field(default_factory=Clamping)
+    card: Card = field(default_factory=Card)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -107,15 +131,48 @@ class Outcome:
 
     def problem_of_key(self, key: str) -> str:
         """Say what is wrong with a key or a group; empty if nothing is."""
-        return next((told(problem) for problem in self.problems if problem.key == key), "")
+        found = next((told(problem) for problem in self.problems if problem.key == key), "")
+        if found:
+            return limit_of_key(self.config, key) or found
+        return self._problem_of_hardware() if key == "hardware" else ""
+
+    def _problem_of_hardware(self) -> str:
+        """Say in short that the hardware is asked for too much, or is not to be had."""
+        if over := exceeded(self.config):
+            return over
+        fit = self.card.fit
+        if fit.unsupported:
+            return f"unsupported: {fit.unsupported}"
+        if self.absent:
+            return f"not this machine: {fit.reasons[0]}" if fit.reasons else told(self.absent[0])
+        return next((told(each) for each in self.problems if each.key.startswith("hardware.")), "")
+
+    @property
+    def absent(self) -> tuple[Problem, ...]:
+        """Why the device is not to be had here; empty if it is."""
+        return tuple(problem for problem in self.lacking if problem.key == "trainer.accelerator")
+
+    def about(self, group: str) -> str:
+        """Say what the chosen option of a group is, or what a value from elsewhere makes of it."""
+        option = self.choices.get(group, "")
+        doc = next((each.doc for each in self.groups.get(group, ()) if each.name == option), "")
+        if group in _TYPED and self.composed is not None:
+            origin = self.composed.provenance.get(f"{group}.type")
+            kind = value_at(self.config, f"{group}.type")
+            own = origin is None or origin.where.startswith((f"{group}/", "override"))
+            if origin is not None and not own and origin.kind != "schema":
+                return clean(f"{kind}, by {origin}")
+        return clean(doc)
 
 
 def told(problem: Problem) -> str:
     """Write a problem without its place."""
-    return clean(" ".join(part for part in (problem.what, problem.remedy) if part))
+    return clean(by_key(" ".join(part for part in (problem.what, problem.remedy) if part)))
 
 
-def work_out(draft: Draft, line: str, context: Context, edited: str = "") -> Outcome:
+def work_out(
+    draft: Draft, line: str, context: Context, edited: str = "", costs: Costs | None = None
+) -> Outcome:
     """Compose a draft; takes milliseconds, a quarter of a second the first time. For a thread.
 
     Args:
@@ -123,35 +180,43 @@ def work_out(draft: Draft, line: str, context: Context, edited: str = "") -> Out
         line: What stands on the override line; unfinished, it is left out.
         context: Where the profiles are.
         edited: The override that is being edited on the line; empty if none is.
+        costs: Knows what earlier runs took; None leaves that out.
     """
     from trainer.config.compose import compose, defaults_of
     from trainer.config.diff import diff
     from trainer.config.hardware_detect import machine
     from trainer.config.hardware_fit import verdicts
-    from trainer.config.sources import list_groups, list_options
+    from trainer.config.listing import FITS, is_compared, listed
+    from trainer.config.sources import options_of, search_path
     from trainer.config.values import known_keys
     from trainer.runs.again import need_training_packages
     from trainer.runs.plan import train_command
 
     cwd, profiles = context.cwd, context.profiles_dir
     groups: dict[str, tuple[Option, ...]] = {}
+    facts: dict[str, tuple[Listed, ...]] = {}
     try:
-        found = list_groups(profiles, cwd, context.config_file)
-        for group in in_order(found):
-            groups[group] = tuple(list_options(group, profiles, cwd, context.config_file))
+        sources = search_path(profiles, cwd, context.config_file)
+        for group in in_order(sources.groups()):
+            if is_compared(group):
+                facts[group] = listed(sources, group, machine())
+                groups[group] = tuple(row.option for row in facts[group])
+            else:
+                groups[group] = tuple(options_of(sources, group))
         presets = [option.name for option in groups.get("preset", ())]
         line = line if all(is_whole(word, presets) for word in words_on(line)) else ""
         whole = draft.put_line(line, edited)
-        composed = compose(
-            whole.words,
-            config_file=context.config_file,
-            profiles_dir=profiles,
-            cwd=cwd,
-            check=False,
-        )
+        where: dict[str, Any] = {
+            "config_file": context.config_file,
+            "profiles_dir": profiles,
+            "cwd": cwd,
+        }
+        composed = compose(whole.words, check=False, **where)
         changes = diff(defaults_of(composed), composed)
+        clamping = propose(whole.words, composed.config, **where)
     except TraindeckError as error:
-        return Outcome(draft, problems=error.problems, groups=groups, keys=tuple(known_keys()))
+        keys = tuple(known_keys())
+        return Outcome(draft, problems=error.problems, groups=groups, keys=keys, facts=facts)
     lacking: tuple[Problem, ...] = ()
     try:
         need_training_packages(composed.config)
@@ -176,14 +241,41 @@ def work_out(draft: Draft, line: str, context: Context, edited: str = "") -> Out
         tuple(changes),
         composed.problems,
         lacking,
-        groups,
+        {group: groups[group] for group in in_order(groups, composed.choices)},
         tuple(known_keys(composed.config)),
         tuple(command),
         {
-            each.name: "; ".join(each.reasons)
-            for each in verdicts(machine(), profiles, context.config_file)
+            row.option.name: row.cells["here"]
+            for row in facts.get("hardware", ())
+            if row.cells.get("here", FITS) != FITS
         },
+        facts,
+        clamping,
+        card_of(
+            composed.config,
+            machine(),
+            verdicts(machine(), profiles, context.config_file),
+            costs.of(composed.config, ()) if costs is not None else None,
+            context.glyphs.dash,
+        ),
     )
+
+
+def clamped(outcome: Outcome) -> Draft:
+    """Give the draft with what clamping changes as overrides; what stands on the line is in it.
+
+    Args:
+        outcome: What was composed, with something beyond the limits of its hardware.
+    """
+    before = outcome.draft.put_line(outcome.line, outcome.edited)
+    draft = before
+    for change in outcome.clamping.changes:
+        draft = put_value(replace(outcome, draft=draft), change.key, change.new)
+    # What was clamped before and still holds is told on.
+    keys = {change.key for change in outcome.clamping.changes}
+    kept = [each for each in before.clamped.in_force(outcome.config) if each.key not in keys]
+    told_ = replace(outcome.clamping, changes=(*kept, *outcome.clamping.changes))
+    return replace(draft, clamped=told_)
 
 
 def put_value(outcome: Outcome, key: str, value: Any) -> Draft:
@@ -202,31 +294,30 @@ def put_value(outcome: Outcome, key: str, value: Any) -> Draft:
     below = [said for origin, said in composed.history(key) if origin.kind != "override"]
     overridden = any(target(word) == key for word in outcome.draft.words)
     # What was resolved after all layers (`finalize`) would be resolved again.
-    if below and same(below[-1], value) and (overridden or same(_value(composed, key), value)):
+    if (
+        below
+        and same(below[-1], value)
+        and (overridden or same(value_at(composed.config, key), value))
+    ):
         return draft.without(key)
     return draft.set(key, value)
 
 
-def _value(composed: Composed, key: str) -> Any:
-    node: Any = composed.config
-    for part in key.split("."):
-        if isinstance(node, Mapping):
-            node = node.get(part)
-        elif isinstance(node, list) and part.isdecimal() and int(part) < len(node):
-            node = node[int(part)]
-        else:
-            return None
-    return node
+def in_order(groups: Iterable[str], choices: Container[str] | None = None) -> list[str]:
+    """Sort groups: those that people choose from most come first.
 
+    Args:
+        groups: Their names.
+        choices: The groups of which something is chosen; of what only some presets use, the rest
+            comes last. None where nothing is chosen yet.
+    """
 
-def in_order(groups: Iterable[str]) -> list[str]:
-    """Sort groups: those that people choose from most come first."""
-    return sorted(groups, key=_order)
+    def order(group: str) -> tuple[int, str]:
+        used = group not in _SOME or (choices is not None and group in choices)
+        known = used and group in FIRST_GROUPS
+        return FIRST_GROUPS.index(group) if known else len(FIRST_GROUPS) + (not used), group
 
-
-def _order(group: str) -> tuple[int, str]:
-    place = FIRST_GROUPS.index(group) if group in FIRST_GROUPS else len(FIRST_GROUPS)
-    return place, group
+    return sorted(groups, key=order)
 
 
 def not_understood(outcome: Outcome, words: Sequence[str], wrong: str) -> str:

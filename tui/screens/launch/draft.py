@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Container
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from tui.screens.launch.clamping import Clamping
 
 
 @dataclass(frozen=True)
@@ -18,12 +20,14 @@ class Draft:
         name: The run's name; empty for the one that the config gives.
         tags: Words to find the run by.
         queue: Whether it waits until the device is free.
+        clamped: What was lowered to the limits of the hardware, to be shown before a launch.
     """
 
     words: tuple[str, ...] = ()
     name: str = ""
     tags: tuple[str, ...] = ()
     queue: bool = False
+    clamped: Clamping = field(default_factory=Clamping)
 
     def put(self, word: str) -> Draft:
         """Add an override; one for the same key or group gives way."""

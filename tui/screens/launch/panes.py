@@ -21,6 +21,7 @@ from trainer.errors import Problem
 from tui.screens.base import TitleBar
 from tui.screens.latest import Latest
 from tui.screens.launch.choices import ChoiceRows
+from tui.screens.launch.clamping import beyond
 from tui.screens.launch.composer import Outcome, not_understood, told, work_out
 from tui.screens.launch.draft import Draft, words_on
 from tui.screens.launch.foot import CommandPanel, LaunchBar, PaneBar
@@ -29,12 +30,16 @@ from tui.screens.launch.rated import RatedScreen
 from tui.screens.launch.result import ResultRows
 from tui.screens.launch.values import form_rows
 from tui.screens.launch.writing import Writing, WritingPart
+from tui.sources.sweepcost import Costs
 from tui.text import fit
 from tui.widgets.field import FieldForm, Row
 from tui.widgets.keybar import KeyBar, binding
 
 _DEBOUNCE = 0.15
 _WIDE, _TALL = 110, 36
+#: Groups that are in sight at least where the parts stand below each other, and the lines that the
+#: screen's head and foot and some of the values take.
+_FEWEST, _REST = 12, 18
 CHOICES, VALUES, OVERRIDES, RESULT, LAUNCH = range(5)
 _PARTS = ("choices", "values", "overrides")
 
@@ -67,6 +72,8 @@ class LaunchPanes(RatedScreen):
         super().__init__()
         draft = Draft(tuple(word for word in words if word.strip()))
         self.outcome = Outcome(draft)
+        #: What was wrong before something was typed on the line.
+        self._standing: frozenset[str] = frozenset()
         self.latest = Latest(self, self._job, "compose", _DEBOUNCE)
         self.writing: Writing[Draft] = Writing(self, self, draft, lambda: self.latest.settled)
         self._front = CHOICES
@@ -81,6 +88,7 @@ class LaunchPanes(RatedScreen):
     def compose(self) -> ComposeResult:
         """Lay it out."""
         glyphs = self.context.glyphs
+        self._costs = Costs(self.context.runs_dirs)
         yield TitleBar("launch")
         yield PaneBar()
         with Horizontal(classes="body"):
@@ -91,7 +99,9 @@ class LaunchPanes(RatedScreen):
                     yield Static("", classes="help", markup=False)
                 with Vertical(id="values", classes="part"):
                     yield Static(Content(" values"), classes="heading", markup=False)
-                    yield FieldForm(self._problem_with, empty="nothing is composed yet")
+                    yield FieldForm(
+                        self._problem_with, empty="nothing is composed yet", warn=self._beyond
+                    )
                 with Vertical(id="overrides", classes="part"):
                     yield Static(Content(" overrides"), classes="heading", markup=False)
                     rows = OverrideRows(glyphs.ellipsis)
@@ -163,7 +173,9 @@ class LaunchPanes(RatedScreen):
         left.display, right.display = wide or not at_result, wide or at_result
         left.styles.padding = (0, 1, 0, 0) if wide else 0
         typing = 14 if self._left_front == OVERRIDES else 8
-        for part, height in ((CHOICES, 13), (VALUES, None), (OVERRIDES, typing)):
+        # Every group, as long as the values keep some lines as well.
+        rows = max(_FEWEST, min(self.query_one(ChoiceRows).count, size.height - typing - _REST))
+        for part, height in ((CHOICES, rows + 1), (VALUES, None), (OVERRIDES, typing)):
             widget = self.query_one(f"#{_PARTS[part]}")
             widget.display = tall or part == self._left_front
             widget.styles.height = height if tall and height else "1fr"
@@ -196,7 +208,7 @@ class LaunchPanes(RatedScreen):
 
     def _work(self, asked: int, draft: Draft, line: str, edited: str) -> None:
         try:
-            outcome = work_out(draft, line, self.context, edited)
+            outcome = work_out(draft, line, self.context, edited, self._costs)
         except (OSError, ValueError, ArithmeticError, RecursionError) as error:
             outcome = Outcome(draft, problems=(Problem(f"This cannot be composed: {error}."),))
         rows = form_rows(outcome)
@@ -206,8 +218,16 @@ class LaunchPanes(RatedScreen):
     def _take(self, asked: int, outcome: Outcome, rows: list[Row]) -> None:
         if not self.latest.take(asked):
             return
-        self.outcome = outcome
-        self.query_one(ChoiceRows).show(outcome)
+        could_clamp, self.outcome = bool(self.outcome.clamping), outcome
+        if not outcome.line:
+            self._standing = frozenset(problem.what for problem in outcome.problems)
+        if could_clamp != bool(outcome.clamping):
+            self.refresh_bindings()
+        choices = self.query_one(ChoiceRows)
+        before = choices.count
+        choices.show(outcome)
+        if choices.count != before:
+            self._arrange(self.app.size)
         if outcome.composed is not None:
             form = self.query_one(FieldForm)
             form.show(rows)
@@ -247,6 +267,9 @@ class LaunchPanes(RatedScreen):
 
         return problem_with(key, value, self.outcome.config)
 
+    def _beyond(self, key: str, value: Any) -> str:
+        return beyond(self.outcome.config, key, value)
+
     # ── the override line ────────────────────────────────────────────────────────────────────
 
     def draft_of(self, made: Draft) -> Draft:
@@ -274,7 +297,8 @@ class LaunchPanes(RatedScreen):
 
     def brought_about(self) -> str:
         """Say what is wrong by the line, though not with a word of it; empty if nothing is."""
-        return ""
+        problems = self.outcome.problems
+        return next((told(each) for each in problems if each.what not in self._standing), "")
 
     def look_again(self, at_once: bool) -> None:
         """Compose anew."""
@@ -292,7 +316,7 @@ class LaunchPanes(RatedScreen):
 
     def _tell_parts(self) -> None:
         outcome = self.outcome
-        result = plural(len(outcome.problems), "problem") if outcome.problems else ""
+        result = plural(len(outcome.blocked), "problem") if outcome.blocked else ""
         result = result or f"{len(outcome.changes)} differ"
         count = len(self.draft.words)
         typed = " + line" if outcome.line and not outcome.edited else ""

@@ -49,7 +49,12 @@ class RatedScreen(DeckScreen):
             number: Its number; the answer to an older one is not shown.
         """
         self._rated = number
-        if self.rates is None or outcome.composed is None or outcome.blocked:
+        # Hardware that this machine has not is no reason: what it would take there can be told here.
+        if (
+            self.rates is None
+            or outcome.composed is None
+            or len(outcome.blocked) > len(outcome.absent)
+        ):
             self.rate = self.need = None
             return
         self._config, self._digest = outcome.config, outcome.composed.hash

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import events
 
-from trainer.display import duration, plural
+from trainer.display import plural
 from trainer.events.text import clean
 from tui.glyphs import Glyphs
+from tui.screens.launch.card import memory_fact
 from tui.screens.launch.composer import Outcome, told
 from tui.screens.launch.draft import target
 from tui.screens.launch.need import Need, parts_of
@@ -86,7 +87,8 @@ class ResultRows(LineList):
         self._lay_out()
 
     def _lay_out(self) -> None:
-        width = self.scrollable_content_region.width
+        # A scroll bar comes only after the lines are known, and must not cover their ends.
+        width = self.content_region.width - self.styles.scrollbar_size_vertical
         if self._outcome is None or width < 1:
             return
         shown = (self._outcome, width, self._whole, self._glyphs, self._rate)
@@ -132,17 +134,12 @@ def result_lines(
     yield from _problems(outcome, width)
     if outcome.composed is None:
         return
+    yield from _clamped(outcome, width, glyphs)
     if outcome.notes:
         yield _heading("notes")
         for note in outcome.notes:
             yield from _wrapped(clean(note), width, "note")
-    yield _heading("hardware")
-    for facts in hardware_facts(outcome.config, glyphs.dash):
-        yield from _wrapped(f" {glyphs.separator} ".join(facts), width, "plain")
-    if misfit := outcome.misfits.get(outcome.choices.get("hardware", "")):
-        yield from _wrapped(f"not this machine: {clean(misfit)}", width, "note")
-    if need is not None:
-        yield from _need(need, width, glyphs)
+    yield from _card(outcome, need, width, glyphs)
     if rate is not None:
         yield from _rate(rate, width, glyphs)
     yield from _config(outcome, width, glyphs) if whole else _diff(outcome, width, glyphs)
@@ -211,19 +208,75 @@ def _diff(outcome: Outcome, width: int, glyphs: Glyphs) -> Iterator[Line]:
                 )
 
 
-def _need(need: Need, width: int, glyphs: Glyphs) -> Iterator[Line]:
-    from trainer.display import size
+def _clamped(outcome: Outcome, width: int, glyphs: Glyphs) -> Iterator[Line]:
+    """Show what was lowered to the limits of the hardware, as far as it still holds."""
+    from trainer.runs.plan import cells
 
+    clamping = outcome.draft.clamped
+    changes = clamping.in_force(outcome.config)
+    if not changes:
+        return
+    more = f"to {clamping.hardware}; u takes it back"
+    yield _heading("clamped", fit(more, max(1, width - 11), glyphs.ellipsis))
+    rows = [cells(change, glyphs.arrow) for change in changes]
+    keys, values = (max(cell_len(row[at]) for row in rows) for at in (1, 2))
+    for change, (sign, key, value, _origin) in zip(changes, rows, strict=True):
+        limit = change.origin.text.rpartition(".")[2] if change.origin is not None else ""
+        pieces = ((f"   {sign} ", "dim"), (left(key, keys) + "  ", "plain"))
+        rest = width - keys - values - 9
+        why = clean(limit) if len(limit) <= rest else ""
+        yield Line((*pieces, (left(value, values) + "  ", "value"), (why, "dim")), change.key)
+    for note in clamping.notes:
+        yield from _wrapped(note, width, "note")
+
+
+def _card(outcome: Outcome, need: Need | None, width: int, glyphs: Glyphs) -> Iterator[Line]:
+    """Show the hardware: how it stands to this machine, then line by line what is used of it."""
+    card, fit_ = outcome.card, outcome.card.fit
+    here = "" if fit_.unsupported or fit_.reasons else f" {glyphs.separator} fits this machine"
+    yield _heading("hardware", fit(f"{card.name}{here}", max(1, width - 12), glyphs.ellipsis))
+    if fit_.unsupported:
+        yield from _wrapped(f"unsupported: {fit_.unsupported}", width, "wrong")
+    for reason in fit_.reasons:
+        yield from _wrapped(f"not this machine: {reason}", width, "note")
+    if fit_.instead:
+        would = ", ".join(fit_.instead)
+        yield from _wrapped(f"would do instead: hardware={would}", width, "note")
+    facts = [*card.facts, memory_fact(outcome.config, need)]
+    names = max(cell_len(fact.name) for fact in facts)
+    used = min(max(cell_len(fact.used) for fact in facts), max(12, (width - names) // 2))
+    for fact in facts:
+        if cell_len(fact.used) > used and not fact.limit:
+            room, limit = width - names - 6, ""
+        else:
+            room, limit = used, fact.limit
+        style = "wrong" if fact.wrong else "plain"
+        rest = max(1, width - names - room - 8)
+        yield Line(
+            (
+                (" ! " if fact.wrong else "   ", "wrong"),
+                (left(fact.name, names) + "  ", "dim"),
+                (left(fact.used, room, glyphs.ellipsis) + "  ", "wrong" if fact.wrong else "value"),
+                (fit(limit, rest, glyphs.ellipsis), style if fact.wrong else "dim"),
+            ),
+            fact.key,
+        )
+    if need is not None:
+        yield from _need(need, width, glyphs)
+    here = f"this machine: {fit_.here}; fits {', '.join(fit_.fitting)}"
+    yield from _wrapped(here, width, "dim")
+
+
+def _need(need: Need, width: int, glyphs: Glyphs) -> Iterator[Line]:
+    """Say whether the memory suffices, and what takes it."""
     found = need.estimate
-    total = size(found.total) if found is not None else ""
-    yield _heading("memory", fit(total, max(1, width - 10), glyphs.ellipsis))
-    if need.said:
-        yield from _wrapped(need.said, width, "wrong" if need.wrong else "plain")
+    if need.said and (found is not None or need.wrong):
+        yield from _wrapped(need.said, width, "wrong" if need.wrong else "dim", 5)
     if found is None:
         return
-    yield from _wrapped(f" {glyphs.separator} ".join(parts_of(found)), width, "plain")
+    yield from _wrapped(f" {glyphs.separator} ".join(parts_of(found)), width, "dim", 5)
     for note in found.notes:
-        yield from _wrapped(clean(note), width, "note")
+        yield from _wrapped(clean(note), width, "note", 5)
 
 
 def _rate(rate: Rate, width: int, glyphs: Glyphs) -> Iterator[Line]:
@@ -262,44 +315,3 @@ def _config(outcome: Outcome, width: int, glyphs: Glyphs) -> Iterator[Line]:
         name, colon, value = text.partition(":")
         cut = fit(value, max(1, width - cell_len(name) - 3), glyphs.ellipsis)
         yield Line(((f"  {name}{colon}", "plain"), (cut, "value")))
-
-
-def hardware_facts(config: Mapping[str, Any], dash: str) -> list[list[str]]:
-    """Say what the config knows of the machine and of what the run may use of it.
-
-    Args:
-        config: A composed config.
-        dash: Stands where nothing is known.
-    """
-    from trainer.config.hardware_batch import batch_of
-
-    hardware, trainer = config.get("hardware") or {}, config.get("trainer") or {}
-    limits, loader = config.get("limits") or {}, config.get("dataloader") or {}
-    if not all(isinstance(part, Mapping) for part in (hardware, trainer, limits, loader)):
-        return []
-
-    def fact(name: str, value: Any, unit: str = "") -> str:
-        return clean(f"{name} {dash if value is None else f'{value}{unit}'}")
-
-    known = [formats for formats in ("fp16", "bf16") if hardware.get(f"supports_{formats}")]
-    batch, most = loader.get("batch_size"), hardware.get("max_batch_size")
-    whole = batch_of(config)
-    machine = [
-        clean(str(hardware.get("name") or hardware.get("device") or dash)),
-        fact("device", hardware.get("device")),
-        fact("memory", hardware.get("available_memory_gb"), " GB"),
-        fact("formats", ", ".join(["fp32", *known])),
-    ]
-    if hardware.get("cost_per_hour") is not None:
-        machine.append(fact("cost", hardware.get("cost_per_hour"), " $/h"))
-    wall = limits.get("wall_clock")
-    run = [
-        fact(
-            "precision", trainer.get("precision") or ("by amp" if trainer.get("amp") else "32-true")
-        ),
-        fact("batch", batch) + (clean(f" of at most {most}") if most is not None else ""),
-        *([str(whole)] if whole is not None and whole.effective != whole.size else []),
-        fact("time limit", duration(wall) if isinstance(wall, int | float) else wall),
-        fact("memory limit", limits.get("memory_gb"), " GiB"),
-    ]
-    return [machine, run]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.binding import BindingType
 
+from trainer.display import plural
 from trainer.errors import TraindeckError
 from tui.screens.launch.choices import ChoiceRows
-from tui.screens.launch.composer import Outcome, put_value
+from tui.screens.launch.composer import Outcome, clamped, put_value
 from tui.screens.launch.draft import tags_of
 from tui.screens.launch.foot import LaunchBar
 from tui.screens.launch.leaving import leave
@@ -24,9 +25,9 @@ from tui.text import clean
 from tui.widgets.dialogs import Ask, Pick
 from tui.widgets.field import FieldForm, Row
 from tui.widgets.keybar import binding
+from tui.widgets.optionpick import option_pick
 
 if TYPE_CHECKING:
-    from trainer.config.sources import Option
     from trainer.runs.layout import RunFolder
 
 _RUNS = 200
@@ -40,6 +41,7 @@ class LaunchScreen(LaunchPanes):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        binding("C,ctrl+g", "clamp", "clamp", tip="Lower what is beyond the hardware's limits"),
         binding("L,ctrl+l", "launch", "launch", tip="Start the run and watch it"),
         binding("slash", "find", "find a key", tip="Find any key of the config and change it"),
         binding("d", "dry_run", "dry run", tip="The whole config, diff, hash and command"),
@@ -59,8 +61,8 @@ class LaunchScreen(LaunchPanes):
         binding("q", "back", "back", show=False, tip="Back; asks if something would be lost"),
     ]
 
-    #: A launch waits for what was just typed.
-    _launch_when_composed = False
+    #: What waits for what was just typed: a launch, or clamping.
+    _when_composed: Callable[[], None] | None = None
 
     # ── choosing and changing ────────────────────────────────────────────────────────────────
 
@@ -74,9 +76,7 @@ class LaunchScreen(LaunchPanes):
         """Ask for an option of a group."""
         options = self.outcome.groups.get(group, ())
         chosen = self.outcome.choices.get(group)
-        rows: list[tuple[str, str]] = [
-            (clean(found.name), self._about(group, found)) for found in options
-        ]
+        rows: list[tuple[str, str]] = [(clean(found.name), clean(found.doc)) for found in options]
         names: list[str | None] = [found.name for found in options]
         plain = self.draft.without(group)
         if chosen is not None:
@@ -94,12 +94,12 @@ class LaunchScreen(LaunchPanes):
             elif names[at] != chosen:  # what is chosen already needs no override
                 self.change(plain.choose(group, names[at]))
 
-        self.app.push_screen(Pick(f"{group}: which one?", rows, cursor), picked)
-
-    def _about(self, group: str, option: Option) -> str:
-        """Say what an option is; of hardware that this machine has not, why it does not fit."""
-        misfit = self.outcome.misfits.get(option.name) if group == "hardware" else None
-        return clean(f"does not fit here: {misfit}" if misfit else option.doc)
+        self.app.push_screen(
+            option_pick(
+                group, rows, self.outcome.facts.get(group, ()), cursor, self.context.glyphs
+            ),
+            picked,
+        )
 
     @on(FieldForm.Edited)
     def _edited_value(self, event: FieldForm.Edited) -> None:
@@ -144,6 +144,30 @@ class LaunchScreen(LaunchPanes):
             self.change(self.draft.without(aim))
         else:
             self.deck.say("no override to take out here; 3 shows them all")
+
+    def applies(self, action: str) -> bool:
+        """Name the key that clamps while there is something to clamp."""
+        return action != "clamp" or bool(self.outcome.clamping)
+
+    def action_clamp(self) -> None:
+        """Lower what is beyond the limits of the hardware to them; shown before a launch."""
+        if not self.is_composed:
+            # What was just typed counts: it is composed first.
+            self._when_composed = self.action_clamp
+            return
+        clamping, unfinished = self.outcome.clamping, self.writing.unfinished
+        if not clamping:
+            name = self.outcome.card.name or "the hardware"
+            self.deck.say(f"nothing to clamp: nothing is beyond the limits of {name}")
+        elif unfinished:
+            self.deck.say(f"cannot clamp: the line holds unfinished text: {unfinished}", "error")
+        elif self.query_one(FieldForm).is_editing:
+            self.deck.say("cannot clamp yet: Enter takes the value being typed", "error")
+        else:
+            keys = plural(len(clamping.changes), "value")
+            self.writing.take_in(clamped(self.outcome))
+            notes = "".join(f"; {note}" for note in clamping.notes)
+            self.deck.say(f"{keys} lowered to {clamping.hardware}{notes}  (u takes it back)")
 
     def action_undo(self) -> None:
         """Take back the last change."""
@@ -262,7 +286,7 @@ class LaunchScreen(LaunchPanes):
             return
         if not self.is_composed:
             # What was just typed counts: it is composed first.
-            self._launch_when_composed = True
+            self._when_composed = self.action_launch
             return
         if self.query_one(FieldForm).is_editing:
             self.deck.say(
@@ -279,10 +303,10 @@ class LaunchScreen(LaunchPanes):
         self.run_worker(lambda: self._start(outcome), thread=True, group="launch")
 
     def composed_now(self) -> None:
-        """Go on with a launch that waited for the config."""
-        if self._launch_when_composed and self.is_composed:
-            self._launch_when_composed = False
-            self.action_launch()
+        """Go on with what waited for the config."""
+        waiting, self._when_composed = self._when_composed, None
+        if waiting is not None and self.is_composed:
+            waiting()
 
     def _start(self, outcome: Outcome) -> None:
         run: RunFolder | None = None

@@ -13,6 +13,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
+from tui.screens.launch.clamping import while_typing
 from tui.screens.launch.draft import Draft, is_whole, on_line, words_on
 from tui.screens.launch.line import OverrideLine, OverrideRows
 
@@ -214,7 +215,7 @@ class Writing(Generic[Made]):
             if self._settled() and found.line:
                 problems = map(found.problem_of_word, words_on(found.line))
                 problem = next(filter(None, problems), "") or self._kind.brought_about()
-                said, wrong = problem or said, bool(problem)
+                said, wrong = while_typing(problem) or said, bool(problem)
         self._line.say(said, wrong)
 
     # ── the list below it ────────────────────────────────────────────────────────────────────

@@ -8,6 +8,7 @@ reads its folder sees it.
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -20,6 +21,7 @@ from tui.screens.base import DeckScreen
 if TYPE_CHECKING:
     # What the keys do is loaded when one is pressed: the screens come up sooner without it.
     from tui.screens.monitor.deeds import Seen, Told
+    from tui.screens.monitor.smaller import Smaller
 
 
 #: What is done to a run that lives, and what it can be asked for.
@@ -163,11 +165,18 @@ class RunControl(DeckScreen):
             self._act(lambda: deeds.kill(fit))
 
     async def _resume(self) -> None:
-        from tui.screens.monitor import deeds
+        from tui.screens.monitor import deeds, smaller
         from tui.widgets.dialogs import Confirm
 
+        runs = self.controlled()
+        found = await asyncio.to_thread(smaller.look, runs[0]) if len(runs) == 1 else None
+        if found is not None and not await self._resume_smaller(found):
+            return
         fit = await self._fit(deeds.no_resume)
         if not fit:
+            return
+        if found is not None:
+            self._act(lambda: deeds.resume(fit))
             return
         lines = deeds.listed(fit)
         if len(fit) == 1:
@@ -178,6 +187,34 @@ class RunControl(DeckScreen):
         if await self.app.push_screen_wait(question):
             self.deck.say(f"starting {deeds.names(fit)}")
             self._act(lambda: deeds.resume(fit))
+
+    async def _resume_smaller(self, found: Smaller) -> bool:
+        """Go on with less memory; true if the person wants it to go on as it was."""
+        from tui.screens.monitor import smaller
+        from tui.sources.follow import Source
+        from tui.widgets.dialogs import Ask
+
+        deck = self.deck
+        if not found.checkpoint:
+            deck.open_launch(found.words)
+            deck.say(f"{found.name} has no checkpoint: here it begins anew, with less memory")
+            return False
+        ask = Ask(
+            f"Resume {found.name} with less memory?",
+            shlex.join(found.settings),
+            placeholder="as it was",
+            lines=found.lines,
+        )
+        text = await self.app.push_screen_wait(ask)
+        if text is None or not text.strip():
+            return text is not None
+        deck.say(f"starting {found.name} with less memory")
+        path, said = await asyncio.to_thread(smaller.resume, found, text, self.context)
+        if path is None:
+            deck.say(f"not resumed: {said}", "error")
+        else:
+            deck.open_monitor(Source.of_run(RunFolder(path)))
+        return False
 
     def _act(self, deed: Callable[[], Told]) -> None:
         """Do it in a thread that outlives this screen, and tell how it went."""

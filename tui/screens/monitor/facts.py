@@ -144,6 +144,10 @@ def advice(picture: Picture, source: Source, state: str, checkpoint: bool) -> st
         return f"traindeck show {name}  ·  for longer: traindeck resume {name} trainer.max_steps=N"
     if picture.identity.get("launcher") == "script":
         return "start the script again"
+    if state == State.OUT_OF_MEMORY and checkpoint:
+        return f"R, with less memory  ·  as it was: traindeck resume {name}"
+    if state == State.OUT_OF_MEMORY:
+        return f"traindeck rerun {name}  ·  R begins anew with less memory"
     if checkpoint:
         return f"R  ·  traindeck resume {name}"
     if state == State.FAILED:

@@ -31,6 +31,7 @@ class Design:
         parallel: Trials at the same time; as the config says if None.
         metric: What they are compared by; as the config says if empty.
         goal: Whether less or more of it is better; as the config says if None.
+        clamp: Whether each trial is lowered to what its hardware allows, in place of being refused.
     """
 
     draft: Draft = field(default_factory=Draft)
@@ -39,6 +40,7 @@ class Design:
     parallel: int | None = None
     metric: str = ""
     goal: Goal | None = None
+    clamp: bool = False
 
 
 def command(design: Design, words: Sequence[str], context: Context) -> list[str]:
@@ -60,6 +62,7 @@ def command(design: Design, words: Sequence[str], context: Context) -> list[str]
         found += ["--metric", design.metric]
     if design.goal is not None:
         found += ["--goal", design.goal]
+    found += ["--clamp"] if design.clamp else []
     if design.draft.name:
         found += ["--name", design.draft.name]
     for tag in design.draft.tags:

@@ -1,4 +1,4 @@
-"""How a sweep is run, as rows: mode, seeds, trials at a time, what is compared, name, tags."""
+"""How a sweep is run, as rows: mode, seeds, trials at a time, what is compared, name, tags, limits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.text import clean, fit, left
 from tui.widgets.linelist import LineList, Pieces
 
 #: What is set here, and the action that asks for it.
-OPTIONS = ("mode", "seeds", "parallel", "metric", "goal", "name", "tags")
+OPTIONS = ("mode", "seeds", "parallel", "metric", "goal", "name", "tags", "clamp")
 _NAMES = 10
 
 
@@ -71,13 +71,21 @@ def options(design: Design, planned: Planned) -> list[Option]:
             "words to find its runs by",
             bool(design.draft.tags),
         ),
+        Option(
+            "clamp",
+            "to the hardware's limits" if design.clamp else "no",
+            "lowers trials that ask for more"
+            if design.clamp
+            else "trials that ask for more are wrong",
+            design.clamp,
+        ),
     ]
 
 
 class OptionRows(LineList):
     """The rows; Enter changes one."""
 
-    DEFAULT_CSS = "OptionRows { height: 7; }"
+    DEFAULT_CSS = "OptionRows { height: 8; }"
 
     def __init__(self, ellipsis: str = "…") -> None:
         super().__init__()

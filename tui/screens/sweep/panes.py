@@ -189,7 +189,9 @@ class WritePanes(DeckScreen):
     def _take(self, number: int, planned: Planned) -> None:
         if not self.latest.take(number):
             return
-        self.planned = planned
+        could_clamp, self.planned = self.planned.beyond, planned
+        if could_clamp != planned.beyond:
+            self.refresh_bindings()
         self._show_words()
         self.query_one(OptionRows).show(self.design, planned)
         self.query_one(PlanRows).show(planned)

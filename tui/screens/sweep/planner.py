@@ -70,6 +70,11 @@ class Planned:
         return (*self.problems, *((self.lacking,) if self.lacking is not None else ()))
 
     @property
+    def beyond(self) -> bool:
+        """Whether something is beyond the limits of its hardware that clamping lowers."""
+        return any("`--clamp`" in problem.remedy for problem in self.problems)
+
+    @property
     def ready(self) -> bool:
         """Whether every trial is known to be right."""
         return self.plan is not None and not self.blocked and self.checked == self.trials
@@ -162,6 +167,7 @@ def _plan(asked: Planned, context: Context, costs: Costs) -> Planned:
                 metric=design.metric or None,
                 goal=design.goal,
                 parallel=design.parallel,
+                clamp=design.clamp,
                 **where,
             )
             base = plan.base
@@ -213,7 +219,9 @@ def _check(found: Planned, plan: Plan, tell: Callable[[Planned], bool]) -> None:
     except (OSError, ValueError, ArithmeticError, RecursionError) as error:
         tell(replace(found, problems=(Problem(f"This cannot be composed: {error}."),)))
     else:
-        tell(replace(found, plan=checked, checked=found.trials))
+        # Clamped, some trials may have become the same, which is told.
+        notes = tuple(dict.fromkeys((*checked.notes, *found.notes)))
+        tell(replace(found, plan=checked, checked=len(checked.trials), notes=notes))
 
 
 def texts(problems: Sequence[Problem]) -> list[str]:

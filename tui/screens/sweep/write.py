@@ -47,6 +47,12 @@ class WriteSweepScreen(WritePanes):
         binding("p", "parallel", "parallel", tip="How many trials train at the same time"),
         binding("M", "metric", "metric", show=False, tip="What trials are compared by"),
         binding("O", "goal", "goal", show=False, tip="Whether less or more of it is better"),
+        binding(
+            "C,ctrl+g",
+            "clamp",
+            "clamp",
+            tip="Lower trials to their hardware's limits, or refuse them",
+        ),
         binding("u", "undo", "undo", tip="Take back the last change"),
         binding("n", "name", "name", show=False, tip="Name the sweep"),
         binding("t", "tags", "tags", show=False, tip="Words to find its runs by"),
@@ -140,6 +146,14 @@ class WriteSweepScreen(WritePanes):
                 self.change(replace(self.design, goal=goals[at]))
 
         self.app.push_screen(Pick("which is better?", rows, goals.index(self.design.goal)), picked)
+
+    def applies(self, action: str) -> bool:
+        """Name the key that clamps while trials are beyond their limits, or are clamped."""
+        return action != "clamp" or self.design.clamp or self.planned.beyond
+
+    def action_clamp(self) -> None:
+        """Lower each trial to what its hardware allows, or have it refused again."""
+        self.change(replace(self.design, clamp=not self.design.clamp))
 
     def action_name(self) -> None:
         """Name the sweep."""
@@ -294,4 +308,5 @@ def like(sweep: Sweep) -> Design:
         parallel=sweep.parallel if sweep.parallel > 1 else None,
         metric=sweep.metric if "--metric" in words else "",
         goal=sweep.goal if "--goal" in words else None,
+        clamp=sweep.clamp,
     )
