@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -244,6 +245,27 @@ def test_a_driver_outlives_its_terminal(made: Callable[..., Sweep], lab: Lab) ->
         assert process.wait(timeout=60) == 0
     finally:
         process.kill()
+
+
+def test_a_driver_that_does_not_come_up_in_time_is_no_success(
+    typed: Any, made: Callable[..., Sweep], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep = made("optimizer.config.lr=choice(1e-3)")
+    monkeypatch.setattr(ablate_drive, "_UP_WITHIN", -1.0)
+    begun: list[subprocess.Popen[bytes]] = []
+
+    def slow(words: list[str], **options: Any) -> subprocess.Popen[bytes]:
+        code = "import time; time.sleep(60)"
+        begun.append(subprocess.Popen([sys.executable, "-c", code], **options))
+        return begun[-1]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ablate_drive, "subprocess", SimpleNamespace(Popen=slow, DEVNULL=-3))
+        code, out, err = typed("ablate", "--resume", sweep.id, "--detach")
+    begun[0].kill()
+    begun[0].wait()
+    assert (code, out) == (2, "")
+    assert f"process {begun[0].pid}, has not taken the sweep up" in err
 
 
 def test_detached_it_prints_the_id_and_goes_on_by_itself(

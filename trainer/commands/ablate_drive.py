@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from trainer.sweeps.drive import Asked, Outcome
     from trainer.sweeps.folder import Sweep
 
-_UP_WITHIN = 30.0
+# A busy machine takes its time to load the driver.
+_UP_WITHIN = 60.0
 
 
 def go(
@@ -162,6 +163,16 @@ def _detached(
         if who is not None and who.pid == process.pid:
             break
         time.sleep(0.05)
+    else:
+        if process.poll() is None:
+            raise RunError(
+                Problem(
+                    f"the sweep's driver, process {process.pid}, has not taken the sweep up within "
+                    f"{_UP_WITHIN:g} seconds; it may still do so.",
+                    str(sweep.driver_log),
+                    f"See `traindeck ablate --status {sweep.id}`.",
+                )
+            )
     if process.poll() not in (None, EXIT_OK, EXIT_FAILED):
         said = last_lines(sweep.driver_log, since=since)
         raise RunError(

@@ -134,7 +134,8 @@ class SweepsSource:
             cost = 0.0
             if not self._paused:
                 began = thread_time()
-                with suppress(OSError, RunError):
+                # Whatever it is, the next look may fare better; without the thread none would come.
+                with suppress(Exception):
                     self.step()
                 cost = thread_time() - began
                 if self.told is not None:

@@ -109,6 +109,28 @@ def test_the_list_counts_the_newest_run_of_each_trial(runs_dir: Path) -> None:
     assert find_sweep([runs_dir], "nothing") is None
 
 
+def test_the_lists_thread_outlives_whatever_goes_wrong(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = SweepsSource([runs_dir])
+    looks: list[int] = []
+
+    def step() -> bool:
+        looks.append(1)
+        if len(looks) == 1:
+            raise ArithmeticError("a clock that lies")
+        return False
+
+    monkeypatch.setattr(source, "step", step)
+    source.start()
+    until = time.monotonic() + 30
+    while len(looks) < 2 and time.monotonic() < until:
+        source._woken.set()
+        time.sleep(0.01)
+    assert len(looks) >= 2
+    source.stop()
+
+
 def test_a_sweep_that_cannot_be_read_is_listed_with_why(runs_dir: Path) -> None:
     sweep = make_sweep(runs_dir)
     (sweep.path / "sweep.json").write_text("{")

@@ -6,6 +6,7 @@ from trainer.display import count, plural, size
 from tui.screens.monitor.lines import Lines, Piece, spread
 from tui.screens.monitor.values import data_wait, latest, written
 from tui.screens.monitor.view import View
+from tui.screens.sweepof import sweep_of
 
 
 class FactsLine(Lines):
@@ -55,6 +56,8 @@ def facts_of(view: View) -> list[tuple[str, str, str]]:
     if picture.alerts:
         alerts = picture.counts.get("alert", len(picture.alerts))
         facts.append(("", plural(alerts, "alert") + " (6)", "bad"))
+    if sweep := sweep_of(picture.identity.get("parent")):
+        facts.append(("sweep", f"{sweep} (W)", ""))
     if picture.checkpoints:
         step = picture.checkpoints[-1].get("step")
         facts.append(("ckpt", f"@ {count(step)}" if isinstance(step, int) else "saved", ""))

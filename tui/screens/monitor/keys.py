@@ -80,6 +80,7 @@ KEYS: list[BindingType] = [
     binding("S", "stop_epoch", "stop epoch", show=False, tip="Stop after this epoch"),
     binding("o", "open_folder", "folder", show=False, tip="Show and copy the run's folder"),
     binding("r", "runs", "runs", show=False, tip="All runs"),
+    binding("W", "sweep", "sweep", show=False, tip="The sweep that this run is a trial of"),
     binding(
         "escape", "escape", "back", show=False, tip="One step back: panel, cursor, tab, screen"
     ),

@@ -23,6 +23,7 @@ from tui.screens.monitor.keys import CHART_ACTIONS, KEYS
 from tui.screens.monitor.panels import Panels
 from tui.screens.monitor.places import Places
 from tui.screens.monitor.view import View
+from tui.screens.sweepof import open_sweep_of, sweep_id
 from tui.sources.follow import Follower, Picture, Source
 from tui.widgets.keybar import KeyBar
 
@@ -315,6 +316,14 @@ class MonitorScreen(ChartKeys):
                 self.deck.last_words.append(f"what it did: traindeck show {name}")
         code = ended_with(picture) if self._launched and not said.live else 0
         self.deck.exit(code)
+
+    def action_sweep(self) -> None:
+        """Open the sweep that the run is a trial of."""
+        run, sweep = self._source.run, sweep_id(self._shown.identity.get("parent"))
+        if run is None or not sweep:
+            self.deck.say("this run is no trial of a sweep", "warning")
+            return
+        open_sweep_of(self, sweep, [run.path.parent.parent])
 
     def action_runs(self) -> None:
         """Show all runs."""

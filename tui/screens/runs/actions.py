@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from pathlib import Path
 from typing import Any
 
 from textual import work
@@ -13,6 +12,7 @@ from trainer.display import count, plural, size
 from trainer.runs.summary import UNREADABLE, RunSummary
 from tui.screens.monitor.control import RunControl
 from tui.screens.runs.trash import Outcome, Trash, sizes
+from tui.screens.sweepof import open_sweep_of, sweep_id
 from tui.sources.runs import RunsSource
 
 #: Curves of more runs over each other tell nothing.
@@ -60,27 +60,11 @@ class RunActions(RunControl):
     def action_sweep(self) -> None:
         """Open the sweep that the run under the cursor is a trial of; else the list of sweeps."""
         run = self.under_cursor()
-        sweep = run.parent.get("sweep", "") if run is not None else ""
-        if not sweep:
-            self.deck.open_sweeps()
-            return
-        self.run_worker(
-            lambda: self._find_sweep(sweep), thread=True, group="sweep of", exclusive=True
-        )
-
-    def _find_sweep(self, sweep: str) -> None:
-        from tui.sources.sweeplist import find_sweep
-
-        path = find_sweep(self.source.folders, sweep)
-        if self.app.is_running:
-            self.app.call_from_thread(self._found_sweep, sweep, path)
-
-    def _found_sweep(self, sweep: str, path: Path | None) -> None:
-        if path is None:
-            self.deck.say(f"the folder of its sweep {sweep} is gone", "warning")
-            self.deck.open_sweeps()
+        sweep = sweep_id(run.parent) if run is not None else ""
+        if sweep:
+            open_sweep_of(self, sweep, self.source.folders)
         else:
-            self.deck.open_sweep(path)
+            self.deck.open_sweeps()
 
     # ── compare ──────────────────────────────────────────────────────────────────────────────
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from trainer.runs.summary import RunSummary
 from tui.glyphs import Glyphs
 from tui.screens.monitor.lines import Lines, Piece
+from tui.screens.sweepof import sweep_of
 from tui.text import cell_len, fit, short_path
 
 #: Lines that it takes.
@@ -41,6 +42,7 @@ def lines_of(run: RunSummary, width: int, glyphs: Glyphs, cwd: str) -> list[list
     facts = [
         ("id", run.id),
         ("tags", ", ".join(run.tags)),
+        ("sweep", sweep_of(run.parent)),
         ("preset", run.preset),
         ("recipe", run.recipe),
         ("host", run.host),
