@@ -91,3 +91,26 @@ def test_dataset_chooses_data_as_it_does_in_a_preset() -> None:
     (problem,) = compose(["oracle-rauru-mac", "dataset=alttp"], check=False).problems
     assert problem.where == "override dataset=alttp"
     assert "Did you mean 'alttp_yaze_full'?" in problem.remedy or "It has" in problem.remedy
+
+
+def test_samples_are_looked_at_before_launch(tmp_path: Path) -> None:
+    def told(*more: str) -> list[str]:
+        words = ["lora_quickstart", f"data.root={tmp_path}", "model.base_model=gpt2", *more]
+        return [str(problem) for problem in lacking(compose(words).config)]
+
+    good = '{"instruction": "a", "output": "b"}\n'
+    for split in ("train", "val", "test"):
+        (tmp_path / f"{split}.jsonl").write_text(f"\ufeff{good}\n{good}", encoding="utf-8")
+    assert told() == []
+    (tmp_path / "val.jsonl").write_text(f'{good}nonsense\n{good}{{"instruction": "a"}}\n')
+    first, second = told()
+    assert first.startswith(f"{tmp_path}/val.jsonl:2: The line is no JSON")
+    assert second == f"{tmp_path}/val.jsonl:4: The sample lacks 'output'."
+    (tmp_path / "val.jsonl").write_text("[]\n" * 100)
+    assert len(told()) == 5
+    assert told("data.val_split=null") == []
+    (tmp_path / "test.jsonl").unlink()
+    (missing,) = told("data.val_split=null")
+    assert "There is no file of samples" in missing
+    assert "Set data.test_split to its name" in missing
+    assert told("data.val_split=null", "evaluation.after_training=false") == []

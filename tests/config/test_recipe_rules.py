@@ -38,3 +38,22 @@ def test_what_the_base_install_lacks_is_named_at_once(monkeypatch):
 def test_other_data_need_nothing(config, monkeypatch):
     monkeypatch.setattr(recipe_rules, "find_spec", lambda name: None)
     assert list(recipe_rules.lacking(config)) == []
+
+
+@pytest.mark.parametrize("preset", ["spectramind", "quickstart"])
+def test_a_folder_of_data_that_is_not_there_is_told_before_launch(preset, tmp_path, monkeypatch):
+    from trainer.config.compose import compose
+    from trainer.runs.again import need_training_packages
+
+    pytest.importorskip("pyarrow")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data" / "planets").mkdir(parents=True)
+    made = compose([preset, "data.root=data/planet"])
+    with pytest.raises(ConfigError) as raised:
+        need_training_packages(made.config, made.provenance)
+    (problem,) = raised.value.problems
+    assert str(problem).startswith(
+        "override data.root=data/planet: There is no folder 'data/planet'. "
+        "Did you mean 'data/planets'?"
+    )
+    need_training_packages(compose([preset, "data.root=data/planets"]).config)

@@ -10,6 +10,7 @@ from typing import Any
 from trainer.config import base_model
 from trainer.config.peft_args import keywords
 from trainer.config.prompt_template import Template
+from trainer.config.samples import broken_lines
 from trainer.config.schema import fields
 from trainer.config.text import clean
 from trainer.config.torch_rules import origin, text_of
@@ -127,18 +128,32 @@ def lacking(config: Mapping[str, Any]) -> Iterator[Problem]:
     data = _section(config, "data")
     root = data.get("root")
     if isinstance(root, str) and root:
-        for split in ("train_split", "val_split"):
-            name = data.get(split)
-            if isinstance(name, str) and not (path := Path(root).expanduser() / name).is_file():
-                yield Problem(
-                    f"There is no file of samples {clean(str(path))}.",
-                    "",
-                    "Set data.root to the folder of the samples; `traindeck data make-instruct FOLDER` "
-                    "makes a set.",
-                    "data.root",
-                )
-                break
+        yield from _files(Path(root).expanduser(), data, _section(config, "evaluation"))
     yield from filter(None, (base_model.not_here(*asked) for asked in base_models(config)))
+
+
+def _files(root: Path, data: Mapping[str, Any], evaluation: Mapping[str, Any]) -> Iterator[Problem]:
+    """Name the files of samples that are not there, or else the lines that are no samples."""
+    splits = ["train_split", "val_split"]
+    if evaluation.get("after_training") is True:
+        splits.append(f"{evaluation.get('split') or 'test'}_split")
+    named = {split: data.get(split) for split in splits}
+    paths = {split: root / name for split, name in named.items() if isinstance(name, str) and name}
+    for split, path in paths.items():
+        if not path.is_file():
+            remedy = "Set data.root to the folder of the samples"
+            if root.is_dir():
+                remedy = f"Set data.{split} to its name in {clean(str(root))}"
+                remedy += "" if split == "train_split" else ", or to null"
+            yield Problem(
+                f"There is no file of samples {clean(str(path))}.",
+                "",
+                f"{remedy}; `traindeck data make-instruct FOLDER` makes a set.",
+                f"data.{split}" if root.is_dir() else "data.root",
+            )
+            return
+    for path in dict.fromkeys(paths.values()):
+        yield from broken_lines(path)
 
 
 def out_of_reach(config: Mapping[str, Any]) -> Iterator[Problem]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from trainer.config import base_model, lora_rules
-from trainer.errors import Problem
+from trainer.config.text import clean
+from trainer.errors import Problem, nearest
 
 # Beginning of a data `_target_` → the packages that it needs, and the extra that brings them.
 _PACKAGES = {
     "trainer.recipes.spectra.": (("pyarrow",), "spectra"),
     "trainer.recipes.lora.": (("transformers", "peft", "tokenizers", "safetensors"), "hf"),
 }
+# Data that lie in a folder, or are made where none is named.
+_WITH_ROOT = ("trainer.recipes.spectra.", "trainer.recipes.text.")
 
 
 def lacking(config: Mapping[str, Any]) -> Iterator[Problem]:
@@ -33,7 +37,32 @@ def lacking(config: Mapping[str, Any]) -> Iterator[Problem]:
             f"Install: pip install 'traindeck[{','.join(extras)}]'",
             "data._target_",
         )
+    root = section.get("root") if isinstance(section, Mapping) else None
+    if isinstance(target, str) and target.startswith(_WITH_ROOT) and isinstance(root, str) and root:
+        yield from _no_folder(root)
     yield from lora_rules.lacking(config)
+
+
+def _no_folder(root: str) -> Iterator[Problem]:
+    try:
+        folder = Path(root).expanduser()
+    except RuntimeError:  # there is no such person
+        folder = Path(root)
+    if folder.exists():
+        return
+    beside = folder.parent.iterdir() if folder.parent.is_dir() else ()
+    close = nearest(folder.name, sorted(each.name for each in beside if each.is_dir()))
+    remedy = (
+        close.replace("mean '", f"mean '{folder.parent}/") if folder.parent != Path() else close
+    )
+    yield Problem(
+        f"There is no folder '{clean(root)}'.",
+        "",
+        clean(
+            f"{remedy} Set data.root to the folder of the data, or to null for the recipe's own.".strip()
+        ),
+        "data.root",
+    )
 
 
 def out_of_reach(config: Mapping[str, Any]) -> Iterator[Problem]:

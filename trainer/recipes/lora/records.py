@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from array import array
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
@@ -10,12 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trainer.config.samples import BOM, LISTED, SCORES, sample_of
 from trainer.errors import ConfigError, Problem
-
-# What a sample may call its score.
-_SCORES = ("quality_score", "quality")
-_LISTED = 5
-_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +63,7 @@ class Kept:
             with self._path.open("rb") as file:
                 for place in places:
                     file.seek(place)
-                    sample, wrong = _sample(file.readline())
+                    sample, wrong = sample_of(file.readline())
                     if wrong:
                         raise ConfigError(
                             Problem(
@@ -126,16 +121,16 @@ def read(
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 begins, place = place, place + len(line)
-                if not line.removeprefix(_BOM).strip():
+                if not line.removeprefix(BOM).strip():
                     continue
                 count += 1
-                sample, what = _sample(line)
+                sample, what = sample_of(line)
                 if what:
                     wrong += 1
-                    if len(problems) < _LISTED:
+                    if len(problems) < LISTED:
                         problems.append(Problem(what, f"{path}:{number}", key="data.root"))
                     continue
-                score = next((s for s in map(sample.get, _SCORES) if s is not None), None)
+                score = next((s for s in map(sample.get, SCORES) if s is not None), None)
                 domain = str(sample.get("domain") or "")
                 if (
                     quality_threshold is not None
@@ -176,30 +171,3 @@ def _record(sample: Mapping[str, Any]) -> Record:
 def _unreadable(path: Path, error: OSError) -> ConfigError:
     told = error.strerror or error
     return ConfigError(Problem(f"cannot be read: {told}.", str(path), key="data.root"))
-
-
-def _sample(line: bytes) -> tuple[Mapping[str, Any], str]:
-    """Read one line; gives what is wrong with it instead, if anything is."""
-    try:
-        sample = json.loads(line.removeprefix(_BOM).decode("utf-8"))
-    except UnicodeDecodeError as error:
-        return {}, f"The line is no UTF-8: {error.reason} at byte {error.start}."
-    except (ValueError, RecursionError) as error:
-        return {}, f"The line is no JSON: {error}."
-    if not isinstance(sample, dict):
-        return {}, "The line is no JSON object."
-    for name, needed in (("instruction", True), ("output", True), ("input", False)):
-        value = sample.get(name)
-        if (value is None and needed) or not isinstance(value, str | None):
-            is_what = "lacks" if value is None else "has no text as"
-            return {}, f"The sample {is_what} '{name}'."
-        if value and not value.isascii() and any("\ud800" <= sign <= "\udfff" for sign in value):
-            return (
-                {},
-                f"The sample's '{name}' holds half a character, an escape without its other half.",
-            )
-    for name in _SCORES:
-        value = sample.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float | None):
-            return {}, f"The sample's '{name}' is no number: {value!r}."
-    return sample, ""
