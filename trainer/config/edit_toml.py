@@ -50,7 +50,7 @@ class TableText(ProfileText):
         """The path of the table in the file, as it is written or would be."""
         known = (_HEADERS.get(self.group, self.group), self.group)
         return next(
-            ((top, self.name) for top in known if self.name in (self._file.get(top) or {})),
+            ((top, self.name) for top in known if self.name in (self.file.get(top) or {})),
             (known[0], self.name),
         )
 
@@ -62,7 +62,8 @@ class TableText(ProfileText):
             return error
 
     @property
-    def _file(self) -> dict[str, Any]:
+    def file(self) -> dict[str, Any]:
+        """What the whole file says, as written; empty if it cannot be read."""
         return self._read if isinstance(self._read, dict) else {}
 
     @cached_property
@@ -86,7 +87,7 @@ class TableText(ProfileText):
     def values(self) -> dict[Any, Any]:
         """What the table says, as written; empty if the file cannot be read or has no such table."""
         try:
-            found = value_at(self._file, self.table)
+            found = value_at(self.file, self.table)
         except KeyError:
             return {}
         return found if isinstance(found, dict) else {}
@@ -254,6 +255,14 @@ class TableText(ProfileText):
         text = self.text[:start] + ("" if end < 0 else self.text[end + 1 :])
         return self._checked(text, (keys[at],), None, gone=True)
 
+    def point(self, key: str, option: str) -> TableText:
+        """Let a key of a preset choose another option.
+
+        Raises:
+            EditError: The text cannot be changed so.
+        """
+        return self.choose(list(self._choices).index(key), option)
+
     def widened(self) -> TableText:
         """Tables set keys of their own group; only a preset's sets any.
 
@@ -287,14 +296,14 @@ class TableText(ProfileText):
         new = self.put(text)
         full = (*self.table, *path)
         if not new.problems:
-            before, after = flat(self._file), flat(new._file)
+            before, after = flat(self.file), flat(new.file)
             others = {name: v for name, v in before.items() if name[: len(full)] != full}
             now = {name: v for name, v in after.items() if name[: len(full)] != full}
             for at in range(len(full)):  # a table that was empty, or is now
                 others.pop(full[:at], None)
                 now.pop(full[:at], None)
             try:
-                right = same(value_at(new._file, full), value) and not gone
+                right = same(value_at(new.file, full), value) and not gone
             except KeyError:
                 right = gone
             if right and same(by_name(others), by_name(now)):

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainer.config.hardware_detect import Machine, facts_of, gigabytes, has_bf16
 from trainer.config.hardware_machine import Gpu
 from trainer.config.hardware_rules import excesses, hardware_profiles
 from trainer.config.text import clean
+
+if TYPE_CHECKING:
+    from trainer.config.compose import Composed
 
 # What a card is sold with is a little more than what it can give.
 _SOLD = 0.9
@@ -52,12 +56,14 @@ class Use:
         words: The overrides, the preset's name first; empty if it cannot train here.
         clamp: Whether `--clamp` is needed.
         why: Why it cannot, or what clamping changes; empty if there is nothing to say.
+        beyond: The keys that clamping changes.
     """
 
     preset: str
     words: tuple[str, ...]
     clamp: bool = False
     why: str = ""
+    beyond: tuple[str, ...] = ()
 
 
 def verdicts(
@@ -103,17 +109,19 @@ def _too_little(profile: Mapping[str, Any], gpus: Sequence[Gpu]) -> list[str]:
     """Say what too few of these GPUs have."""
     wanted = profile.get("devices") or 1
     reasons = []
+    if any(gpu.part for gpu in gpus):
+        gpus = gpus[:1]  # of slices a process uses one
     if gpus and len(gpus) < wanted:
         reasons.append(f"needs {wanted} GPUs, and there is {len(gpus)}")
     memory = profile.get("available_memory_gb")
-    sizes = sorted((gpu.memory for gpu in gpus if gpu.memory is not None), reverse=True)[:wanted]
-    least = gigabytes(sizes[-1]) if sizes else None
+    chosen = sorted(gpus, key=lambda gpu: -(gpu.memory or 0))[:wanted]
+    known = [gpu for gpu in chosen if gpu.memory is not None]
+    least = gigabytes(known[-1].memory) if known else None
     if isinstance(memory, int | float) and least is not None and least < _SOLD * memory:
-        reasons.append(f"needs {memory:g} GB, and {gpus[0].name} has {least:g}")
-    if profile.get("supports_bf16") is True and any(
-        gpu.kind != "mps" and not has_bf16(gpu) for gpu in gpus[:wanted]
-    ):
-        reasons.append(f"needs bf16, which {gpus[0].name}{_sm(gpus[0])} lacks")
+        reasons.append(f"needs {memory:g} GB, and {known[-1].name} has {least:g}")
+    lacks = [gpu for gpu in chosen if gpu.kind != "mps" and not has_bf16(gpu)]
+    if profile.get("supports_bf16") is True and lacks:
+        reasons.append(f"needs bf16, which {lacks[0].name}{_sm(lacks[0])} lacks")
     return reasons
 
 
@@ -139,7 +147,12 @@ def best(found: Sequence[Verdict]) -> Verdict | None:
 
 
 def uses(
-    hardware: str, profiles_dir: Path | None = None, config_file: Path | None = None
+    hardware: str,
+    profiles_dir: Path | None = None,
+    config_file: Path | None = None,
+    *,
+    cwd: Path | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> list[Use]:
     """Find out for every preset what to type to train it with a hardware profile.
 
@@ -147,23 +160,26 @@ def uses(
         hardware: The option of `hardware` that fits the machine.
         profiles_dir: The project's profiles.
         config_file: A primary file of the person's own.
+        cwd: The project.
+        texts: What an editor holds in place of files, as for `compose`.
     """
+    from trainer.config.compose import compose
     from trainer.config.sources import options_of, search_path
 
-    return [
-        _use(option.name, hardware, profiles_dir, config_file)
-        for option in options_of(search_path(profiles_dir, config_file=config_file), "preset")
-    ]
+    composed = partial(
+        compose, profiles_dir=profiles_dir, config_file=config_file, cwd=cwd, texts=texts
+    )
+    presets = options_of(search_path(profiles_dir, cwd, config_file), "preset")
+    return [_use(option.name, hardware, composed) for option in presets]
 
 
-def _use(name: str, hardware: str, profiles_dir: Path | None, config_file: Path | None) -> Use:
-    from trainer.config.compose import compose
+def _use(name: str, hardware: str, composed: Callable[..., Composed]) -> Use:
     from trainer.config.hardware_rules import governs
     from trainer.errors import ConfigError
 
     words = (f"preset={name}", f"hardware={hardware}")
     try:
-        found = compose(words, check=False, profiles_dir=profiles_dir, config_file=config_file)
+        found = composed(words, check=False)
     except ConfigError as error:
         return Use(name, (), why=error.problems[0].what)
     beyond = {excess.key: excess for excess in excesses(found.config)}
@@ -177,7 +193,7 @@ def _use(name: str, hardware: str, profiles_dir: Path | None, config_file: Path 
     if found.choices.get("hardware") != hardware:
         return Use(name, (), why=f"it asks for hardware={found.choices.get('hardware')}")
     why = "; ".join(excess.what for excess in beyond.values())
-    return Use(name, typed, bool(beyond), why)
+    return Use(name, typed, bool(beyond), why, tuple(beyond))
 
 
 def profile_text(machine: Machine, found: Sequence[Verdict]) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trainer.events.text import clean
 
 if TYPE_CHECKING:
+    from trainer.config.listing import Listed
     from trainer.config.sources import Option, Sources
     from tui.context import Context
 
@@ -58,11 +60,13 @@ class Catalogue:
         groups: Every group with its profiles.
         stamp: Changes when a profile comes, goes or is replaced.
         problem: Why the folders, or a file of tables, cannot be read; empty if they can.
+        facts: What tells the profiles apart, of the groups that have such facts.
     """
 
     groups: tuple[tuple[str, tuple[Entry, ...]], ...] = ()
     stamp: int = 0
     problem: str = ""
+    facts: Mapping[str, tuple[Listed, ...]] = field(default_factory=dict)
 
     def find(self, full: str) -> Entry | None:
         """Find a profile by `group/name`."""
@@ -75,6 +79,8 @@ class Catalogue:
 
 def scan(context: Context) -> Catalogue:
     """Read all profiles; blocks for some milliseconds."""
+    from trainer.config.hardware_detect import machine
+    from trainer.config.listing import is_compared, listed
     from trainer.config.sources import options_of, search_path
     from trainer.errors import ConfigError
 
@@ -85,8 +91,11 @@ def scan(context: Context) -> Catalogue:
     stamp = fingerprint(context)
     names = sorted(sources.groups(), key=lambda g: (_FIRST.index(g) if g in _FIRST else 99, g))
     groups = []
+    facts: dict[str, tuple[Listed, ...]] = {}
     for group in names:
         options = options_of(sources, group)
+        if is_compared(group):
+            facts[group] = listed(sources, group, machine())
         groups.append(
             (
                 group,
@@ -107,7 +116,7 @@ def scan(context: Context) -> Catalogue:
             )
         )
     broken = [problem for file in sources.toml_files() for problem in file.problems]
-    return Catalogue(tuple(groups), stamp, clean(str(broken[0])) if broken else "")
+    return Catalogue(tuple(groups), stamp, clean(str(broken[0])) if broken else "", facts)
 
 
 def fingerprint(context: Context) -> int:

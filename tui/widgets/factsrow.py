@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from trainer.config.listing import Column, Listed, columns
@@ -26,40 +26,37 @@ class Facts:
     cells: dict[str, tuple[str, ...]] | None = None
 
     @classmethod
-    def of(cls, group: str, rows: Sequence[Listed]) -> Facts:
-        """Take what is known of a group."""
-        found = columns(group, here=True)
+    def of(cls, group: str, rows: Sequence[Listed], without: Collection[str] = ()) -> Facts:
+        """Take what is known of a group, but for some columns by their keys."""
+        found = tuple(each for each in columns(group, here=True) if each.key not in without)
         texts = {
             clean(row.option.name): tuple(_cell(row, column.key) for column in found)
             for row in rows
         }
-        kept = [
-            at for at in range(len(found)) if at == 0 or any(cells[at] for cells in texts.values())
-        ]
+        kept = [at for at in range(len(found)) if any(cells[at] for cells in texts.values())]
         cells = {name: tuple(row[at] for at in kept) for name, row in texts.items()}
         return cls(tuple(found[at] for at in kept), cells)
 
-    def widths(self, room: int, names: int = 0) -> tuple[tuple[int, int], ...]:
+    def widths(self, room: int) -> tuple[tuple[int, int], ...]:
         """Share a line out.
 
         Args:
             room: Cells of the line.
-            names: Cells that the names have already; 0 lays them out with the others.
 
         Returns:
             The columns that are shown, as their place and width; those that matter less are left out
             first, and what is left has as much room as it needs as long as there is any.
         """
         rows = list((self.cells or {}).values())
-        first = 1 if names else 0
-        room -= names + _GAP if names else 0
-        shown = list(range(first, len(self.columns)))
+        shown = list(range(len(self.columns)))
         full = {
-            at: max(cell_len(self.columns[at].title), *(cell_len(row[at]) for row in rows), 1)
+            at: max(cell_len(self.columns[at].title), *(cell_len(row[at]) for row in rows))
             for at in shown
         }
         least = {
-            at: full[at] if self.columns[at].right else min(full[at], _NAME if at == 0 else _LEAST)
+            at: full[at]
+            if self.columns[at].right
+            else min(full[at], _NAME if self.columns[at].key == "name" else _LEAST)
             for at in shown
         }
         for at in sorted(shown, key=lambda at: (-self.columns[at].need, -at)):

@@ -209,7 +209,9 @@ def look(entry: Entry, text: ProfileText, context: Context, against: Sequence[st
     except ConfigError as error:
         problems = tuple(dict.fromkeys((*text.problems, *error.problems)))
         return Look(entry.full, text.text, None, problems, len(text.problems), against=name)
-    problems = tuple(dict.fromkeys((*text.problems, *composed.problems)))
+    beyond = _beyond(composed) if entry.group == "hardware" else frozenset()
+    others = (problem for problem in composed.problems if problem.key not in beyond)
+    problems = tuple(dict.fromkeys((*text.problems, *others)))
     mine = [problem for problem in problems if is_own(problem, text)]
     rest = [problem for problem in problems if problem not in mine]
     return Look(
@@ -222,6 +224,17 @@ def look(entry: Entry, text: ProfileText, context: Context, against: Sequence[st
         name,
         composed.notes,
     )
+
+
+def _beyond(composed: Composed) -> frozenset[str]:
+    """Name the keys of a config that its hardware does not allow.
+
+    A hardware profile in hand is composed with the default preset, for which nobody asked: what goes
+    beyond its limits there is no fault of the profile. Which presets do is told on its card.
+    """
+    from trainer.config.hardware_rules import excesses
+
+    return frozenset({"hardware.status", *(excess.key for excess in excesses(composed.config))})
 
 
 def _own_first(changes: Sequence[Change], text: ProfileText) -> tuple[Change, ...]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 from trainer.config import edit_files, edit_toml_files
 from trainer.config.edit import ProfileText
@@ -17,24 +15,13 @@ from trainer.config.scaffold import template
 from trainer.errors import ConfigError
 from tui.screens.profiles.conflict import ConflictDialog
 from tui.screens.profiles.editing import Editing, Look, look
-from tui.screens.profiles.view import ProfilesView
-from tui.widgets.dialogs import Ask, Confirm
+from tui.screens.profiles.gone import HiddenFile
+from tui.screens.profiles.tables import TableFiles
+from tui.widgets.dialogs import Confirm
 
-T = TypeVar("T")
 
-
-class ProfileFiles(ProfilesView):
+class ProfileFiles(TableFiles):
     """The part of the screen that writes."""
-
-    def __init__(self, profile: str = "") -> None:
-        super().__init__(profile)
-        #: What was deleted, the last one last.
-        self.deleted: list[tuple[Path, Path, str]] = []
-
-    def on_unmount(self) -> None:
-        """What was deleted and not brought back is gone now."""
-        for hidden, _path, _full in self.deleted:
-            edit_files.forget(hidden)
 
     # ── keys ─────────────────────────────────────────────────────────────────────────────────
 
@@ -117,7 +104,7 @@ class ProfileFiles(ProfilesView):
         if editing.is_built_in:
             entry = editing.entry
             place = (entry.group, entry.name, self.context.profiles_dir, self.context.cwd)
-            target = await self._done(lambda: edit_files.home_of(*place))
+            target = await self.done(lambda: edit_files.home_of(*place))
             if target is None:
                 return False
             opened, shown = Opened.new(target[0]), target[1]
@@ -146,8 +133,8 @@ class ProfileFiles(ProfilesView):
 
     async def _save_copy(self, editing: Editing, text: TableText) -> bool:
         """Write a built-in table, as it was changed, into the project's own file of tables."""
-        entry, cwd = editing.entry, self.context.cwd
-        now = await self._done(lambda: _copied(text, entry.name, cwd))
+        entry, home = editing.entry, self.home_of_tables()
+        now = await self.done(lambda: _copied(text, entry.name, home))
         if now is None:
             return False
         opened, shown = now
@@ -202,12 +189,12 @@ class ProfileFiles(ProfilesView):
 
     async def _save_as(self, editing: Editing, *, leave: bool) -> None:
         entry = editing.entry
-        name = await self._ask_name(f"Save {entry.full} as", entry.group, f"{entry.name}_2")
+        name = await self.ask_name(f"Save {entry.full} as", entry.group, f"{entry.name}_2")
         if name is None:
             return
         if isinstance(editing.profile, TableText):
-            table, cwd = editing.profile, self.context.cwd
-            now = await self._done(lambda: _copied(table, name, cwd))
+            table, home = editing.profile, self.home_of_tables()
+            now = await self.done(lambda: _copied(table, name, home))
             if now is not None:
                 if leave:
                     editing.put(editing.opened.text)
@@ -215,12 +202,12 @@ class ProfileFiles(ProfilesView):
                 self.reread(f"{entry.group}/{name}")
             return
         place = (entry.group, name, self.context.profiles_dir, self.context.cwd)
-        target = await self._done(lambda: edit_files.home_of(*place))
+        target = await self.done(lambda: edit_files.home_of(*place))
         if target is None:
             return
         path, shown = target
         text = ProfileText(editing.profile.text, entry.group, shown)
-        if await self._done(lambda: edit_files.create(path, text)) is None:
+        if await self.done(lambda: edit_files.create(path, text)) is None:
             return
         if leave:
             editing.put(editing.opened.text)
@@ -232,16 +219,20 @@ class ProfileFiles(ProfilesView):
         if editing.is_built_in:
             self.deck.say("Built-in profiles keep their names; D makes a copy.", "warning")
             return
-        if entry.table:
-            self.deck.say(f"[{entry.table}] is named in {editing.shown}: y edits it.", "warning")
-            return
         if editing.is_changed:
             self.deck.say("Save it first.", "warning")
             return
-        name = await self._ask_name(f"Rename {entry.full} to", entry.group, entry.name)
+        if entry.table:
+            await self.rename_table(editing)
+            return
+        name = await self.ask_name(f"Rename {entry.full} to", entry.group, entry.name)
         if name is None or name == entry.name:
             return
-        if await self._done(lambda: edit_files.rename(entry.path, name)) is None:
+        _found, lines = await self.named_by(entry, "renamed")
+        question = Confirm(f"Rename {entry.full} to {name}?", lines, "rename")
+        if lines and not await self.app.push_screen_wait(question):
+            return
+        if await self.done(lambda: edit_files.rename(entry.path, name)) is None:
             return
         self.deck.say(f"{entry.full} is now {entry.group}/{name}.")
         self.reread(f"{entry.group}/{name}", forget=entry.full)
@@ -252,82 +243,67 @@ class ProfileFiles(ProfilesView):
             self.deck.say("Built-in profiles stay.", "warning")
             return
         if entry.table:
-            told = f"[{entry.table}] is one of several tables in {editing.shown}: y takes it out."
-            self.deck.say(told, "warning")
+            await self.delete_table(editing)
             return
         lines = [str(entry.path), "u brings it back, until you leave this screen."]
         if editing.is_changed:
             lines.append("What is not saved of it is lost.")
         if entry.hides:
             lines.append("The one that it stands in for will be used again.")
+        lines += (await self.named_by(entry, "gone"))[1]
         if not await self.app.push_screen_wait(Confirm(f"Delete {entry.full}?", lines, "delete")):
             return
-        hidden = await self._done(lambda: edit_files.delete(entry.path))
+        hidden = await self.done(lambda: edit_files.delete(entry.path))
         if hidden is None:
             return
-        self.deleted.append((hidden, entry.path, entry.full))
+        self.deleted.append(HiddenFile(entry.full, hidden, entry.path))
         self.deck.say(f"{entry.full} is deleted; u brings it back.")
         self.reread(entry.full if entry.hides else "", forget=entry.full)
 
     async def bring_back(self) -> None:
         """Bring the profile back that was deleted last."""
-        hidden, path, full = self.deleted[-1]
-        try:
-            await asyncio.to_thread(edit_files.restore, hidden, path)
-        except ConfigError as error:
-            self.tell(error)
+        gone = self.deleted[-1]
+
+        def work() -> bool:
+            gone.restore()
+            return True
+
+        if await self.done(work) is None:
             return
         self.deleted.pop()
-        self.deck.say(f"{full} is back.")
-        self.reread(full, forget=full)
+        self.deck.say(f"{gone.full} is back.")
+        self.reread(gone.full, forget=gone.full)
 
     async def _new(self) -> None:
         group = self.group_in_hand()
-        name = await self._ask_name(f"New profile of {group}", group, "")
+        as_table = await self.wants_table(group)
+        if as_table is None:
+            return
+        name = await self.ask_name(f"New profile of {group}", group, "")
         if name is None:
             return
+        if as_table:
+            await self.new_table(group, name)
+            return
         place = (group, name, self.context.profiles_dir, self.context.cwd)
-        target = await self._done(lambda: edit_files.home_of(*place))
+        target = await self.done(lambda: edit_files.home_of(*place))
         if target is None:
             return
         path, shown = target
         text = ProfileText(template(group, name), group, shown)
-        if await self._done(lambda: edit_files.create(path, text)) is None:
+        if await self.done(lambda: edit_files.create(path, text)) is None:
             return
         self.deck.say(f"{shown}: every key is there as a comment; a adds one.")
         self.reread(f"{group}/{name}")
 
-    async def _ask_name(self, title: str, group: str, value: str) -> str | None:
-        def check(name: str) -> str:
-            if not name:
-                return ""
-            try:
-                edit_files.check_name(group, name.strip())
-            except ConfigError as error:
-                return str(error.problems[0])
-            return ""
 
-        name = await self.app.push_screen_wait(
-            Ask(title, value, placeholder="letters, digits, _ - .", check=check)
-        )
-        return name.strip() or None if name is not None else None
-
-    async def _done(self, work: Callable[[], T]) -> T | None:
-        """Do something with files in a thread; tell what is wrong, and give None then."""
-        try:
-            return await asyncio.to_thread(work)
-        except ConfigError as error:
-            self.tell(error)
-            return None
-
-
-def _copied(text: TableText, name: str, cwd: Path | None) -> tuple[Opened, str]:
+def _copied(text: TableText, name: str, home: tuple[Path, str]) -> tuple[Opened, str]:
     """Add a table under a name to the file of tables that is the person's own.
 
     Raises:
         EditError: That file has such a table, or cannot be written.
     """
-    path, shown = edit_toml_files.home_of(cwd)
+    path, shown = home
     whole = edit_toml_files.copied(text, name, path, shown)
     opened = edit_files.open_file(path) if path.exists() else Opened.new(path)
     return edit_files.save(opened, whole)[0], shown

@@ -27,7 +27,7 @@ ProfilesView #notice { height: auto; max-height: 3; padding: 0 1; display: none;
 ProfilesView #problems { height: auto; max-height: 4; padding: 0 1; display: none; color: $text-error; }
 ProfilesView #notice.shown, ProfilesView #problems.shown { display: block; }
 ProfilesView .head { height: 1; text-wrap: nowrap; text-overflow: ellipsis; padding: 0 1; color: $text-muted; background: $surface; text-style: bold; }
-ProfilesView #card { height: auto; max-height: 6; padding: 0 1; display: none; color: $foreground; background: $boost; }
+ProfilesView #card { height: auto; max-height: 60%; padding: 0 1; display: none; color: $foreground; background: $boost; }
 ProfilesView #card.shown { display: block; }
 ProfilesView #search { display: none; border: none; height: 1; padding: 0 1; background: $boost; }
 ProfilesView #search.shown { display: block; }

@@ -12,8 +12,10 @@ from textual.widgets import Input
 from tui.screens.profiles.editing import Editing, words_of
 from tui.screens.profiles.tree import ProfileTree
 from tui.screens.profiles.watch import WatchFiles
+from tui.text import clean
 from tui.widgets.dialogs import Confirm
 from tui.widgets.keybar import binding
+from tui.widgets.optionpick import option_pick
 
 
 class ProfilesScreen(WatchFiles):
@@ -30,6 +32,7 @@ class ProfilesScreen(WatchFiles):
         binding("y", "edit_yaml", "edit YAML", tip="Edit the YAML; Escape stops"),
         binding("d", "diff_with", "diff with", tip="Compare with another profile or run"),
         binding("slash", "search", "search", tip="Search the profiles"),
+        binding("b", "browse", "browse", tip="Compare the profiles of this group in a table"),
         binding("S", "save_as", "save as", tip="Save the text under another name"),
         binding("e", "editor", "editor", tip="Open the text in your own editor"),
         binding("n", "new", "new", tip="Make a new profile in this group"),
@@ -65,6 +68,21 @@ class ProfilesScreen(WatchFiles):
                 return
         words = await asyncio.to_thread(words_of, editing.entry, self.context)
         self.deck.open_launch(words)
+
+    def action_browse(self) -> None:
+        """Show the group in hand as a table of what tells its profiles apart, and go to one."""
+        group, tree = self.group_in_hand(), self.query_one(ProfileTree)
+        entries = next((found for name, found in self.catalogue.groups if name == group), ())
+        rows = [(clean(entry.name), clean(entry.problem or entry.doc)) for entry in entries]
+        here = tree.entry
+        cursor = entries.index(here) if here in entries else 0
+
+        def picked(at: int | None) -> None:
+            if at is not None and tree.go_to(entries[at].full):
+                self._go(tree.entry)
+
+        facts = self.catalogue.facts.get(group, ())
+        self.app.push_screen(option_pick(group, rows, facts, cursor, self.context.glyphs), picked)
 
     def action_search(self) -> None:
         """Search the profiles."""

@@ -12,11 +12,16 @@ from textual.fuzzy import Matcher
 from tui.glyphs import UNICODE, Glyphs
 from tui.sources.profiles import Catalogue, Entry
 from tui.text import clean, fit, left
+from tui.widgets.factsrow import Facts
 from tui.widgets.linelist import LineList, Pieces
 
 #: From this width on a row has room for what the profile is for.
 _ROOMY = 50
-_NAME = 20
+_NAME = 22
+#: Cells of a row before its facts: the mark, the name and whose it is.
+_BESIDE = _NAME + 15
+#: Facts that are less needed than this do not stand beside the sentence of a profile.
+_NEEDED = 5
 _WORDS = {"built-in": "", "user": "yours", "project": "project"}
 
 
@@ -38,6 +43,7 @@ class ProfileTree(LineList):
         super().__init__(id="profiles")
         self._glyphs = glyphs
         self._catalogue = Catalogue()
+        self._facts: dict[str, Facts] = {}
         self._open: set[str] = set()
         self._changed: frozenset[str] = frozenset()
         self._query = ""
@@ -58,7 +64,16 @@ class ProfileTree(LineList):
     def show(self, catalogue: Catalogue) -> None:
         """Show these profiles; the cursor stays on its row as long as it is there."""
         self._catalogue = catalogue
+        self._facts = {
+            group: Facts.of(group, rows, ("name", "from"))
+            for group, rows in catalogue.facts.items()
+        }
         self._lay()
+
+    def told(self, entry: Entry) -> tuple[str, ...]:
+        """Give the facts by which a profile is chosen; nothing in groups that have none."""
+        facts = self._facts.get(entry.group)
+        return facts.told(clean(entry.name), _NEEDED) if facts is not None else ()
 
     def mark(self, changed: Collection[str]) -> None:
         """Mark the profiles that hold changes which are not saved."""
@@ -99,8 +114,13 @@ class ProfileTree(LineList):
         return found or {
             entry.full: 1.0
             for entry in everything
-            if all(word in entry.doc.lower() for word in words)
+            if all(word in self._words(entry) for word in words)
         }
+
+    def _words(self, entry: Entry) -> str:
+        facts = self._facts.get(entry.group)
+        known = facts.words(clean(entry.name)) if facts is not None else ""
+        return f"{entry.doc.lower()} {known}"
 
     def _lay(self) -> None:
         here = self._rows[self.cursor] if 0 <= self.cursor < len(self._rows) else None
@@ -127,7 +147,17 @@ class ProfileTree(LineList):
             is_open = bool(self._query) or row in self._open
             sign = self._glyphs.opened if is_open else self._glyphs.closed
             count = len(self._catalogue.names(row))
+            facts = self._facts.get(row)
+            titles = ""
+            if is_open and facts is not None and width >= _ROOMY:
+                titles = facts.titles(facts.widths(width - _BESIDE), self._glyphs.ellipsis)
             broken = any(e.problem for g, es in self._catalogue.groups if g == row for e in es)
+            if titles:
+                return [
+                    (f" {sign} ", dim),
+                    (left(clean(row), _BESIDE - 3), self.part("tree--group")),
+                    (titles, dim),
+                ]
             return [
                 (f" {sign} ", dim),
                 (clean(row), self.part("tree--group")),
@@ -145,11 +175,19 @@ class ProfileTree(LineList):
         if width < _ROOMY:
             name = fit(clean(row.name), max(4, width - 6 - len(word)))
             return [begin, (name, Style.null()), (f" {word}", style)]
+        cut = self._glyphs.ellipsis
+        first = [
+            begin,
+            (left(clean(row.name), _NAME, cut), Style.null()),
+            (f" {word or row.kind:<9}", style if word else dim),
+        ]
+        facts = self._facts.get(row.group)
+        if facts is not None and not row.problem:
+            widths = facts.widths(width - _BESIDE)
+            return [*first, (facts.line(clean(row.name), widths, cut), Style.null())]
         said = row.problem or row.doc
         return [
-            begin,
-            (left(clean(row.name), _NAME), Style.null()),
-            (f" {word or row.kind:<9}", style if word else dim),
+            *first,
             (fit(clean(said), width - _NAME - 15), style if row.problem else dim),
         ]
 

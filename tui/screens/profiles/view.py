@@ -16,6 +16,7 @@ from tui.screens.base import DeckScreen, TitleBar
 from tui.screens.profiles import form as forms
 from tui.screens.profiles.changes import ChangeRows
 from tui.screens.profiles.editing import Editing, Look, line_of, look, open_profile
+from tui.screens.profiles.machine import Fitting, fitting, fitting_lines
 from tui.screens.profiles.panes import CSS, PANES, WIDE, Head, pane_of, panes, switch_line
 from tui.screens.profiles.tree import ProfileTree
 from tui.screens.profiles.yaml import YamlPane
@@ -52,6 +53,8 @@ class ProfilesView(DeckScreen):
         self.current: Editing | None = None
         #: What the text in hand composes to; None until that is known.
         self.seen: Look | None = None
+        #: What a hardware profile in hand means here; None until that is known.
+        self.fits: Fitting | None = None
         #: Words as on the command line, or a run's folder, to compare with; empty for the defaults.
         self.against: tuple[str, ...] = ()
         #: Which problem was gone to last.
@@ -217,7 +220,7 @@ class ProfilesView(DeckScreen):
         editing = self.editings.setdefault(editing.entry.full, editing)
         if editing is self.current:
             return
-        self.current, self.seen, self.problem_at = editing, None, -1
+        self.current, self.seen, self.fits, self.problem_at = editing, None, None, -1
         area = self.query_one(YamlPane)
         area.write_in("toml" if editing.entry.table else "yaml")
         area.open(editing.profile.text)
@@ -250,6 +253,9 @@ class ProfilesView(DeckScreen):
         def work() -> None:
             seen = look(entry, profile, self.context, against)
             self.app.call_from_thread(self._looked, asked, seen)
+            if entry.group == "hardware" and asked == self._asked:
+                fits = fitting(entry, profile, seen, self.context)
+                self.app.call_from_thread(self._fitted, asked, fits)
 
         self.run_worker(work, thread=True, group="look")
 
@@ -262,6 +268,11 @@ class ProfilesView(DeckScreen):
             self.seen = seen
             self.draw()
 
+    def _fitted(self, asked: int, fits: Fitting | None) -> None:
+        if asked == self._asked and self.current is not None and self.is_mounted:
+            self.fits = fits
+            self._draw_card(self.current)
+
     # ── drawing ──────────────────────────────────────────────────────────────────────────────
 
     def draw(self) -> None:
@@ -273,11 +284,7 @@ class ProfilesView(DeckScreen):
         self._tell_about(editing)
         form = self.query_one(FieldForm)
         form.show(forms.rows_of(profile, seen, self.catalogue))
-        card = self.query_one("#card", Static)
-        is_hardware = editing.entry.group == "hardware" and not profile.problems
-        card.set_class(is_hardware, "shown")
-        if is_hardware:
-            card.update(Content(forms.card(profile)))
+        self._draw_card(editing)
         problems = profile.problems if seen is None or profile.problems else seen.problems
         lines = [f"! {problem}" for problem in problems[:4]]
         if len(problems) > len(lines):
@@ -292,6 +299,15 @@ class ProfilesView(DeckScreen):
         )
         self._draw_diff(editing, seen)
         self.draw_heads(editing)
+
+    def _draw_card(self, editing: Editing) -> None:
+        """Say what a hardware profile has, and what that means here."""
+        card, profile = self.query_one("#card", Static), editing.profile
+        is_hardware = editing.entry.group == "hardware" and not profile.problems
+        card.set_class(is_hardware, "shown")
+        if is_hardware:
+            known = self.fits if self.fits is not None and self.fits.text == profile.text else None
+            card.update(Content("\n".join([forms.card(profile), *fitting_lines(known)])))
 
     def _draw_diff(self, editing: Editing, seen: Look | None) -> None:
         against = (seen.against if seen is not None else "") or "the defaults"
@@ -327,7 +343,9 @@ class ProfilesView(DeckScreen):
             facts.append(f"saves as {editing.home}")
         table = f"  [{entry.table}]" if entry.table else ""
         first = f"{editing.shown}{table}   {f' {self.context.glyphs.separator} '.join(facts)}"
-        second = editing.unread or entry.doc
+        told = (*self.query_one(ProfileTree).told(entry), entry.doc)
+        between = f" {self.context.glyphs.separator} "
+        second = editing.unread or between.join(dict.fromkeys(filter(None, told)))
         about = Content.assemble((clean(first), "bold"), "\n", (clean(second), "dim"))
         self.query_one("#about", Static).update(about)
         notice = self.query_one("#notice", Static)

@@ -74,7 +74,7 @@ class WatchFiles(EditKeys):
 
     async def _merge(self, editing: Editing) -> None:
         path = editing.opened.path
-        theirs = await self._done(lambda: edit_files.open_file(path))
+        theirs = await self.done(lambda: edit_files.open_file(path))
         if theirs is None:
             return
         merged = merge(editing.opened.text, editing.profile.text, theirs.text)
