@@ -35,16 +35,32 @@ class Nvml:
     Args:
         *gpus: For each its name, GiB and compute capability; None is one that does not answer.
         broken: What `nvmlInit` says instead of working.
-        slices: GiB of each slice that the GPUs are cut into; empty: they are whole.
+        slices: GiB of each slice that the GPUs are cut into; empty: they are whole, or yet to be cut.
+        mig: Whether they are to be cut.
+        cuda: The newest CUDA that the driver knows, as NVML numbers it.
+        hangs: An event that `nvmlInit` waits for.
     """
 
     NVMLError = NVMLError
 
-    def __init__(self, *gpus: Any, broken: str = "", slices: tuple[float, ...] = ()) -> None:
-        self.gpus, self.broken, self.slices = gpus, broken, slices
-        self.closed = 0
+    def __init__(
+        self,
+        *gpus: Any,
+        broken: str = "",
+        slices: tuple[float, ...] = (),
+        mig: bool = False,
+        cuda: int = 13000,
+        hangs: Any = None,
+    ) -> None:
+        self.gpus, self.broken, self.slices, self.mig = gpus, broken, slices, mig or bool(slices)
+        self.closed, self.cuda, self.hangs = 0, cuda, hangs
+
+    def nvmlSystemGetCudaDriverVersion(self) -> int:
+        return self.cuda
 
     def nvmlInit(self) -> None:
+        if self.hangs is not None:
+            self.hangs.wait(60)
         if self.broken:
             raise NVMLError(self.broken)
 
@@ -81,7 +97,7 @@ class Nvml:
         return f"GPU-{index}abc" if part is None else f"MIG-{index}{part}"
 
     def nvmlDeviceGetMigMode(self, handle: Any) -> tuple[int, int]:
-        if not self.slices:
+        if not self.mig:
             raise NVMLError("Not Supported")
         return (1, 1)
 

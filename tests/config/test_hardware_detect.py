@@ -112,7 +112,7 @@ def test_variables_that_hide_devices(text: str, words: list[str]) -> None:
 
 def test_nvml_tells(tmp_path: Path) -> None:
     nvml = Nvml(A100, RTX_4090)
-    gpus, driver, said = nvidia(tmp_path, {}, nvml)
+    gpus, driver, said = nvidia(tmp_path, {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}, nvml)
     assert [(g.name, g.sm, g.memory) for g in gpus] == [
         ("NVIDIA A100-SXM4-40GB", "sm_80", 40 * GIB),
         ("NVIDIA GeForce RTX 4090", "sm_89", int(23.99 * GIB)),

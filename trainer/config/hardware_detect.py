@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -104,11 +105,14 @@ def facts_of(found: Machine) -> tuple[dict[str, Any], str]:
     if not kind:
         return _cpu_facts(found)
     gpus = [gpu for gpu in usable if gpu.kind == kind]
+    slices = [gpu for gpu in gpus if gpu.part]
+    # With a slice among them a process sees one device, the first that it is given.
+    gpus = gpus[:1] if slices else gpus
     # Processes side by side can do what the smallest of their GPUs can.
     sizes = [gpu.memory for gpu in gpus if gpu.memory is not None]
     memory = round(min(sizes) / GIB, 1) if len(sizes) == len(gpus) else None
     facts: dict[str, Any] = {
-        "name": gpus[0].name if len(gpus) == 1 else f"{len(gpus)} x {gpus[0].name}",
+        "name": _named(gpus),
         "device": "mps" if kind == "mps" else "cuda",
         "devices": len(gpus),
         "available_memory_gb": memory,
@@ -120,6 +124,12 @@ def facts_of(found: Machine) -> tuple[dict[str, Any], str]:
     size = f" with {memory:g} GB{' each' if len(gpus) > 1 else ''}" if memory is not None else ""
     formats = "fp16 and bf16" if facts["supports_bf16"] else "fp16"
     return facts, f"{facts['name']}{size}, {formats}"
+
+
+def _named(gpus: list[Gpu]) -> str:
+    """Name GPUs: `A`, `2 x A`, `2 x A + B`."""
+    counts = Counter(gpu.name for gpu in gpus)
+    return " + ".join(name if n == 1 else f"{n} x {name}" for name, n in counts.items())
 
 
 def _cpu_facts(found: Machine) -> tuple[dict[str, Any], str]:

@@ -68,6 +68,8 @@ class Gpu:
         arch: AMD's name of its architecture, such as `gfx90a`; empty if it has none.
         uuid: Its maker's identifier; empty if unknown.
         bus: Its address on the PCI bus; empty if unknown.
+        part: Whether it is a slice of a GPU (MIG), of which a process can use one.
+        driver_cuda: The newest CUDA that its driver knows; None if unknown.
     """
 
     index: int
@@ -79,6 +81,8 @@ class Gpu:
     arch: str = ""
     uuid: str = ""
     bus: str = ""
+    part: bool = False
+    driver_cuda: tuple[int, int] | None = None
 
     @property
     def sm(self) -> str:
@@ -127,10 +131,10 @@ def memory_of(root: Path = Path("/")) -> Memory:
     for line in _text(root / "proc/meminfo").splitlines():
         key, _, value = line.partition(":")
         words = value.split()
-        if words and words[0].isdigit():
+        if words and words[0].isdecimal():
             facts[key] = int(words[0]) * 1024
     total, available = facts.get("MemTotal"), facts.get("MemAvailable")
-    if total is None and (said := sysctl("hw.memsize")).isdigit():
+    if total is None and (said := sysctl("hw.memsize")).isdecimal():
         total = int(said)
     limit, used = _memory_limit(root)
     if limit is None or (total is not None and limit >= total):
@@ -166,7 +170,12 @@ def sysctl(name: str) -> str:
         return ""
     try:
         done = subprocess.run(
-            ["sysctl", "-n", name], capture_output=True, text=True, timeout=5, check=False
+            ["sysctl", "-n", name],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=5,
+            check=False,
         )
     except (OSError, subprocess.SubprocessError):
         return ""
@@ -178,7 +187,7 @@ def _cpu_quota(root: Path) -> float | None:
     found = []
     for folder in _groups(root, ""):
         parts = _text(folder / "cpu.max").split()
-        if len(parts) == 2 and all(part.isdigit() for part in parts) and int(parts[1]) > 0:
+        if len(parts) == 2 and all(part.isdecimal() for part in parts) and int(parts[1]) > 0:
             found.append(int(parts[0]) / int(parts[1]))
     for folder in _groups(root, "cpu"):
         quota, period = (_number(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period"))
@@ -196,9 +205,19 @@ def _memory_limit(root: Path) -> tuple[int | None, int | None]:
     ):
         for folder in _groups(root, controller):
             most = _number(folder / limit)
-            if most is not None and most < _NO_LIMIT:
-                found.append((most, _number(folder / used)))
+            if most is not None and 0 <= most < _NO_LIMIT:
+                held = _number(folder / used)
+                found.append((most, None if held is None else max(0, held - _cached(folder))))
     return min(found, key=lambda pair: pair[0], default=(None, None))
+
+
+def _cached(folder: Path) -> int:
+    """Give the bytes of a control group that are files read before, which yield to whoever needs them."""
+    for line in _text(folder / "memory.stat").splitlines():
+        name, _, value = line.partition(" ")
+        if name in ("inactive_file", "total_inactive_file") and value.strip().isdecimal():
+            return int(value)
+    return 0
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:
@@ -229,7 +248,7 @@ def _groups(root: Path, controller: str) -> Iterator[Path]:
 
 def _number(path: Path) -> int | None:
     text = _text(path).strip()
-    return int(text) if text.lstrip("-").isdigit() else None
+    return int(text) if text.removeprefix("-").isdecimal() else None
 
 
 def _text(path: Path) -> str:

@@ -21,8 +21,13 @@ from pathlib import Path
 from trainer.config.hardware_machine import Gpu
 from trainer.config.text import clean
 
-_ARCH = re.compile(r"(sm|compute)_(\d+)(\d)[af]?\Z")
-_ASK = "import json, torch; print(json.dumps(torch.cuda.get_arch_list()))"
+_ARCH = re.compile(r"(sm|compute)_(\d+)(\d)([af]?)\Z")
+# Older ones give an empty list where no GPU can be used, which is when it matters.
+_ASK = """
+import json, torch
+flags = getattr(torch._C, "_cuda_getArchFlags", lambda: "")()
+print(json.dumps((flags or "").split() or torch.cuda.get_arch_list()))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,14 @@ class Torch:
         if not built:
             wanted = "CUDA" if gpu.kind == "cuda" else "ROCm"
             return f"PyTorch {self.version} is built without {wanted}"
+        major = self.cuda.partition(".")[0]
+        # Within one major version an older driver does (NVIDIA's "minor version compatibility").
+        if gpu.driver_cuda and major.isdecimal() and gpu.driver_cuda[0] < int(major):
+            knows = "{}.{}".format(*gpu.driver_cuda)
+            return (
+                f"its driver knows CUDA up to {knows}, and PyTorch {self.version} is built with CUDA "
+                f"{self.cuda}: update the driver, or install a PyTorch for CUDA {gpu.driver_cuda[0]}"
+            )
         if not self.arches or not gpu.sm or self._knows(gpu):
             return ""
         kind = "CUDA capability" if gpu.kind == "cuda" else "architecture"
@@ -74,8 +87,9 @@ class Torch:
             if found is None:
                 continue
             version = int(found[2]), int(found[3])
-            # Machine code runs within its major version, PTX is compiled for whatever is newer.
-            newer = version <= gpu.capability
+            # Machine code runs within its major version, PTX is compiled for whatever is newer; what
+            # is compiled for one architecture alone (sm_90a) runs on that one.
+            newer = version <= gpu.capability if found[4] != "a" else version == gpu.capability
             if newer and (found[1] == "compute" or version[0] == gpu.capability[0]):
                 return True
         return False
@@ -148,7 +162,7 @@ def _kept(
             if kept == same:
                 return arches
     arches_now = ask()
-    if arches_now is not None:
+    if arches_now:
         with suppress(OSError):
             cache.parent.mkdir(parents=True, exist_ok=True)
             own = cache.with_name(f"{cache.name}.{os.getpid()}")
