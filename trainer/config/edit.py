@@ -254,7 +254,7 @@ class ProfileText:
         if not self.package:
             return self
         root = self._root
-        newline = _newline(self.text)
+        newline = "\r\n" if "\r\n" in self.text else "\n"
         bom = "\ufeff" if self.text.startswith("\ufeff") else ""
         lines = self.text.removeprefix("\ufeff").splitlines(keepends=True)
         lines = [line for line in lines if not line.lstrip().startswith("# @package")]
@@ -320,7 +320,7 @@ class ProfileText:
             rest = self._within((*self.package, *path), key)
             if rest is None or (best is not None and len(rest) > len(best[1])):
                 continue
-            if node is None or node.kind == "map" or node.is_empty or _is_null(node):
+            if node is None or node.kind == "map" or node.is_empty or node.is_null:
                 best = (path, rest)
             else:
                 what = f"'{clean(name)}' is no section here, so '{clean(key)}' cannot be set in it."
@@ -393,13 +393,3 @@ class ProfileText:
 def _choices(text: ProfileText) -> list[Entry]:
     """Give the defaults list without its lines, which an edit above it moves."""
     return [dataclasses.replace(entry, line=0) for entry in text.defaults]
-
-
-def _is_null(node: Node) -> bool:
-    return (
-        node.kind == "scalar" and node.style is None and node.text in ("null", "~", "Null", "NULL")
-    )
-
-
-def _newline(text: str) -> str:
-    return "\r\n" if "\r\n" in text else "\n"

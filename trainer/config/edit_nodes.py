@@ -54,6 +54,12 @@ class Node:
         return self.kind == "scalar" and self.inner >= self.end
 
     @property
+    def is_null(self) -> bool:
+        """Whether null is written there in one of YAML's ways."""
+        nulls = ("null", "~", "Null", "NULL")
+        return self.kind == "scalar" and self.style is None and self.text in nulls
+
+    @property
     def is_block(self) -> bool:
         """Whether it is a list or mapping that goes by lines and indentation."""
         return self.kind in ("map", "seq") and not self.flow

@@ -11,10 +11,11 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from trainer.config.defaults_list import Layer, Repository, Result
+from trainer.config.defaults_list import Layer, Result
 from trainer.config.entries import Entry
 from trainer.config.interpolate import no_environment
 from trainer.config.overrides import Override
+from trainer.config.repository import Repository
 from trainer.config.text import clean
 from trainer.errors import Problem
 

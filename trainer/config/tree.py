@@ -14,11 +14,12 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from trainer.config import merge as merging
-from trainer.config.defaults_list import Layer, NeedsHydra, Repository, expand
+from trainer.config.defaults_list import Layer, NeedsHydra, expand
 from trainer.config.loader import Profile
 from trainer.config.merge import NeedsOmegaConf
 from trainer.config.overrides import Override
 from trainer.config.provenance import HERE, SCHEMA, Origin, OriginTree, of, override_origin
+from trainer.config.repository import Repository
 from trainer.config.sources import PRIMARY, Sources, is_inside
 from trainer.config.text import clean
 from trainer.errors import Problem, nearest
