@@ -25,10 +25,11 @@ def home_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def runs_dir(tmp_path: Path) -> Path:
-    """An empty folder of runs."""
+def runs_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of runs, the usual one of commands."""
     folder = tmp_path / "project" / "runs"
     folder.mkdir(parents=True)
+    monkeypatch.setenv("TRAINDECK_RUNS_DIR", str(folder))
     return folder
 
 

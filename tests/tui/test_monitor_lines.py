@@ -110,7 +110,7 @@ def test_the_head_never_overflows(width: int, glyphs: Any) -> None:
 def test_an_end_keeps_its_duration_and_the_key_at_80_columns(reason: str) -> None:
     status = Status(State.KILLED, reason=reason, signal=9, started=NOW - 754, ended=NOW)
     shown = picture(status=status, checkpoints=({"event": "checkpoint"},), loading=False)
-    source = Source.of_run(Path("runs/day/abc1234"))
+    source = Source.of_run(Path("runs/2026-11-21/abc1234"))
     second = second_line(facts(shown, source, NOW), UNICODE, 80)
     line = "".join(text for text, _ in second)
     assert cell_len(line.rstrip()) <= 80

@@ -29,7 +29,7 @@ def live(runs_dir: Path, name: str) -> RunFolder:
         raise RunError(
             Problem(
                 f"run {run.id} is not running: {status.state}.",
-                remedy="" if completed else f"Go on with it: traindeck resume {run.id}",
+                remedy="" if completed else f"Go on with it: traindeck resume {run.called()}",
             )
         )
     return run
@@ -70,7 +70,7 @@ def ask(*, kind: str, run: str, runs_dir: Path, no_wait: bool) -> int:
         raise RunError(
             Problem(
                 f"run {folder.id} waits in the queue and has nothing to answer with yet.",
-                remedy=f"See when it starts: traindeck watch {folder.id}",
+                remedy=f"See when it starts: traindeck watch {folder.called()}",
             )
         )
     reader = EventReader(folder.events)

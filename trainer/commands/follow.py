@@ -149,19 +149,20 @@ def follow_run(
             if status.state in TERMINAL and not batch.events:
                 break
             if interrupts.leave:
-                note(f"{interrupts.leave}: leaving; the run goes on: traindeck watch {run.id}")
+                again = f"traindeck watch {run.called()}"
+                note(f"{interrupts.leave}: leaving; the run goes on: {again}")
                 return EXIT_OK
             if interrupts.count > asked:
                 asked = interrupts.count
                 if not own:
-                    note(f"left; the run goes on: traindeck watch {run.id}")
+                    note(f"left; the run goes on: traindeck watch {run.called()}")
                     return EXIT_INTERRUPTED
                 _stop(run, asked)
             if not batch.events:
                 time.sleep(POLL)
     except BrokenPipeError:
         # Whoever read our lines has gone; the run does not depend on that.
-        note(f"output closed; the run goes on: traindeck watch {run.id}")
+        note(f"output closed; the run goes on: traindeck watch {run.called()}")
         raise
     _tell_end(run, status, told)
     return EXIT_INTERRUPTED if asked else exit_code_for(status)
@@ -261,14 +262,14 @@ def _advice(run: RunFolder, state: State) -> str:
     if state == State.OUT_OF_MEMORY and (words := smaller(run, has_checkpoint)):
         return words
     if state == State.COMPLETED:
-        return f"traindeck show {run.id}"
+        return f"traindeck show {run.called()}"
     if run.identity().get("launcher") == "script":
         return "start the script again"
     if has_checkpoint:
-        return f"traindeck resume {run.id}"
+        return f"traindeck resume {run.called()}"
     if state == State.FAILED:
-        return f"traindeck logs {run.id}"
-    return f"traindeck rerun {run.id}"
+        return f"traindeck logs {run.called()}"
+    return f"traindeck rerun {run.called()}"
 
 
 def smaller(run: RunFolder, has_checkpoint: bool) -> str:

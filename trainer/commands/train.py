@@ -216,7 +216,7 @@ def resume(
         raise RunError(
             Problem(
                 f"run {old.id} has no whole checkpoint in {checkpoint_folder(old)}.",
-                remedy=f"Start it again from the beginning: traindeck rerun {old.id}",
+                remedy=f"Start it again from the beginning: traindeck rerun {old.called()}",
             )
         )
     from trainer.config.onto import compose_onto

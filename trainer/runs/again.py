@@ -95,7 +95,7 @@ def check_resume(run: RunFolder) -> None:
         raise RunError(
             Problem(
                 f"run {run.id} has completed; there is nothing left to do.",
-                remedy=f"Train it for longer: traindeck resume {run.id} trainer.max_steps=N",
+                remedy=f"Train it for longer: traindeck resume {run.called()} trainer.max_steps=N",
             )
         )
 

@@ -9,6 +9,7 @@ import errno
 import json
 import math
 import os
+import re
 import stat
 from dataclasses import dataclass, field
 from itertools import count
@@ -27,6 +28,7 @@ CODE_PATCH = "code.patch"
 # No file that we write comes near this; a larger one is not ours and is not worth the memory.
 MAX_JSON_BYTES = 8 * 1024 * 1024
 
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _counter = count()
 
 
@@ -154,6 +156,26 @@ class RunFolder:
         recorded = self.identity().get("id")
         return recorded if isinstance(recorded, str) and recorded else self.path.name
 
+    def called(self, run_id: str = "") -> str:
+        """Give what a command typed here calls this run by.
+
+        Args:
+            run_id: Its id where it is known; read from the folder if empty.
+
+        Returns:
+            The id, with `--runs-dir` where the run does not lie in the usual folder of runs; the
+            path of a run folder that lies anywhere else.
+        """
+        from shlex import quote
+
+        own = self.path.resolve()
+        if not _DATE.fullmatch(own.parent.name):
+            return quote(_short(own))
+        name, runs_dir = quote(run_id or self.id), own.parent.parent
+        if runs_dir == Path(os.environ.get("TRAINDECK_RUNS_DIR") or "runs").resolve():
+            return name
+        return f"{name} --runs-dir {quote(_short(runs_dir))}"
+
     def _named(self, what: str, default: str) -> str:
         """Give a file name that the config may choose, as `run.json` recorded it."""
         if not self._names:
@@ -162,6 +184,10 @@ class RunFolder:
                 self._names.update({k: v for k, v in files.items() if _is_plain_name(v)})
             self._names.setdefault("", "")
         return self._names.get(what, default)
+
+
+def _short(path: Path) -> str:
+    return min(os.path.relpath(path), str(path), key=len)
 
 
 def _is_plain_name(value: object) -> TypeGuard[str]:

@@ -169,7 +169,7 @@ def _environment(facts: Facts) -> Point:
         words = "environment.json and requirements.lock are written at the launch"
         return Point(key, title, Mark.OK, words)
     packages = mapping(facts.locked.get("packages"))
-    again = f"Repeat it with this version: traindeck rerun {facts.run.id}"
+    again = f"Repeat it with this version: traindeck rerun {facts.run.called()}"
     if not packages:
         words = "environment.json is missing or cannot be read"
         return Point(key, title, Mark.MISSING, words, "" if facts.script else again)

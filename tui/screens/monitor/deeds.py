@@ -131,7 +131,7 @@ def no_resume(seen: Seen) -> str:
     if find_checkpoint(seen.run) is None:
         return (
             f"{seen.name} has no whole checkpoint to go on from; "
-            f"start it again from the beginning: traindeck rerun {seen.id}"
+            f"start it again from the beginning: traindeck rerun {seen.run.called(seen.id)}"
         )
     return ""
 

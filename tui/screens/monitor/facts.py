@@ -130,7 +130,8 @@ def run_id(picture: Picture, source: Source) -> str:
     if source.run is None:
         return ""
     found = picture.identity.get("id")
-    return clean(found) if isinstance(found, str) and found else clean(source.run.path.name)
+    known = found if isinstance(found, str) and found else source.run.path.name
+    return clean(source.run.called(known))
 
 
 def advice(picture: Picture, source: Source, state: str, checkpoint: bool) -> str:

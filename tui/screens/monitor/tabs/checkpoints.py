@@ -204,7 +204,7 @@ class CheckpointsTab(Tab):
         if run is None or saved.disk is None:
             return ""
         known = self.picture.identity.get("id")
-        name = clean(str(known)) if known else clean(run.path.name)
+        name = clean(run.called(str(known) if known else run.path.name))
         lines = ["Go on in the same folder, from the last one:", f"  traindeck resume {name}"]
         path, config = saved.disk.path, str(run.config.absolute())
         if path.isprintable() and config.isprintable():

@@ -1,0 +1,46 @@
+"""What a command calls a run by: it finds the run from where it is typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trainer.runs.index import find
+from trainer.runs.layout import RunFolder, write_json_atomic
+
+
+def run_in(runs_dir: Path) -> RunFolder:
+    path = runs_dir / "2026-11-21" / "12-00-00-quick-abc1234"
+    path.mkdir(parents=True)
+    run = RunFolder(path)
+    write_json_atomic(run.run_json, {"v": 1, "id": "abc1234", "name": "quick"}, sync=False)
+    write_json_atomic(run.status, {"v": 1, "state": "completed"}, sync=False)
+    return run
+
+
+def test_in_the_usual_folder_by_its_id_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRAINDECK_RUNS_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    run = run_in(tmp_path / "runs")
+    assert run.called() == "abc1234"
+    assert run.called("abc1234") == "abc1234"
+    monkeypatch.setenv("TRAINDECK_RUNS_DIR", "elsewhere")
+    assert run.called() == "abc1234 --runs-dir runs"
+    monkeypatch.setenv("TRAINDECK_RUNS_DIR", str(tmp_path / "runs"))
+    assert run.called() == "abc1234"
+
+
+def test_elsewhere_with_the_folder_or_by_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRAINDECK_RUNS_DIR", raising=False)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    run = run_in(tmp_path / "my runs")
+    assert run.called() == "abc1234 --runs-dir '../my runs'"
+    moved = RunFolder(run.path.rename(tmp_path / "moved"))
+    assert moved.called() == "../moved"
+    assert find("runs", moved.called()).path.resolve() == moved.path
