@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from tests.sweeps.conftest import Lab
 from trainer.cli import main
 from trainer.errors import ConfigError
 from trainer.sweeps import drive, leaderboard, plan, results
 from trainer.sweeps.clamped import ranges
 from trainer.sweeps.folder import Sweep
+
+from .conftest import Lab
 
 LIMITS = ["quickstart", "hardware.max_batch_size=16", "hardware.max_sequence_length=64"]
 BATCHES = "dataloader.batch_size=8,32,64"

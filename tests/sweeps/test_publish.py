@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.sweeps.conftest import Lab, told
 from trainer.cli import main
 from trainer.commands import ablate_board
 from trainer.errors import RunError
@@ -16,6 +15,8 @@ from trainer.runs.layout import RunFolder
 from trainer.runs.status import State
 from trainer.sweeps import drive, publish
 from trainer.sweeps.folder import Sweep
+
+from .conftest import Lab, told
 
 RATES = "optimizer.config.lr=1e-3,3e-3,1e-2"
 

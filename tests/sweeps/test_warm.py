@@ -2,71 +2,33 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from trainer.config.compose import compose
-from trainer.runs import proc, warm
-from trainer.runs.launch import create, start
+from trainer.runs import proc
+from trainer.runs.launch import start
 from trainer.runs.layout import RunFolder, read_json, write_json_atomic
-from trainer.runs.status import State, Status, read_status
-from trainer.runs.warm import WarmPool, needs_fresh
+from trainer.runs.status import State
+from trainer.runs.warm import WarmPool
+
+from .warmlab import ended, made, metrics, open_gate, standing, threads, training, until, words
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="warm workers need Linux")
-
-HERE = Path(__file__).parent
-PATIENCE = 400.0
-TINY = (
-    "trainer=defaults",
-    "data=gated",
-    "model=net",
-    "loss=plain",
-    "callbacks=none",
-    "logger=none",
-    "trainer.max_epochs=2",
-    "dataloader.batch_size=4",
-    "run.num_threads=2",
-    "seed=3",
-)
-PROFILES = {
-    "data/gated.yaml": "# D.\n_target_: sweeplab.gated.GatedData\n",
-    "data/open.yaml": "# D.\n_target_: enginelab.tiny.Data\n",
-    "model/net.yaml": "# M.\n_target_: enginelab.tiny.Net\n",
-    "model/around.yaml": "# M.\n_target_: sweeplab.around.Around\n",
-    "loss/plain.yaml": "# L.\n_target_: enginelab.tiny.Loss\n",
-}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Stand in a folder with the tiny recipe, one for all tests: a server stands in one folder."""
-    path = tmp_path_factory.mktemp("warm")
-    for name, text in PROFILES.items():
-        file = path / "profiles" / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    settings = path / "home" / "traindeck" / "settings.yaml"
-    settings.parent.mkdir(parents=True)
-    settings.write_text("allowed_prefixes: [enginelab, sweeplab]\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CONFIG_HOME", str(path / "home"))
-        patch.setenv(
-            "PYTHONPATH", f"{HERE}:{HERE.parent / 'engine'}:{os.environ.get('PYTHONPATH', '')}"
-        )
-        patch.chdir(path)
+    with standing(tmp_path_factory.mktemp("warm")) as path:
         yield path
 
 
@@ -85,59 +47,8 @@ def pool(folder: Path, notes: list[str]) -> Iterator[WarmPool]:
 
 @pytest.fixture(autouse=True)
 def _gate(folder: Path) -> Iterator[None]:
-    """Let data come quickly unless a test closes the gate."""
-    (folder / "gate").touch()
-    yield
-    (folder / "gate").touch()
-
-
-def made(*overrides: str) -> RunFolder:
-    return create(compose([*TINY, *overrides]), runs_dir="runs", name="trial")
-
-
-def until(what: str, holds: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + PATIENCE
-    while not (found := holds()):
-        assert time.monotonic() < deadline, what
-        time.sleep(0.02)
-    return found
-
-
-def ended(run: RunFolder) -> Status:
-    until(f"{run.path} ends", lambda: read_status(run).terminal)
-    return read_status(run)
-
-
-def training(run: RunFolder) -> Status:
-    """Wait until it is in the middle of its steps."""
-
-    def steps() -> bool:
-        assert not read_status(run).terminal, run.output.read_text()
-        return (read_status(run).progress.step or 0) > 6
-
-    until("it trains", steps)
-    return read_status(run)
-
-
-def metrics(run: RunFolder) -> list[Any]:
-    """Give all numbers that do not tell of time or memory."""
-    events = map(json.loads, run.events.read_text().splitlines())
-    return [
-        (
-            event["step"],
-            {k: v for k, v in event["metrics"].items() if k[:4] in ("trai", "val/", "grad")},
-        )
-        for event in events
-        if event["event"] == "metrics"
-    ]
-
-
-def threads(pid: int) -> int:
-    return len(list(Path(f"/proc/{pid}/task").iterdir()))
-
-
-def words(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:-1]
+    with open_gate(folder):
+        yield
 
 
 def test_the_server_has_one_thread_and_knows_of_no_gpu(pool: WarmPool, notes: list[str]) -> None:
@@ -300,161 +211,3 @@ def test_changed_sources_of_the_project_are_seen(pool: WarmPool, folder: Path) -
         pool(run)
         assert ended(run).state == State.COMPLETED, run.output.read_text()
         assert run.output.read_text().splitlines()[-1] == word
-
-
-def test_the_server_loads_installed_code_and_notices_when_other_code_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from trainer.engine.warm.__main__ import changed, loadable, stamps
-
-    source = tmp_path / "torch_of_mine.py"
-    source.write_text("class Mine: pass\n")
-    os.utime(source, (1e9, 1e9))
-    monkeypatch.syspath_prepend(str(tmp_path))
-    allowed = (
-        "torch.distributed.launcher.api.LaunchConfig",
-        "torch_of_mine.Mine",
-        "torch.hub.load",
-    )
-    monkeypatch.delitem(sys.modules, "torch.distributed.launcher.api", raising=False)
-    assert loadable(allowed) == ["torch.distributed.launcher.api"]
-    importlib.import_module("torch_of_mine")
-    known = stamps({})
-    assert str(source) in known
-    assert torch.__file__ not in known
-    assert changed({str(source): known[str(source)]}) == ""
-    source.write_text("class Mine:\n    changed = True\n")
-    # What else this process has loaded may have gone since.
-    assert changed({str(source): known[str(source)]}) == str(source)
-    # Written since this process began: before or after it was read, nobody knows.
-    assert changed({str(source): stamps({})[str(source)]}) == str(source)
-    ahead = time.time() + 3600
-    os.utime(source, (ahead, ahead))
-    assert changed({str(source): stamps({})[str(source)]}) == ""
-
-
-def test_without_a_server_trials_start_fresh_and_one_line_says_so(folder: Path) -> None:
-    notes: list[str] = []
-    with WarmPool(log=folder / "warm2.log", said=notes.append) as pool:
-        until("it is up", pool.ready)
-        (folder / "gate").unlink()
-        first = made()
-        pool(first)
-        training(first)
-        assert pool.pid is not None
-        os.kill(pool.pid, signal.SIGKILL)
-        (folder / "gate").touch()
-        second = made()
-        pool(second)
-        assert pool.warm == 1
-        for run in (first, second):
-            assert ended(run).state == State.COMPLETED
-        (said,) = notes
-        assert "fresh processes from here on" in said
-
-
-def test_a_server_that_cannot_load_says_why(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    notes: list[str] = []
-    monkeypatch.setattr(warm, "SERVER", "no.such.server")
-    with WarmPool(log=folder / "warm3.log", said=notes.append) as pool:
-        until("it is known", pool.ready)
-        assert pool.pid is None
-    (said,) = notes
-    assert "No module named" in said
-
-
-def test_what_an_earlier_server_printed_is_not_told(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log, notes = folder / "warm4.log", list[str]()
-    log.write_text("words of an earlier one\n")
-    monkeypatch.setattr(warm, "_UP_WITHIN", -1.0)
-    with WarmPool(log=log, said=notes.append) as pool:
-        until("it is given up", pool.ready)
-    (said,) = notes
-    assert "did not come up in time" in said
-    assert "words of an earlier one" not in said
-
-
-def test_a_supervisor_that_is_gone_is_not_killed_by_its_number(folder: Path) -> None:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    somebody = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-
-    def answer() -> None:
-        _, descriptors, _, _ = socket.recv_fds(theirs, 1 << 20, 3)
-        for descriptor in descriptors:
-            os.close(descriptor)
-        theirs.send(json.dumps({"pid": somebody.pid}).encode())
-
-    server = threading.Thread(target=answer)
-    with theirs, WarmPool() as pool:
-        pool._channel = ours
-        server.start()
-        # Its supervisor ended at once, and its number was given to somebody else.
-        settle = pool._order([], ["run"], 1, 2)
-        settle(False)
-        server.join()
-        somebody.communicate(b"\n")
-    assert somebody.returncode == 0
-
-
-def test_an_environment_too_large_for_an_order_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    notes: list[str] = []
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    monkeypatch.setenv("LARGE", "x" * (8 << 20))
-    with theirs, WarmPool(said=notes.append) as pool:
-        pool._channel = ours
-        with pytest.raises(warm._GoneError):
-            pool._order([], ["run"], 1, 2)
-    (said,) = notes
-    assert "no order reaches it (Message too long)" in said
-
-
-def test_a_server_whose_driver_is_gone_while_it_loads_ends_in_silence(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    from trainer.engine.warm import __main__ as server
-
-    monkeypatch.setattr(server, "load", lambda *_, **__: None)
-    monkeypatch.setattr(server, "spin_briefly", lambda: None)
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    ours.close()
-    assert server.main([str(theirs.detach())]) == 0
-
-
-def test_the_server_ends_with_its_driver_and_trials_go_on(folder: Path) -> None:
-    (folder / "gate").unlink()
-    run = made()
-    code = (
-        "import sys, time; from pathlib import Path; from trainer.runs.layout import RunFolder\n"
-        "from trainer.runs.warm import WarmPool; pool = WarmPool(); pool(RunFolder(Path(sys.argv[1])))\n"
-        "print(pool.pid, flush=True); time.sleep(600)"
-    )
-    driver = subprocess.Popen(
-        [sys.executable, "-c", code, str(run.path)], stdout=subprocess.PIPE, text=True
-    )
-    assert driver.stdout is not None
-    server = int(driver.stdout.readline())
-    training(run)
-    driver.kill()
-    driver.wait()
-    until("the server is gone", lambda: proc.process_start_time(server) is None)
-    (folder / "gate").touch()
-    assert ended(run).state == State.COMPLETED
-
-
-@pytest.mark.parametrize(
-    ("section", "key"),
-    [
-        ({"strategy": "ddp"}, "trainer.strategy"),
-        ({"devices": 2}, "trainer.devices"),
-        ({"devices": [0, 1]}, "trainer.devices"),
-        ({"devices": -1}, "trainer.devices"),
-        ({"num_nodes": 2}, "trainer.num_nodes"),
-        ({"compile": {"mode": "default"}}, "trainer.compile"),
-        ({"strategy": "auto", "devices": "auto", "num_nodes": 1, "compile": False}, ""),
-        ({"devices": [1]}, ""),
-    ],
-)
-def test_what_must_not_be_forked_is_known(section: dict[str, Any], key: str) -> None:
-    assert needs_fresh({"trainer": section}) == key

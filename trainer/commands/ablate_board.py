@@ -38,7 +38,7 @@ def show_plots(sweep: Sweep, as_json: bool) -> int:
     Raises:
         RunError: matplotlib is missing, nothing could be drawn, or nothing can be written.
     """
-    from trainer.sweeps.plan import PICTURES
+    from trainer.sweeps.kinds import PICTURES
 
     if lack := lacking():
         what, _, remedy = lack.partition(": ")
@@ -132,8 +132,8 @@ def publish_at_end(sweep: Sweep, outcome: Outcome) -> Published | None:
 
 
 def _board(sweep: Sweep) -> list[Path]:
+    from trainer.sweeps.kinds import FORMATS
     from trainer.sweeps.leaderboard import write
-    from trainer.sweeps.plan import FORMATS
 
     try:
         # Who asks for it gets it, also where the sweep was told to write none by itself.

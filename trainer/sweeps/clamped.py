@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from trainer.config.text import clean
 from trainer.display import aligned, plural
 from trainer.errors import Problem
-from trainer.sweeps.combine import Mode, numbered, with_factors
-from trainer.sweeps.names import labels, shown
-from trainer.sweeps.trial import Lowered, Trial
+from trainer.sweeps.kinds import Mode
+from trainer.sweeps.names import labels, shown, with_factors
+from trainer.sweeps.trial import Lowered, Trial, numbered
 
 if TYPE_CHECKING:
     from trainer.config.compose import Composed

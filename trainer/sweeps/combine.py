@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import product
-from typing import Any, Literal
 
-from trainer.config.text import clean
 from trainer.sweeps.axes import SEED, Axis, Parsed, Value, element
-from trainer.sweeps.names import labels, shown
-from trainer.sweeps.trial import Trial
+from trainer.sweeps.kinds import Mode
+from trainer.sweeps.trial import Trial, numbered
 
-Mode = Literal["product", "one_at_a_time", "paired"]
-MODES: tuple[Mode, ...] = ("product", "one_at_a_time", "paired")
 Setting = tuple[tuple[Axis, Value], ...]
 """The values that a trial has of the axes."""
-_LONGEST = 120
 
 
 def settings(axes: Sequence[Axis], mode: Mode, plain: Callable[[Setting], str]) -> list[Setting]:
@@ -81,31 +75,3 @@ def trials(
         for seed in (parsed.seeds or (None,))
     ]
     return numbered(title, found, [axis.key for axis in parsed.axes], mode)
-
-
-def numbered(title: str, found: Sequence[Trial], keys: Sequence[str], mode: Mode) -> list[Trial]:
-    """Number trials from 1 on, and name them.
-
-    Args:
-        title: The sweep's name.
-        found: The trials, in order.
-        keys: The keys that vary.
-        mode: How they are combined.
-    """
-    width, short = len(str(len(found))), labels(keys)
-    named = []
-    for number, trial in enumerate(found, 1):
-        words = [f"{short[key]}={shown(value)}" for key, value in trial.factors.items()]
-        if mode == "one_at_a_time" and not trial.factors:
-            words = ["baseline"]
-        words += [f"seed={trial.seed}"] if trial.seed is not None else []
-        name = " ".join([f"{title}-{number:0{width}}", *words])[:_LONGEST]
-        named.append(replace(trial, number=number, name=name))
-    return named
-
-
-def with_factors(factors: dict[str, Any]) -> str:
-    """Say which combination it is: `lr=0.1, r=8`, or `the baseline`."""
-    short = labels(factors)
-    said = ", ".join(f"{clean(short[key])}={shown(value)}" for key, value in factors.items())
-    return said or "the baseline"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from trainer.sweeps.clamped import ranges
 
 if TYPE_CHECKING:
-    from trainer.sweeps.plan import Mode
+    from trainer.sweeps.kinds import Mode
     from trainer.sweeps.results import Group, Table
 
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from trainer.errors import Problem, RunError, nearest
 from trainer.runs import proc
@@ -23,9 +23,20 @@ from trainer.runs.folders import new_id, shown_name, slug
 from trainer.runs.layout import RunFolder, dumps, read_json
 from trainer.runs.values import printable
 from trainer.secrets import mask, mask_words
-from trainer.sweeps.plan import MODES, PICTURES, PUBLISH, Goal, Mode, Plan, formats, known_or_first
+from trainer.sweeps.kinds import (
+    MODES,
+    PICTURES,
+    PUBLISH,
+    Goal,
+    Mode,
+    formats,
+    known_or_first,
+)
 from trainer.sweeps.trial import Lowered, Trial
 from trainer.sweeps.trials import Trials, TrialState
+
+if TYPE_CHECKING:
+    from trainer.sweeps.plan import Plan
 
 __all__ = ["SWEEP_JSON", "Sweep", "TrialState", "create", "find", "list_sweeps"]
 

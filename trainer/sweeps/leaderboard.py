@@ -20,8 +20,8 @@ from trainer.sweeps import results
 from trainer.sweeps.curves import Curve, read
 from trainer.sweeps.diagnostics import FOLDER, Plot, plots_of
 from trainer.sweeps.effects import Effects, marginal
+from trainer.sweeps.kinds import FORMATS
 from trainer.sweeps.names import labels, shown
-from trainer.sweeps.plan import FORMATS
 from trainer.sweeps.results import Group, Row, Table
 from trainer.sweeps.trials import ENDED, FAILED, INTERRUPTED
 

@@ -34,3 +34,10 @@ def shown(value: Any) -> str:
     if isinstance(value, str):
         return clean(value)
     return clean(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def with_factors(factors: dict[str, Any]) -> str:
+    """Say which combination it is: `lr=0.1, r=8`, or `the baseline`."""
+    short = labels(factors)
+    said = ", ".join(f"{clean(short[key])}={shown(value)}" for key, value in factors.items())
+    return said or "the baseline"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from trainer.config.compose import Composed, compose
 from trainer.config.tables import RECIPE
@@ -15,8 +15,18 @@ from trainer.config.text import clean
 from trainer.errors import ConfigError, Problem
 from trainer.sweeps import clamped
 from trainer.sweeps.axes import MOST_VALUES, SEED, Axis, Parsed, element, parse_axes
-from trainer.sweeps.combine import MODES, Mode, Setting, settings, trials
+from trainer.sweeps.combine import Setting, settings, trials
 from trainer.sweeps.combine import overrides as overrides_of
+from trainer.sweeps.kinds import (
+    FORMATS,
+    MODES,
+    PICTURES,
+    PUBLISH,
+    Goal,
+    Mode,
+    formats,
+    known_or_first,
+)
 from trainer.sweeps.trial import Trial
 
 __all__ = [
@@ -35,13 +45,6 @@ __all__ = [
     "make",
 ]
 
-Goal = Literal["min", "max"]
-FORMATS: tuple[str, ...] = ("md", "html")
-"""The formats of a leaderboard, as `ablation.leaderboard` names them."""
-PICTURES: tuple[str, ...] = ("png", "svg")
-"""The formats of plots, as `ablation.diagnostics` names them."""
-PUBLISH: tuple[str, ...] = ("best", "all", "none")
-"""Whose model a sweep publishes, as `ablation.publish` names it; what is usual comes first."""
 PROFILE = "ablation"
 """The profile of `trainer` that a sweep takes where nobody chose another."""
 
@@ -251,17 +254,6 @@ def _clamped(
     }
     notes = clamped.notes(kept, {note: of for note, of in numbers.items() if of})
     return replace(plan, trials=tuple(kept), notes=(*plan.notes, *notes))
-
-
-def formats(wanted: Any, known: tuple[str, ...] = FORMATS) -> tuple[str, ...]:
-    """Pick the formats that are known out of a list; all of them if there is no list."""
-    listed = wanted if isinstance(wanted, list | tuple) else known
-    return tuple(name for name in known if name in listed)
-
-
-def known_or_first(wanted: Any, known: tuple[str, ...]) -> str:
-    """Give a word if it is known, else the first of those that are."""
-    return wanted if isinstance(wanted, str) and wanted in known else known[0]
 
 
 def default_name(composed: Composed) -> str:

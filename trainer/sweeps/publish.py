@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from trainer.errors import Problem, RunError
 from trainer.runs.layout import RunFolder, read_json
 from trainer.sweeps import results
@@ -117,6 +115,8 @@ def model_of(run: Path) -> Path | None:
 
 def _models_dir(sweep: Sweep, run: Path) -> Path:
     """Give the folder of models that a trial's config names."""
+    import yaml
+
     found: Any = None
     with suppress(OSError, ValueError, yaml.YAMLError):
         config = yaml.safe_load(RunFolder(run).config.read_text(encoding="utf-8"))

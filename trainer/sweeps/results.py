@@ -15,7 +15,7 @@ from trainer.sweeps.trials import ENDED, FAILED, WAITING, TrialState, Waiting
 if TYPE_CHECKING:
     from trainer.runs.status import State
     from trainer.sweeps.folder import Sweep
-    from trainer.sweeps.plan import Goal
+    from trainer.sweeps.kinds import Goal
 
 __all__ = [
     "FAILED",

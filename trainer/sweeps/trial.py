@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from trainer.sweeps.kinds import Mode
+from trainer.sweeps.names import labels, shown
+
+_LONGEST = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +54,24 @@ class Trial:
     config_hash: str = ""
     clamped: tuple[Lowered, ...] = ()
     stands_for: tuple[dict[str, Any], ...] = ()
+
+
+def numbered(title: str, found: Sequence[Trial], keys: Sequence[str], mode: Mode) -> list[Trial]:
+    """Number trials from 1 on, and name them.
+
+    Args:
+        title: The sweep's name.
+        found: The trials, in order.
+        keys: The keys that vary.
+        mode: How they are combined.
+    """
+    width, short = len(str(len(found))), labels(keys)
+    named = []
+    for number, trial in enumerate(found, 1):
+        words = [f"{short[key]}={shown(value)}" for key, value in trial.factors.items()]
+        if mode == "one_at_a_time" and not trial.factors:
+            words = ["baseline"]
+        words += [f"seed={trial.seed}"] if trial.seed is not None else []
+        name = " ".join([f"{title}-{number:0{width}}", *words])[:_LONGEST]
+        named.append(replace(trial, number=number, name=name))
+    return named

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from trainer.runs.layout import RUN_JSON, STATUS, read_json, read_json_or_empty
 from trainer.runs.status import State, Status, read_status
 from trainer.sweeps.best import Best
-from trainer.sweeps.plan import Goal
+from trainer.sweeps.kinds import Goal
 from trainer.sweeps.trial import Lowered, Trial
 
 Waiting = Literal["waiting"]

@@ -137,15 +137,16 @@ def _plan(asked: Planned, context: Context, costs: Costs) -> Planned:
     groups: dict[str, tuple[Option, ...]] = {}
     keys = tuple(known_keys())
     try:
-        for group in in_order(list_groups(profiles, cwd)):
-            groups[group] = tuple(list_options(group, profiles, cwd))
+        file = context.config_file
+        for group in in_order(list_groups(profiles, cwd, file)):
+            groups[group] = tuple(list_options(group, profiles, cwd, file))
         presets = [option.name for option in groups.get("preset", ())]
         # What is still being typed is left out, and the rest of the line counts already.
         typed = words_on(line)
         whole = [word for word in typed if is_whole(word, presets)]
         line = line if whole == typed else " ".join(map(on_line, whole))
         words = design.draft.put_line(line, edited).words
-        parsed, problems = parse_axes(words, profiles_dir=profiles, cwd=cwd)
+        parsed, problems = parse_axes(words, **where)
         sizes = {target(axis.text): len(axis.values) for axis in parsed.axes}
         sizes |= {"seed": len(parsed.seeds)} if parsed.seeds else {}
         found = Planned(
