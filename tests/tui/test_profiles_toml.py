@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from profilelab import profiles
 
+from tui.screens.profiles.conflict import ConflictDialog
 from tui.widgets.dialogs import Ask, Confirm, Pick
 from tui.widgets.optionpick import OptionPick
 
@@ -195,3 +196,36 @@ async def test_profiles_are_browsed_by_what_one_chooses_by(
         assert "(0.0002)" in lab.text()
         await lab.press(*"three", "enter")  # a word of what it is for
         await lab.until(lambda: lab.screen.current.entry.name == "production")  # type: ignore[union-attr]
+
+
+async def test_a_presets_options_are_chosen_by_their_facts_in_the_form(
+    runs_dir: Path, ours: Path
+) -> None:
+    async with profiles(runs_dir, "preset/mine", (140, 40)) as lab:
+        await lab.press("2", "home", "enter")
+        await lab.until(lambda: isinstance(lab.deck.screen, OptionPick))
+        assert "DEVICE" in lab.text()
+        await lab.press(*"mac-mps", "enter")
+        await lab.until(lambda: 'hardware = "mac-mps"' in lab.yaml.text)
+
+
+async def test_the_same_line_changed_on_disk_is_a_conflict_and_another_one_is_not(
+    runs_dir: Path, ours: Path
+) -> None:
+    async with profiles(runs_dir, "hardware/box", (140, 40)) as lab:
+        assert lab.form.go_to("hardware.max_batch_size")
+        await lab.press("2", "home", "down", "down", "enter", "ctrl+u", "8", "enter")
+        await lab.composed()
+        ours.write_text(TEXT.replace('"Box"', '"Crate"'))
+        await lab.press("s")
+        await lab.until(lambda: any("Saved" in text for text in lab.said))
+        both = TEXT.replace('"Box"', '"Crate"').replace("= 4  # tried", "= 8  # tried")
+        assert ours.read_text() == both
+        await lab.press("2", "home", "down", "down", "enter", "ctrl+u", "9", "enter")
+        await lab.composed()
+        ours.write_text(both.replace("= 8  # tried", "= 16  # tried"))
+        await lab.press("s")
+        await lab.until(lambda: isinstance(lab.deck.screen, ConflictDialog))
+        assert "16" in lab.text()
+        await lab.press("t")
+        await lab.until(lambda: "= 16  # tried" in lab.yaml.text)

@@ -164,8 +164,9 @@ def taken_out(text: TableText) -> TableText:
     rest = text.text
     for start, end in reversed(list(_spans(text.text, text.table))):
         rest = rest[:start] + rest[end:].lstrip("\r\n")
-    if len(rest.rstrip()) < len(rest) - 1:
-        rest = f"{rest.rstrip()}\n" if rest.strip() else ""
+    kept = rest.rstrip()
+    newline = "\r\n" if rest[len(kept) :].startswith("\r") else "\n"
+    rest = kept + newline if kept else ""
     new = text.put(rest)
     wanted = {**text.file, top: {k: v for k, v in text.file[top].items() if k != old}}
     now = {**new.file, top: new.file.get(top, {})}

@@ -19,9 +19,10 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from tui.text import cell_len, clean, fit, left
-from tui.widgets.dialogs import Pick
+from tui.widgets.factsrow import Facts
 from tui.widgets.keybar import binding
 from tui.widgets.linelist import LineList, Pieces
+from tui.widgets.optionpick import pick
 
 if TYPE_CHECKING:
     from trainer.config.schema_base import Key
@@ -45,6 +46,8 @@ class Row:
         fixed: Whether it can only be looked at; the note says why.
         label: Shown in place of the key.
         given: What it would be without the person's own choice, in words; empty if there is none.
+        abouts: What each of the choices is, in words; empty if the values say it themselves.
+        facts: What tells the choices apart, if they are options of a group that has such facts.
     """
 
     key: str
@@ -57,6 +60,8 @@ class Row:
     fixed: bool = False
     label: str = ""
     given: str = ""
+    abouts: tuple[str, ...] = ()
+    facts: Facts | None = None
 
     @property
     def name(self) -> str:
@@ -281,7 +286,8 @@ class FieldForm(Vertical):
         others = set(row.kinds) - {"null"} - {f'"{value}"' for value in offered}
         others -= {str(value).lower() for value in offered}
         free = bool(others) and not row.choices
-        names = [(clean(_shown(value)), "") for value in offered]
+        abouts = (*row.abouts, *[""] * len(offered))
+        names = [(clean(_shown(value)), clean(abouts[at])) for at, value in enumerate(offered)]
         if free:
             names.append(("another value", "type it"))
 
@@ -294,7 +300,7 @@ class FieldForm(Vertical):
                 self.post_message(self.Edited(self, row.key, offered[at]))
 
         cursor = offered.index(row.value) if row.value in offered else 0
-        self.app.push_screen(Pick(row.name, names, cursor), picked)
+        self.app.push_screen(pick(row.name, names, row.facts, cursor), picked)
 
     def _type(self, row: Row) -> None:
         self._editing = row

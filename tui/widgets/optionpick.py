@@ -39,10 +39,21 @@ def option_pick(
         cursor: Where the cursor stands at first.
         glyphs: The signs to draw with.
     """
-    title = f"{group}: which one?"
-    if not rows:
+    facts = Facts.of(group, rows) if rows else None
+    return pick(f"{group}: which one?", choices, facts, cursor, glyphs)
+
+
+def pick(
+    title: str,
+    choices: Sequence[tuple[str, str]],
+    facts: Facts | None,
+    cursor: int = 0,
+    glyphs: Glyphs = UNICODE,
+) -> Pick:
+    """Give the question for one of many, in a table if there are facts that tell them apart."""
+    if facts is None:
         return Pick(title, choices, cursor)
-    return OptionPick(title, choices, Facts.of(group, rows), cursor, glyphs)
+    return OptionPick(title, choices, facts, cursor, glyphs)
 
 
 class OptionPick(Pick):

@@ -12,6 +12,7 @@ from trainer.display import plural
 from tui.screens.profiles.editing import Look, effective
 from tui.sources.profiles import Catalogue
 from tui.text import clean
+from tui.widgets.factsrow import Facts
 from tui.widgets.field import Row
 
 #: Begins the key of a row that stands for an entry of the defaults list.
@@ -50,6 +51,8 @@ def rows_of(profile: ProfileText, seen: Look | None, catalogue: Catalogue) -> li
         names: Sequence[Any] = (*catalogue.names(group), None)
         chosen = catalogue.find(f"{group}/{entry.value}")
         plain = not isinstance(entry.value, list) and entry.package is None
+        known_facts = catalogue.facts.get(group, ())
+        abouts = [each.doc for name, found in catalogue.groups if name == group for each in found]
         rows.append(
             Row(
                 f"{CHOICE}{at}.{group}",
@@ -58,6 +61,8 @@ def rows_of(profile: ProfileText, seen: Look | None, catalogue: Catalogue) -> li
                 choices=tuple(names) if plain else (),
                 fixed=not plain,
                 label=f"{group} (option)",
+                abouts=(*abouts, "leave this group out"),
+                facts=Facts.of(group, known_facts) if known_facts else None,
             )
         )
     own = f"{'.'.join(profile.package)}." if profile.package else ""
