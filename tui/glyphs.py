@@ -25,7 +25,6 @@ class Glyphs:
         mark: Marks a chosen row.
         opened: Before a group whose members are shown.
         closed: Before a group whose members are hidden.
-        left_right: The two arrow keys.
         separator: Stands between facts on one line.
     """
 
@@ -42,7 +41,6 @@ class Glyphs:
     mark: str
     opened: str
     closed: str
-    left_right: str
     separator: str
 
     def state(self, state: str) -> str:
@@ -82,7 +80,6 @@ UNICODE = Glyphs(
     mark="●",
     opened="▾",
     closed="▸",
-    left_right="←→",
     separator="·",
 )
 
@@ -118,7 +115,6 @@ ASCII = Glyphs(
     mark="*",
     opened="v",
     closed=">",
-    left_right="<>",
     separator="|",
 )
 

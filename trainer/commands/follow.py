@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from trainer.commands.narrator import Narrator
 from trainer.commands.output import duration, json_line, line, note, number
@@ -27,16 +27,6 @@ POLL = 0.2
 """Seconds between looks at the events file; the files are the truth, so no wake-up is needed."""
 INTERVAL_TERMINAL = 2.0
 INTERVAL_FILE = 10.0
-
-
-class Telling(Protocol):
-    """How events reach the person: lines for reading, or JSON lines."""
-
-    def events(self, events: Iterable[Mapping[str, Any]]) -> None:
-        """Tell these events."""
-
-    def tick(self, now: float) -> None:
-        """Tell the progress if it is due."""
 
 
 @dataclass

@@ -59,7 +59,6 @@ class FileSource:
         max_line: int = MAX_LINE_BYTES,
     ) -> None:
         self.path = os.fspath(path)
-        self.generation = 0
         self.size = 0
         self.garbage = 0
         self._keep_open = keep_open
@@ -203,7 +202,6 @@ class FileSource:
         return os.pread(fd, len(self._seam), start) == self._seam
 
     def _restart(self) -> None:
-        self.generation += 1
         self.close()
         self._cutter = LineCutter(max_line=self._max_line)
         self._seam = b""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from trainer.runs.index import RunIndex
 from trainer.runs.summary import UNREADABLE, RunSummary, summarise
 from tui.clock import Clock
+from tui.sources.looking import Looking
 
 #: What live runs tell is read anew this often, in seconds.
 _LIVE_SECONDS = 1.0
@@ -53,7 +54,7 @@ class _Curve:
     values: tuple[float, ...]
 
 
-class RunsSource:
+class RunsSource(Looking):
     """Reads the list of runs in a thread of its own.
 
     It may be started before the app is, so that the list is there when the screen comes up.
@@ -64,36 +65,21 @@ class RunsSource:
     """
 
     def __init__(self, folders: Iterable[Path], clock: Clock) -> None:
+        super().__init__("runs")
         self.folders = tuple(dict.fromkeys(path.expanduser().absolute() for path in folders))
         self._clock = clock
         self._indexes = [RunIndex(folder) for folder in self.folders]
         #: The newest picture; replaced as a whole, so any thread may read it.
         self.picture = RunsPicture()
-        #: Called from the thread when there is a picture that was waited for; returns at once.
-        self.told: Callable[[], None] | None = None
         self._known: dict[str, RunSummary] = {}
         self._curves: dict[str, _Curve] = {}
         self._in_sight: tuple[str, ...] = ()
         self._stamps: dict[str, int] = {}
         self._seen: dict[str, int] = {}
-        self._thread: threading.Thread | None = None
-        self._woken, self._first = threading.Event(), threading.Event()
-        self._awaited = True
-        self._paused = self._stopped = False
+        self._first = threading.Event()
         self._looked, self._cost = float("-inf"), 0.0
 
     # ── for the screen ───────────────────────────────────────────────────────────────────────
-
-    def start(self) -> None:
-        """Begin to look, in a thread; once is enough."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="runs", daemon=True)
-            self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread; returns at once."""
-        self._stopped = True
-        self._woken.set()
 
     def wait(self, seconds: float) -> None:
         """Wait for the first picture; to draw an empty list first would take longer than that.
@@ -103,18 +89,6 @@ class RunsSource:
         """
         if self._thread is not None:
             self._first.wait(seconds)
-
-    def pause(self, paused: bool) -> None:
-        """Rest while nobody looks; the first look afterwards comes at once."""
-        if paused != self._paused:
-            self._paused = paused
-            if not paused:
-                self.wake()
-
-    def wake(self) -> None:
-        """Look at all folders now: something was done to a run."""
-        self._awaited = True
-        self._woken.set()
 
     def look_at(self, paths: tuple[str, ...]) -> None:
         """Name the runs in sight: for them alone curves are read.

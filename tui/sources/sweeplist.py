@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from trainer.sweeps.folder import Sweep, list_sweeps
 from trainer.sweeps.names import labels, shown
 from trainer.sweeps.told import state_word
 from trainer.sweeps.trials import ENDED, FAILED, PARENT, PARENT_TRIAL
+from tui.sources.looking import Looking
 
 _SECONDS, _MOST_SECONDS = 2.0, 20.0
 _SHARE = 0.005
@@ -70,7 +70,7 @@ class SweepsPicture:
     loading: bool = True
 
 
-class SweepsSource:
+class SweepsSource(Looking):
     """Reads the list of sweeps in a thread of its own.
 
     Args:
@@ -78,34 +78,12 @@ class SweepsSource:
     """
 
     def __init__(self, folders: Iterable[Path]) -> None:
+        super().__init__("sweeps")
         self.folders = tuple(dict.fromkeys(path.expanduser().absolute() for path in folders))
         #: The newest picture; replaced as a whole.
         self.picture = SweepsPicture()
-        #: Called from the thread after the first look.
-        self.told: Callable[[], None] | None = None
         self._known: dict[Path, SweepEntry] = {}
         self._indexes = [RunIndex(folder) for folder in self.folders]
-        self._thread: threading.Thread | None = None
-        self._woken = threading.Event()
-        self._paused = self._stopped = False
-
-    def start(self) -> None:
-        """Begin to look, in a thread; once is enough."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="sweeps", daemon=True)
-            self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread; returns at once."""
-        self._stopped = True
-        self._woken.set()
-
-    def pause(self, paused: bool) -> None:
-        """Rest while nobody looks."""
-        if paused != self._paused:
-            self._paused = paused
-            if not paused:
-                self._woken.set()
 
     def step(self) -> bool:
         """Look, in the caller's thread; True if there is a new picture."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from trainer.sweeps.folder import SWEEP_JSON, Sweep
 from trainer.sweeps.results import Group, Row, Table
 from trainer.sweeps.told import sweep_state
 from trainer.sweeps.trials import TrialState
+from tui.sources.looking import Looking
 
 #: The trials are looked at this often, in seconds; the longer a look takes, the less often.
 _SECONDS, _MOST_SECONDS = 1.0, 10.0
@@ -55,7 +55,7 @@ class SweepPicture:
         return self.table.groups if self.table is not None else ()
 
 
-class SweepSource:
+class SweepSource(Looking):
     """Reads a sweep in a thread of its own.
 
     Args:
@@ -63,41 +63,13 @@ class SweepSource:
     """
 
     def __init__(self, path: Path) -> None:
+        super().__init__("sweep")
         self.path = path
         #: The newest picture; replaced as a whole, so any thread may read it.
         self.picture = SweepPicture()
-        #: Called from the thread when there is a picture that was waited for; returns at once.
-        self.told: Callable[[], None] | None = None
         self._sweep: Sweep | None = None
         self._means: object = None
-        self._thread: threading.Thread | None = None
-        self._woken = threading.Event()
-        self._paused = self._stopped = False
-        self._awaited = True
         self._cost = 0.0
-
-    def start(self) -> None:
-        """Begin to look, in a thread; once is enough."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="sweep", daemon=True)
-            self._thread.start()
-
-    def stop(self) -> None:
-        """End the thread; returns at once."""
-        self._stopped = True
-        self._woken.set()
-
-    def pause(self, paused: bool) -> None:
-        """Rest while nobody looks; the first look afterwards comes at once."""
-        if paused != self._paused:
-            self._paused = paused
-            if not paused:
-                self.wake()
-
-    def wake(self) -> None:
-        """Look now: something was done to the sweep."""
-        self._awaited = True
-        self._woken.set()
 
     def step(self) -> bool:
         """Look, in the caller's thread; True if there is a new picture."""

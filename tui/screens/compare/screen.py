@@ -68,7 +68,6 @@ class CompareScreen(DeckScreen):
         self._focus_at = 0
         self._alone = False
         self._pane = ""
-        self._isolated = False
         self._compared = False
 
     @property
@@ -309,7 +308,6 @@ class CompareScreen(DeckScreen):
         entries = self.lens.entries
         if at < len(entries):
             entries[at].hidden = not entries[at].hidden
-            self._isolated = False
             self._show_all()
 
     def action_hide_here(self) -> None:

@@ -120,7 +120,6 @@ class RunRows(LineList):
         #: What each line in sight was drawn from, and its pieces.
         self._drawn: dict[int, tuple[tuple[Any, ...], Pieces]] = {}
         self._latest: Pieces = ()
-        self._styles: dict[str, Style] = {}
 
     # ── what there is ────────────────────────────────────────────────────────────────────────
 
@@ -225,18 +224,6 @@ class RunRows(LineList):
         def __init__(self, columns: Layout) -> None:
             self.columns = columns
             super().__init__()
-
-    def notify_style_update(self) -> None:
-        """Forget the styles of the theme before."""
-        self._styles = {}
-        super().notify_style_update()
-
-    def part(self, name: str) -> Style:
-        """Give a component's style; looked up once for each theme."""
-        style = self._styles.get(name)
-        if style is None:
-            style = self._styles[name] = super().part(name)
-        return style
 
     def render_line(self, y: int) -> Strip:
         """Draw a line, and remember what it was drawn from and how."""
