@@ -86,8 +86,8 @@ def command(found: Smaller, line: str) -> list[str]:
     from tui.screens.launch.draft import words_on
 
     path = found.run.path.absolute()
-    words = ["traindeck", "resume", found.run.id, *words_on(line)]
-    return [*words, "--runs-dir", str(path.parent), "--detach", "--json"]
+    words = ["traindeck", "resume", str(path), *words_on(line)]
+    return [*words, "--runs-dir", str(path.parent.parent), "--detach", "--json"]
 
 
 def resume(found: Smaller, line: str, context: Context) -> tuple[Path | None, str]:
