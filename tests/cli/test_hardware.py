@@ -143,7 +143,7 @@ def test_auto_is_told_in_a_note_and_kept(on_a, capsys) -> None:
 @pytest.mark.parametrize(
     ("checkpoint", "command", "said"),
     [
-        (True, [], "traindeck resume run1 dataloader.batch_size=4 trainer.accumulate_grad_batches=2"),
+        (True, [], "traindeck resume {run} dataloader.batch_size=4 trainer.accumulate_grad_batches=2"),
         (
             False,
             ["traindeck", "train", "quickstart", "batch_size=8", "seed=3"],
@@ -159,4 +159,4 @@ def test_a_run_out_of_memory_is_offered_a_smaller_one(
     run = RunFolder(tmp_path)
     run.path.joinpath("run.json").write_text(json.dumps({"id": "run1", "command": command}))
     run.config.write_text("trainer: {accumulate_grad_batches: 1}\ndataloader: {batch_size: 8}\n")
-    assert smaller(run, checkpoint) == said
+    assert smaller(run, checkpoint) == said.format(run=run.called())

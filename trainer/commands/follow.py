@@ -276,7 +276,7 @@ def smaller(run: RunFolder, has_checkpoint: bool) -> str:
     if not settings or not isinstance(command, list):
         return ""
     if has_checkpoint:
-        return shlex.join(["traindeck", "resume", run.id, *words_of(settings)])
+        return f"traindeck resume {run.called()} {shlex.join(words_of(settings))}"
     if command[:2] != ["traindeck", "train"] or any("***" in str(word) for word in command):
         return ""
     # Another spelling of the same key in one command would be a contradiction.
