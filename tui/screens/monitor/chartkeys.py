@@ -6,13 +6,11 @@ from textual import on
 
 from trainer.display import count
 from tui.screens.monitor import layout as layouts
-from tui.screens.monitor.control import RunControl
+from tui.screens.monitor.front import MonitorFront
 from tui.screens.monitor.groups import Group
 from tui.screens.monitor.layout import Layout
 from tui.screens.monitor.panels import Panel, Panels
 from tui.screens.monitor.places import Places
-from tui.screens.monitor.sight import Sight
-from tui.sources.follow import Picture
 
 
 def step_in(text: str) -> int | None:
@@ -21,24 +19,8 @@ def step_in(text: str) -> int | None:
     return int(digits[:18]) if digits.isascii() and digits.isdigit() else None
 
 
-class ChartKeys(RunControl):
+class ChartKeys(MonitorFront):
     """The part of the Monitor that acts on its charts."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._shown = Picture()
-        self._recipe: str | None = None
-        self._layout = Layout()
-        self._groups: tuple[Group, ...] = ()
-        self._sight = Sight()
-
-    def _show_charts(self) -> None:
-        """Draw the charts as they are to be now."""
-        raise NotImplementedError
-
-    def action_place(self, number: int) -> None:
-        """Show the charts (0) or a tab."""
-        raise NotImplementedError
 
     def _change(self, layout: Layout) -> Layout:
         """Take another layout, and remember it."""
