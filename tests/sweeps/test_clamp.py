@@ -118,6 +118,14 @@ def test_the_leaderboard_tells_what_was_clamped(swept: Sweep) -> None:
     assert "batch_size 32 → 16" in page(board)
 
 
+def test_the_app_tells_it_of_the_trial_under_the_cursor(swept: Sweep) -> None:
+    from tui.screens.sweep.facts import about
+
+    first, second, _ = swept.trials()
+    assert not any("clamped" in part for part in about(first, swept.metric))
+    assert "batch_size 32 → 16" in about(second, swept.metric)[-1]
+
+
 def test_a_sweep_without_it_has_no_such_column(made: Callable[..., Sweep], lab: Lab) -> None:
     sweep = made("trainer.max_epochs=1,2")
     drive.run(sweep, 1, lab, poll=0.01)

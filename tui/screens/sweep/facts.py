@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from trainer.display import duration, number, plural
 from trainer.sweeps import results
+from trainer.sweeps.clamped import mark
 from trainer.sweeps.trials import FAILED, WAITING, TrialState
 from tui.glyphs import Glyphs
 from tui.screens.sweep.live import look_of, word_of
@@ -141,8 +142,10 @@ def advice(picture: SweepPicture) -> str:
 def about(trial: TrialState, metric: str) -> list[str]:
     """Say in a few words how a trial stands."""
     parts = [f"trial {trial.number}", word_of(str(trial.state))]
+    said = mark(trial.clamped, trial.stands_for)
+    clamped = [f"clamped: {said}"] if said else []
     if trial.state == WAITING:
-        return parts
+        return [*parts, *clamped]
     if trial.live:
         parts.append(f"{trial.progress:.0%}")
     if trial.step is not None:
@@ -156,4 +159,4 @@ def about(trial: TrialState, metric: str) -> list[str]:
         parts.append(f"ETA {duration(trial.remaining)}")
     if trial.reason and not trial.done:
         parts.append(trial.reason)
-    return parts
+    return [*parts, *clamped]
