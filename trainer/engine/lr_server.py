@@ -49,7 +49,14 @@ def answer(request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def serve() -> int:
-    """Answer until the input ends."""
+    """Answer until the input ends.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ConfigError: A request is no JSON.
+    """
     threading.Thread(target=_follow, args=(os.getppid(),), daemon=True).start()
     # What data print belongs to the person's output, not between our answers.
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")

@@ -47,7 +47,7 @@ class MSE(_Error):
     """
 
     def forward(self, outputs: Outputs) -> Tensor:
-        """Give the squared error."""
+        """Give the squared error, a scalar."""
         return functional.mse_loss(*self._pair(outputs), reduction=self.reduction)
 
 
@@ -59,7 +59,7 @@ class L1(_Error):
     """
 
     def forward(self, outputs: Outputs) -> Tensor:
-        """Give the absolute error."""
+        """Give the absolute error, a scalar."""
         return functional.l1_loss(*self._pair(outputs), reduction=self.reduction)
 
 
@@ -76,7 +76,7 @@ class Huber(_Error):
         self.delta = _above_zero("delta", delta)
 
     def forward(self, outputs: Outputs) -> Tensor:
-        """Give the error."""
+        """Give the error, a scalar."""
         pair = self._pair(outputs)
         return functional.huber_loss(*pair, delta=self.delta, reduction=self.reduction)
 
@@ -97,7 +97,7 @@ class CrossEntropy(Term):
         self.ignore_index = ignore_index
 
     def forward(self, outputs: Outputs) -> Tensor:
-        """Give the mean over all targets that count."""
+        """Give the mean over all targets that count, a scalar."""
         logits, target = outputs.prediction, _target(self, outputs)
         return functional.cross_entropy(
             logits.flatten(0, -2),
@@ -124,7 +124,7 @@ class Smoothness(Term):
         self.skip = _not_negative("skip", skip)
 
     def forward(self, outputs: Outputs) -> Tensor:
-        """Give the mean over all differences."""
+        """Give the mean over all differences, a scalar."""
         x = _long_enough(self, outputs, self.order + 1, self.skip)
         return torch.diff(x, n=self.order).square().mean()
 
@@ -185,7 +185,7 @@ class Nonnegativity(Term):
         self.sharpness = _above_zero("sharpness", sharpness)
 
     def forward(self, outputs: Outputs) -> Tensor:
-        """Give the mean height of the barrier."""
+        """Give the mean height of the barrier, a scalar."""
         z = -outputs.prediction * self.sharpness
         if self.barrier == "hinge":
             return functional.relu(z).mean()

@@ -232,7 +232,7 @@ class _Gate:
         return behind
 
     def close(self, gradient: Tensor) -> Tensor:
-        """Give the gradient, or zeros; nothing is read back from the device."""
+        """Give the gradient, or zeros of its shape; nothing is read back from the device."""
         if self.finite is None:
             return gradient
         return torch.where(self.finite, gradient, torch.zeros_like(gradient))
@@ -282,7 +282,7 @@ class _Sum:
         self._gates.append(gates)
 
     def close(self) -> tuple[Tensor, dict[str, Tensor]]:
-        """Give the sum, NaN if no term is finite, and the metrics of the terms."""
+        """Give the sum, a scalar, NaN if no term is finite; and the metrics of the terms, scalars."""
         values = torch.stack(self._values)
         raw = values.detach()
         finite = torch.isfinite(raw)
