@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from trainer.errors import Problem, RunError, nearest
+from trainer.errors import ConfigError, Problem, RunError, nearest
 
 __all__ = ["ConfigTrainer", "TrainingConfig"]
 
@@ -172,6 +172,9 @@ class ConfigTrainer:
         runs_dir: Where run folders are made.
         clamp: Lower what is above the hardware profile's limits, instead of refusing.
         quiet: Print nothing while a run goes on.
+
+    Raises:
+        ConfigError: There is no such file.
     """
 
     def __init__(
@@ -183,7 +186,10 @@ class ConfigTrainer:
         clamp: bool = False,
         quiet: bool = False,
     ) -> None:
-        self.config_path = Path(config_path) if config_path is not None else None
+        self.config_path = Path(config_path).expanduser() if config_path is not None else None
+        if self.config_path is not None and not self.config_path.is_file():
+            what = "is a folder." if self.config_path.is_dir() else "there is no such file."
+            raise ConfigError(Problem(what, str(self.config_path), "Name a file of profiles."))
         self.profiles_dir = Path(profiles_dir) if profiles_dir is not None else None
         self.runs_dir = Path(runs_dir)
         self.clamp = clamp
@@ -216,7 +222,13 @@ class ConfigTrainer:
             ConfigError: There is no such preset, or its parts do not make a config. What the
                 hardware does not allow is refused when it is trained.
         """
-        config = self._composed([preset, *overrides], check=False).config
+        composed = self._composed([preset, *overrides], check=False)
+        # What an attribute can mend is checked when it is trained.
+        mendable = {"hardware", *_KEYS.values()}
+        wrong = [p for p in composed.problems if p.key not in mendable]
+        if wrong or not composed.whole:
+            raise ConfigError(*composed.problems)
+        config = composed.config
         made = TrainingConfig(preset=preset, overrides=list(overrides))
         for name, key in _KEYS.items():
             value = _at(config, key)
@@ -229,7 +241,16 @@ class ConfigTrainer:
         return made
 
     def train_with_config(self, config: TrainingConfig) -> Path:
-        """Train what `build_training_config` gave, with what was changed in it; see `train`."""
+        """Train what `build_training_config` gave, with what was changed in it; see `train`.
+
+        Raises:
+            TypeError: It is something else, such as a preset's name.
+        """
+        if not isinstance(config, TrainingConfig):
+            raise TypeError(
+                f"train_with_config takes what build_training_config gave, not {config!r}. "
+                "ConfigTrainer.train takes the name of a preset."
+            )
         return self._train([config.preset, *config.changes()])
 
     def _composed(self, words: list[str], *, check: bool = True) -> Any:

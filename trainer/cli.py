@@ -26,7 +26,7 @@ from trainer.commands.control_cli import checkpoint, stop, validate_now
 from trainer.commands.data_cli import data
 from trainer.commands.estimate_cli import estimate
 from trainer.commands.hardware_cli import hardware
-from trainer.commands.lora_cli import evaluate, merge
+from trainer.commands.lora_cli import adapter, evaluate, merge
 from trainer.commands.options import (
     CLAMP,
     CONFIG_FILE,
@@ -114,6 +114,7 @@ cli.add_command(ablate)
 cli.add_command(hardware)
 cli.add_command(estimate)
 cli.add_command(evaluate)
+cli.add_command(adapter)
 cli.add_command(merge)
 cli.add_command(stop)
 cli.add_command(checkpoint)

@@ -1,4 +1,4 @@
-"""`traindeck evaluate`, `merge`, `data make-instruct` and `make-base`: hand over to a process with torch."""
+"""`traindeck evaluate`, `adapter`, `merge`, `data make-instruct` and `make-base`: hand over to a process with torch."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ def evaluate(*, run: str, runs_dir: Path, as_json: bool, **options: Any) -> NoRe
         ConfigError: transformers or torch is not installed.
     """
     folder = _run(run, runs_dir)
+    _check_checkpoint(folder, str(options["checkpoint"]))
     _need_hf()
     _become("evaluate", "", options, as_json, "--", str(folder.path))
 
@@ -54,25 +55,79 @@ def merge(*, adapter: str, out: Path, runs_dir: Path, as_json: bool, **options: 
     """
     folder = Path(adapter).expanduser()
     if not (folder / ADAPTER).is_file():
+        if folder.is_dir() and not (folder / "config.yaml").is_file():
+            raise RunError(
+                Problem(
+                    f"the folder holds no {ADAPTER}: it is no adapter.",
+                    str(folder),
+                    "Name the folder that a fine-tuning has left, or its run.",
+                )
+            )
         run = _run(adapter, runs_dir)
         folder = run.path / "outputs" / "model"
         if not (folder / ADAPTER).is_file():
-            raise RunError(
-                Problem(
-                    f"{run.path.name} has left no finished model",
-                    str(folder),
-                    "A run leaves one when it is complete: traindeck resume RUN",
-                )
-            )
+            raise _unfinished(run)
         folder = folder.resolve()
     _need_hf()
     _become("merge", "", {"out": out, **options}, as_json, "--", str(folder))
+
+
+def adapter(*, run: str, runs_dir: Path, as_json: bool, **options: Any) -> NoReturn:
+    """Write a model's folder from a checkpoint; see `traindeck adapter --help`.
+
+    Raises:
+        RunError: There is no such run or checkpoint, or it fine-tunes no language model.
+        ConfigError: transformers or torch is not installed.
+    """
+    folder = _run(run, runs_dir)
+    _check_checkpoint(folder, str(options["checkpoint"]))
+    _need_hf()
+    _become("leave", "", options, as_json, "--", str(folder.path))
+
+
+def _unfinished(run: RunFolder) -> RunError:
+    from trainer.runs.status import State, read_status
+
+    state, name = read_status(run).state, run.path.name
+    if state in (State.RUNNING, State.STARTING):
+        what, remedy = "has not finished its model: it still trains", f"traindeck stop {name}"
+        return RunError(Problem(f"{name} {what}", "", f"Wait for it, or end it early: {remedy}"))
+    return RunError(
+        Problem(
+            f"{name} has left no finished model",
+            "",
+            f"Go on with it: traindeck resume {name}. Or take what its last checkpoint holds: "
+            f"traindeck adapter {name}",
+        )
+    )
+
+
+def _check_checkpoint(run: RunFolder, wanted: str) -> None:
+    """Tell before torch is loaded that there is no such checkpoint, where that can be known."""
+    path = Path(wanted).expanduser()
+    if wanted in ("last", "best") or path.is_file():
+        return
+    raise RunError(
+        Problem(
+            f"there is no checkpoint '{wanted}' of {run.path.name}",
+            str(path),
+            "Name `last`, `best`, or the path of a file: they are in the run's checkpoints.",
+        )
+    )
 
 
 def _run(key: str, runs_dir: Path) -> RunFolder:
     from trainer.config.schema import load_resolved
     from trainer.runs.index import find
 
+    if (Path(key).expanduser() / ADAPTER).is_file():
+        raise RunError(
+            Problem(
+                "this is a finished model's folder, and no run.",
+                key,
+                "Name the run that has left it: its metadata.json tells which.",
+            )
+        )
     found = find(runs_dir, key)
     recipe = load_resolved(found.config).run.recipe
     if recipe != "lora":

@@ -1,4 +1,4 @@
-"""`traindeck evaluate` and `traindeck merge`: parsing only."""
+"""`traindeck evaluate`, `adapter` and `merge`: parsing only."""
 
 from __future__ import annotations
 
@@ -60,6 +60,38 @@ def evaluate(**options: Any) -> int:
     from trainer.commands import lora as command
 
     return command.evaluate(**options)
+
+
+@click.command(short_help="Write a fine-tuned model's folder from a checkpoint.")
+@run_argument()
+@click.option(
+    "--checkpoint",
+    default="last",
+    show_default=True,
+    metavar="NAME",
+    help="`last`, `best`, or the path of a checkpoint.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Where to; a new folder.  [default: as the run's output says]",
+)
+@RUNS_DIR
+@JSON
+def adapter(**options: Any) -> int:
+    """Write a run's adapter as a folder of its own, from one of its checkpoints.
+
+    A run that completes leaves such a folder by itself. This makes one of a run that was stopped or
+    failed, or of another checkpoint than the last.
+
+    \b
+      traindeck adapter last
+      traindeck adapter last --checkpoint best --out models/best
+    """
+    from trainer.commands import lora as command
+
+    return command.adapter(**options)
 
 
 @click.command(short_help="Merge an adapter into its base model.")

@@ -60,6 +60,11 @@ class Composed:
     _tree: Tree | None = field(default=None, repr=False, compare=False)
     _how: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
+    @property
+    def whole(self) -> bool:
+        """Whether every profile that is named was found and read."""
+        return self._tree is None or self._tree.whole
+
     def yaml(self) -> str:
         """Give the config as YAML."""
         from trainer.config.dump import to_yaml

@@ -150,6 +150,23 @@ def test_a_missing_preset_and_a_wrong_value_are_told(project: Path) -> None:
         trainer.train_with_config(config)
 
 
+def test_what_cannot_be_built_is_told_at_once(project: Path) -> None:
+    trainer = ConfigTrainer(quiet=True)
+    with pytest.raises(ConfigError, match="Did you mean 'mine'"):
+        trainer.build_training_config("mien")
+    with pytest.raises(ConfigError, match="no key"):
+        trainer.build_training_config("mine", "nothing.of_this=1")
+    with pytest.raises(ConfigError, match="no such file"):
+        ConfigTrainer("nope.toml")
+    with pytest.raises(ConfigError, match="is a folder"):
+        ConfigTrainer(project)
+    with pytest.raises(TypeError, match="build_training_config"):
+        trainer.train_with_config("mine")  # type: ignore[arg-type]
+    # What an attribute can mend is no reason to refuse.
+    config = trainer.build_training_config("oracle-rauru-mac", "data.sequence_length=4096")
+    config.sequence_length = 512
+
+
 def test_a_run_that_fails_is_an_error_with_its_folder(project: Path) -> None:
     trainer = ConfigTrainer(quiet=True)
     (project / "empty").mkdir()

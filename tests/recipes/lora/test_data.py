@@ -103,6 +103,8 @@ def test_samples_are_chosen_by_quality_and_domain(folder: Path) -> None:
         ("{", "no JSON"),
         ('{"instruction": 1, "output": "x"}', "no text as 'instruction'"),
         ('{"instruction": "a", "output": "x", "quality_score": "high"}', "no number"),
+        ('{"instruction": "a", "output": "\\ud83d"}', "half a character"),
+        ('{"instruction": "a", "output": ' + "[" * 100_000, "no JSON"),
     ],
 )
 def test_lines_that_are_no_samples_are_named(folder: Path, line: str, told: str) -> None:
@@ -112,6 +114,28 @@ def test_lines_that_are_no_samples_are_named(folder: Path, line: str, told: str)
         read(path)
     assert told in str(caught.value)
     assert f"{path}:5" in str(caught.value)
+
+
+def test_files_of_other_systems_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "train.jsonl"
+    lines = [
+        '{"instruction": "ä\u2028b", "output": "1"}',
+        "",
+        '{"instruction": "c", "output": "😀"}',
+    ]
+    path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
+    found = read(path)
+    assert [(each.instruction, each.output) for each in found.kept] == [
+        ("ä\u2028b", "1"),
+        ("c", "😀"),
+    ]
+    assert found.kept[1].output == "😀"
+    path.write_bytes(path.read_bytes() + b'\r\n{"instruction": "\xff"}')
+    with pytest.raises(ConfigError, match=r"jsonl:4: The line is no UTF-8"):
+        read(path)
+    path.write_text("x" * 300)
+    with pytest.raises(ConfigError, match="has been changed"):
+        _ = found.kept[0]
 
 
 def test_a_missing_file_says_what_to_set(tmp_path: Path) -> None:

@@ -12,11 +12,15 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from peft import PeftModel
 from safetensors.torch import load_file, save_file
 
 from trainer.engine.fit import fit
 from trainer.engine.requests import Requests
+from trainer.errors import RunError
+from trainer.recipes.lora import leave
 from trainer.recipes.lora.finish import FinishAdapter
+from trainer.recipes.lora.folder import save
 
 Lab = Callable[..., Path]
 DOCUMENTED = {
@@ -242,3 +246,57 @@ def test_an_evaluation_that_fails_does_not_lose_the_model(
     assert fit(folder) == 0
     (place,) = (tmp_path / "models").iterdir()
     assert "evaluation" not in json.loads((place / "metadata.json").read_text())
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_training(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    folder = lab(**{"output.models_dir": str(tmp_path / "taken" / "models")})
+    assert fit(folder) != 0
+    assert "output.models_dir" in capsys.readouterr().err
+    assert not list((folder / "checkpoints").glob("*.ckpt"))
+
+
+def test_a_full_disk_does_not_lose_the_model(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors import SafetensorError
+
+    real = save
+    refused = [tmp_path / "models"]
+
+    def full(place: Path, *rest: Any) -> Path:
+        if place in refused:
+            raise OSError(28, "No space left on device")
+        return real(place, *rest)
+
+    monkeypatch.setattr(leave, "save", full)
+    changes = {"trainer.limit_train_batches": 2, "evaluation.after_training": False}
+    folder = lab(**changes)
+    assert fit(folder) == 0
+    assert (folder / "outputs" / "model" / "adapter_model.safetensors").is_file()
+    assert not (folder / "outputs" / "model").is_symlink()
+
+    again = lab("again", **changes)
+    refused.append(again / "outputs")
+    assert fit(again) == 1
+    refused.clear()
+    made = leave.from_checkpoint(again, "last")
+    assert made.parent == tmp_path / "models"
+    assert (again / "outputs" / "model").resolve() == made
+    one, two = (
+        load_file(place / "adapter_model.safetensors")
+        for place in (folder / "outputs" / "model", made)
+    )
+    assert all(torch.equal(value, two[name]) for name, value in one.items())
+    told = json.loads((made / "metadata.json").read_text())["training"]
+    assert (told["steps"], told["num_epochs"]) == (2, 1)
+    assert told["duration_seconds"] > 0
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr(PeftModel, "save_pretrained", broken)
+    with pytest.raises(RunError, match="No space left"):
+        leave.from_checkpoint(again, "last")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from trainer.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, Problem, TraindeckError
 from trainer.events.text import clean
@@ -29,6 +30,8 @@ def main(words: Sequence[str] | None = None) -> int:
         from trainer.recipes.lora.measure import evaluate
         from trainer.recipes.lora.runs import load
 
+        if options.device is not None:
+            _check_device(options.device)
         tuned = load(options.run, options.checkpoint, device=options.device)
         settings = settings_of(tuned.config)
         for name in ("split", "max_samples", "answers", "max_new_tokens"):
@@ -49,7 +52,11 @@ def main(words: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    path = report(found, options.run)
+    # A look at a part, or at another checkpoint, does not replace what the end of training gave.
+    usual = _covers(settings, settings_of(tuned.config)) and options.checkpoint == "last"
+    of = options.checkpoint if options.checkpoint in ("last", "best") else tuned.checkpoint.stem
+    name = "evaluation" if usual else f"evaluation-{found.split}-{of}"
+    path = report(found, options.run, name)
     if options.json:
         row = {"run": str(options.run), "checkpoint": str(tuned.checkpoint), **found.plain()}
         print(json.dumps(row, ensure_ascii=False))
@@ -57,6 +64,22 @@ def main(words: Sequence[str] | None = None) -> int:
         print(clean(f"{tuned.checkpoint.resolve().name}: {in_words(found)}", keep_newlines=True))
         print(f"\nkept in {clean(str(path))}")
     return EXIT_OK
+
+
+def _covers(asked: Mapping[str, Any], usual: Mapping[str, Any]) -> bool:
+    """Tell whether an evaluation tells all that the usual one tells."""
+    same = all(asked.get(name) == usual.get(name) for name in ("split", "max_samples"))
+    return same and int(asked.get("answers", 3)) >= int(usual.get("answers", 3))
+
+
+def _check_device(name: str) -> None:
+    import torch
+
+    here = torch.cuda.is_available() if name == "cuda" else torch.backends.mps.is_available()
+    if name != "cpu" and not here:
+        raise ConfigError(
+            Problem(f"torch finds no such device here: {name}.", "--device", "Take --device cpu.")
+        )
 
 
 if __name__ == "__main__":

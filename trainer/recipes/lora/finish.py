@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,11 @@ from torch import nn
 
 from trainer.engine.protocols import network
 from trainer.engine.session import Session
-from trainer.errors import ConfigError, Problem, TraindeckError
+from trainer.errors import ConfigError, Problem
 from trainer.recipes.lora.data import Instructions
-from trainer.recipes.lora.folder import metadata_of, save
+from trainer.recipes.lora.leave import check_place, leave, name_of, place_of
 from trainer.recipes.lora.measure import Evaluation, evaluate
 from trainer.recipes.lora.model import LoraModel
-from trainer.recipes.lora.naming import folder_name
 
 # Lines of an answer that people are shown; the file has all.
 _SHOWN = 8
@@ -41,10 +39,11 @@ class FinishAdapter(pl.Callback):
         """Find out now, and not after hours, whether the end can be made of what is named.
 
         Raises:
-            ConfigError: The folder cannot be named, or there is no file to evaluate on.
+            ConfigError: The folder cannot be named or made, or there is no file to evaluate on.
         """
         if (session := Session.of(trainer)) is not None and trainer.is_global_zero:
-            self._name(session, _model(pl_module))
+            name_of(Path(session.folder), session.config, _model(pl_module), datetime.now())
+            check_place(place_of(Path(session.folder), session.config))
             _check_split(session.config, trainer.datamodule.source)  # type: ignore[attr-defined]
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -68,38 +67,51 @@ class FinishAdapter(pl.Callback):
         model, data = _model(pl_module), trainer.datamodule.source  # type: ignore[attr-defined]
         try:
             found = self._evaluate(trainer, session, model, data)
-        except (RuntimeError, ValueError, TraindeckError) as error:
-            # Out of memory, say: what was trained is worth keeping all the same.
+        except Exception as error:
+            # Out of memory, a model's own fault: what was trained is worth keeping all the same.
             why = " ".join(str(error).split())[:300]
             _say(session, "error", f"the evaluation failed, the model is kept: {why}")
             found = None
         if _stopped(session):
             return
-        place = _place(session)
-        told = metadata_of(
-            session.config,
-            model,
-            data,
-            seconds=self.seconds,
-            steps=trainer.global_step,
-            epochs=trainer.current_epoch,
-            now=datetime.now(),
-            evaluation=found,
-            run=str(session.folder),
-        )
-        try:
-            folder = save(place, self._name(session, model), model, data, told)
-        except OSError as error:
-            # The checkpoints hold the adapter too: a full disk must not fail the run here.
-            _say(session, "error", f"the model's folder could not be written in {place}: {error}")
-            return
+        folder = self._leave(trainer, session, model, data, found)
         _say(session, "info", f"the adapter, its tokenizer and metadata.json are in {folder}")
-        with suppress(OSError):
-            outputs = Path(session.folder) / "outputs"
-            outputs.mkdir(exist_ok=True)
-            (outputs / "model").unlink(missing_ok=True)
-            own = folder.is_relative_to(outputs)
-            (outputs / "model").symlink_to(folder.relative_to(outputs) if own else folder)
+
+    def _leave(
+        self,
+        trainer: pl.Trainer,
+        session: Session,
+        model: LoraModel,
+        data: Instructions,
+        found: Evaluation | None,
+    ) -> Path:
+        """Write the model's folder; into the run's own where `output.models_dir` takes nothing.
+
+        Raises:
+            OSError: Neither takes it.
+        """
+        run = Path(session.folder).absolute()
+        told: dict[str, Any] = {
+            "seconds": self.seconds,
+            "steps": trainer.global_step,
+            "epochs": trainer.current_epoch,
+            "evaluation": found,
+        }
+        try:
+            return leave(run, session.config, model, data, **told)
+        except OSError as error:
+            place = place_of(run, session.config)
+            _say(session, "error", f"the model's folder could not be written in {place}: {error}")
+        own = run / "outputs" / "model"
+        try:
+            if own.is_symlink():
+                own.unlink()
+            return leave(run, session.config, model, data, **told, folder=own)
+        except OSError as error:
+            raise OSError(
+                f"the model is trained, and its folder could not be written in {own}: {error}. The "
+                f"checkpoints hold it: make room, and traindeck adapter {run.name}"
+            ) from error
 
     def _evaluate(
         self, trainer: pl.Trainer, session: Session, model: LoraModel, data: Instructions
@@ -117,52 +129,21 @@ class FinishAdapter(pl.Callback):
         if found is None:
             return None
         report(found, Path(session.folder))
-        session.events.metrics(
-            trainer.global_step,
-            {
-                f"{found.split}/loss": found.adapter_loss,
-                f"{found.split}/perplexity": found.adapter_perplexity,
-                f"{found.split}/base_perplexity": found.base_perplexity,
-            },
-            # Lightning counts on when a fit is over.
-            epoch=float(max(0, trainer.current_epoch - 1)),
-        )
+        figures = {
+            f"{found.split}/loss": found.adapter_loss,
+            f"{found.split}/perplexity": found.adapter_perplexity,
+            f"{found.split}/base_perplexity": found.base_perplexity,
+        }
+        # Lightning counts on when a fit is over.
+        epoch = float(max(0, trainer.current_epoch - 1))
+        session.events.metrics(trainer.global_step, figures, epoch=epoch)
+        for logger in trainer.loggers:
+            logger.log_metrics({**figures, "epoch": epoch}, trainer.global_step)
         _say(session, "info", in_words(found))
         return found
 
-    def _name(self, session: Session, model: LoraModel) -> str:
-        preset = str(_identity(session).get("name") or "")
-        return folder_name(
-            session.config,
-            model.base.name,
-            preset=preset,
-            run=session.folder.name,
-            now=datetime.now(),
-        )
-
     def _now(self) -> float:
         return 0.0 if self._since is None else time.monotonic() - self._since
-
-
-def _identity(session: Session) -> dict[str, Any]:
-    """Read what the run is; empty where nothing tells."""
-    with suppress(OSError, ValueError):
-        told = json.loads((Path(session.folder) / "run.json").read_text("utf-8"))
-        return told if isinstance(told, dict) else {}
-    return {}
-
-
-def _place(session: Session) -> Path:
-    """Give the folder that the model's own folder is made in.
-
-    A trial of a sweep keeps its model: of many only the best is wanted, which its sweep publishes.
-    """
-    sweep = session.config.get("ablation") or {}
-    parent = _identity(session).get("parent")
-    if isinstance(parent, dict) and "sweep" in parent and sweep.get("publish") != "all":
-        return Path(session.folder).absolute() / "outputs" / "models"
-    output = session.config.get("output") or {}
-    return Path(str(output.get("models_dir") or "models")).expanduser().absolute()
 
 
 def _check_split(config: Mapping[str, Any], data: Instructions) -> None:
@@ -188,9 +169,15 @@ def settings_of(config: Mapping[str, Any]) -> dict[str, Any]:
     return {name: written[name] for name in named if written.get(name) is not None}
 
 
-def report(found: Evaluation, run: Path) -> Path:
-    """Keep an evaluation in the run's `outputs/evaluation.json`, as far as the disk allows."""
-    path = run / "outputs" / "evaluation.json"
+def report(found: Evaluation, run: Path, name: str = "evaluation") -> Path:
+    """Keep an evaluation in the run's `outputs`, as far as the disk allows.
+
+    Args:
+        found: The evaluation.
+        run: The run's folder.
+        name: What the file is called; the usual one is that of the end of training.
+    """
+    path = run / "outputs" / f"{name}.json"
     try:
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps(found.plain(), indent=2, ensure_ascii=False) + "\n", "utf-8")
@@ -213,11 +200,15 @@ def in_words(found: Evaluation) -> str:
             ("base", each.base),
             ("adapter", each.adapter),
         ):
-            if text.strip():
-                shown = text.strip().splitlines()
+            if text.strip() or name != "given":
+                shown = text.strip().splitlines() or [f"({_blank(text)})"]
                 cut = [f"… {len(shown) - _SHOWN} more lines"] if len(shown) > _SHOWN else []
                 lines += [f"  {name}:", *(f"    {each}" for each in [*shown[:_SHOWN], *cut])]
     return "\n".join(lines)
+
+
+def _blank(text: str) -> str:
+    return f"{len(text)} blanks and ends of lines" if text else "nothing"
 
 
 def _model(module: nn.Module) -> LoraModel:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.recipes.lora.data import Instructions
+from trainer.recipes.lora.hub import ADAPTER
 from trainer.recipes.lora.measure import Evaluation
 from trainer.recipes.lora.model import LoraModel
 
@@ -41,7 +42,7 @@ def save(
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     try:
-        model.network.save_pretrained(aside)
+        _save_adapter(aside, model)
         _name_base(aside, model)
         model.network.config.save_pretrained(aside)
         data.tokenizer.save_pretrained(aside)
@@ -65,7 +66,7 @@ def metadata_of(
     epochs: int,
     now: datetime,
     evaluation: Evaluation | None,
-    run: str,
+    run: Path,
 ) -> dict[str, Any]:
     """Give what `metadata.json` tells; `output.metadata.include_*` leave parts out.
 
@@ -138,16 +139,28 @@ def metadata_of(
         told["evaluation"] = {
             key: value for key, value in evaluation.plain().items() if key != "answers"
         }
-    about: dict[str, Any] = {"created": now.isoformat(), "run": run}
+    about: dict[str, Any] = {"created": now.isoformat(), "run": str(run)}
     if wants("git_commit"):
-        about["git_commit"] = _commit()
+        about["git_commit"] = _commit(run)
     told["metadata"] = about
     return told
 
 
+def _save_adapter(folder: Path, model: LoraModel) -> None:
+    from safetensors import SafetensorError
+
+    try:
+        model.network.save_pretrained(folder)
+    except SafetensorError as error:  # so it tells that a disk is full
+        raise OSError(str(error)) from error
+    readable = (folder / ADAPTER).stat().st_mode & 0o777
+    for path in folder.glob("*.safetensors"):  # written for nobody else to read
+        path.chmod(readable)
+
+
 def _name_base(folder: Path, model: LoraModel) -> None:
     """Let the adapter name its base as people do, and not by where it lay in a cache."""
-    path = folder / "adapter_config.json"
+    path = folder / ADAPTER
     config = json.loads(path.read_text("utf-8"))
     local = model.base.revision is None
     config["base_model_name_or_path"] = str(model.base.folder) if local else model.base.name
@@ -182,8 +195,13 @@ def _whole(number: Any) -> Any:
     return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
-def _commit() -> str | None:
-    """Give the commit of the working folder, short; None outside a repository."""
+def _commit(run: Path) -> str | None:
+    """Give the commit that the run was started from, short; None outside a repository."""
+    try:
+        told = json.loads((run / "run_hash_summary.json").read_text("utf-8"))
+        return str(told["code"]["project"]["commit"])[:8]
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # no repository; or no run of the launcher's
     try:
         said = subprocess.run(
             ["git", "rev-parse", "--short=8", "HEAD"], capture_output=True, timeout=10, check=False

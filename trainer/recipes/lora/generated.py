@@ -92,6 +92,14 @@ def _check(folder: Path, wanted: Mapping[str, Any], there: Any) -> None:
     if there == wanted:
         return
     known = there if isinstance(there, dict) else {}
+    if known.get("what") != wanted.get("what"):
+        raise ConfigError(
+            Problem(
+                f"the folder holds something else: {known.get('what') or 'unknown files'}.",
+                str(folder),
+                "Name another folder; nothing is ever overwritten.",
+            )
+        )
     names = sorted({*wanted, *known})
     apart = [name for name in names if wanted.get(name) != known.get(name)]
     told = ", ".join(f"{name} {known.get(name)}, not {wanted.get(name)}" for name in apart[:3])

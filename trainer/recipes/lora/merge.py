@@ -12,6 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
 from trainer.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, Problem, TraindeckError
 from trainer.events.text import clean
 from trainer.recipes.lora import hub
@@ -41,9 +44,14 @@ def merge(adapter: Path, out: Path, *, base: str | None = None) -> Path:
         raise ConfigError(
             Problem("The adapter names no base model.", str(adapter), "Name it: --base FOLDER")
         )
-    found = hub.find(named, revision=described.get("revision"), say=_say)
+    try:
+        found = hub.find(named, revision=described.get("revision"), say=_say)
+    except ConfigError as error:
+        raise ConfigError(*(_with_base(problem) for problem in error.problems)) from error
     _check_digest(adapter, found)
     loaded = hub.load_model(found)
+    if not described.get("ensure_weight_tying"):
+        _untie(loaded)
     tokenizer = hub.load_tokenizer(hub.Base(str(adapter), adapter))
     from peft import PeftModel
 
@@ -54,6 +62,7 @@ def merge(adapter: Path, out: Path, *, base: str | None = None) -> Path:
         raise ConfigError(
             Problem(f"The adapter does not fit '{found.name}': {told}", str(adapter))
         ) from error
+    _tie_again(merged)
     aside = out.parent / f".making-{out.name}-{os.getpid()}"
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -67,13 +76,36 @@ def merge(adapter: Path, out: Path, *, base: str | None = None) -> Path:
             out.rmdir()
         aside.rename(out)
     except OSError as error:
-        where = str(error.filename or out)
         raise ConfigError(
-            Problem(f"cannot be written: {error.strerror or error}", where)
+            Problem(f"cannot be written: {error.strerror or error}", str(out))
         ) from error
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     return out
+
+
+def _with_base(problem: Problem) -> Problem:
+    """Say how to name a base here."""
+    remedy = "Name the folder of the base that the adapter was trained from: --base FOLDER"
+    return Problem(problem.what, problem.where, remedy)
+
+
+def _untie(model: Any) -> None:
+    """Let embedding and head be two tensors: an adapter of one would change the other as well."""
+    given, head = model.get_input_embeddings(), model.get_output_embeddings()
+    if head is not None and head.weight is given.weight:
+        head.weight = nn.Parameter(head.weight.detach().clone(), requires_grad=False)
+        model.config.tie_word_embeddings = False
+
+
+def _tie_again(model: Any) -> None:
+    """Let them be one again where they are the same, as most adapters leave them."""
+    given, head = model.get_input_embeddings(), model.get_output_embeddings()
+    if head is None or head.weight is given.weight:
+        return
+    if head.weight.shape == given.weight.shape and torch.equal(head.weight, given.weight):
+        head.weight = given.weight
+        model.config.tie_word_embeddings = True
 
 
 def _described(adapter: Path) -> dict[str, Any]:

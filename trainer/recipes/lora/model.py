@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
@@ -193,4 +194,4 @@ def _base_is_there(module: nn.Module, incompatible: Any) -> None:
 
 
 def _print(text: str) -> None:
-    print(text, flush=True)
+    print(text, file=sys.stderr, flush=True)

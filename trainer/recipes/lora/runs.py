@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,11 +55,17 @@ def load(run_folder: Path, checkpoint: str = "last", *, device: str | None = Non
         raise RunError(
             Problem(f"{run_folder.name} fine-tunes no language model", remedy="Name such a run.")
         )
+    source.say = _print
     source.prepare()
     place = torch.device(device or _device(found.config))
     model.to(place)
     within = _within(found.config, place)
     return FineTuned(found.config, model, source, found.checkpoint, within)
+
+
+def _print(text: str) -> None:
+    # What was asked for is what stands in the output.
+    print(text, file=sys.stderr, flush=True)
 
 
 def _device(config: dict[str, Any]) -> str:
@@ -70,7 +77,8 @@ def _device(config: dict[str, Any]) -> str:
 
 def _within(config: dict[str, Any], device: torch.device) -> Within:
     precision = str(config["trainer"].get("precision") or "32-true")
-    if not precision.endswith("mixed") or device.type == "cpu":
-        return nullcontext
     dtype = torch.bfloat16 if precision.startswith("bf16") else torch.float16
+    # A CPU trains in bfloat16, never in half.
+    if not precision.endswith("mixed") or (device.type == "cpu" and dtype is torch.float16):
+        return nullcontext
     return lambda: torch.autocast(device.type, dtype=dtype)
