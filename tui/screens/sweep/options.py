@@ -73,10 +73,8 @@ def options(design: Design, planned: Planned) -> list[Option]:
         ),
         Option(
             "clamp",
-            "to the hardware's limits" if design.clamp else "no",
-            "lowers trials that ask for more"
-            if design.clamp
-            else "trials that ask for more are wrong",
+            "to the hardware's limits" if design.clamp else "not to the hardware's limits",
+            "lowers trials beyond them" if design.clamp else "trials beyond them are refused",
             design.clamp,
         ),
     ]
