@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
@@ -82,9 +83,9 @@ class LineList(ScrollView, can_focus=True):
         """The number of rows."""
         return self._count
 
+    @abstractmethod
     def pieces(self, index: int, width: int) -> Pieces:
         """Draw a row: pieces of text, at most `width` cells; a subclass gives them."""
-        raise NotImplementedError
 
     def show_rows(self, count: int, cursor: int | None = None) -> None:
         """Take a new number of rows, all of which may look different.

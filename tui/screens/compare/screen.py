@@ -298,9 +298,7 @@ class CompareScreen(DeckScreen):
         """Show the table or the differences, or the curves again."""
         self._pane = "" if self._pane == name else name
         self._arrange()
-        target: LineList = self.query_one(Legend)
-        if self._pane:
-            target = self.query_one(f"#{name}", LineList)
+        target = self.query_one(f"#{name}") if self._pane else self.query_one(Legend)
         self.call_after_refresh(target.focus)
 
     def action_hide(self, at: int) -> None:

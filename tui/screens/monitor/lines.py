@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -43,9 +44,9 @@ class Spans(Widget):
                 begin, end = changed_cells(before, after)
                 self.refresh(Region(begin, y, end - begin, 1))
 
+    @abstractmethod
     def look(self, name: str) -> Style:
         """Give the style of a look, to lay over the base; a subclass knows them."""
-        raise NotImplementedError
 
     def notify_style_update(self) -> None:
         """Take the colours of another theme."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -27,21 +28,21 @@ class RunActions(RunControl):
     trash: Trash
     _busy = False
 
+    @abstractmethod
     def under_cursor(self) -> RunSummary | None:
         """Give the run under the cursor; None in an empty list."""
-        raise NotImplementedError
 
+    @abstractmethod
     def meant(self) -> list[RunSummary]:
         """Give the runs that are chosen, or else the one under the cursor."""
-        raise NotImplementedError
 
+    @abstractmethod
     def chosen_runs(self) -> list[RunSummary]:
         """Give the runs that are chosen."""
-        raise NotImplementedError
 
+    @abstractmethod
     def unchoose(self) -> None:
         """Choose none."""
-        raise NotImplementedError
 
     # ── open ─────────────────────────────────────────────────────────────────────────────────
 
