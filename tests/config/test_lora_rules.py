@@ -34,6 +34,8 @@ from trainer.config.peft_args import keywords
         ("lora.task_type=SEQ_CLS", "lora.task_type", "training sets it"),
         ("expert.rol=asm", "expert.rol", "Did you mean 'expert.role'?"),
         ("evaluation.anwers=3", "evaluation.anwers", "Did you mean 'evaluation.answers'?"),
+        ("output.date_format=%Q", "output.date_format", "'%Q'"),
+        ("output.date_format=%", "output.date_format", "%Y%m%d"),
         ("output.model_dir=x", "output.model_dir", "Did you mean 'output.models_dir'?"),
         ("expert.context_window=512", "data.sequence_length", "512 or less"),
     ],

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainer.commands import dry_run as dry
 from trainer.commands.follow import Interrupts, follow_run, past, telling
 from trainer.commands.output import json_line, line, note
 from trainer.errors import EXIT_OK, ConfigError, Problem, RunError, TraindeckError
@@ -85,9 +86,9 @@ def train(
         )
     command = ask(clamp=clamp)
     if dry_run:
-        return _dry_run(composed, command, as_json, verbose)
+        return dry.show(composed, command, as_json, verbose)
     if verbose:
-        for text in told(composed):
+        for text in dry.told(composed):
             note(text)
     for text in [*clamped_lines(composed), *batch_lines(composed)]:
         note(text)
@@ -154,17 +155,6 @@ def with_named(
     named += [f"hardware={hardware}"] if hardware else []
     presets = [word for word in overrides if "=" not in word or word.startswith("preset=")]
     return (*([RECIPE] if expert and not presets else []), *overrides, *named)
-
-
-def told(composed: Composed) -> list[str]:
-    """Say which files were read, in order, and where each value comes from that is no default."""
-    from trainer.config.compose import defaults_of
-    from trainer.config.diff import diff
-    from trainer.runs.plan import diff_lines
-
-    files = ", ".join(dict.fromkeys(composed.files))
-    changes = diff(defaults_of(composed), composed)
-    return [f"files: {files}", *diff_lines(changes), f"config hash: {composed.hash}"]
 
 
 def _sweep(overrides: tuple[str, ...], *, queue: bool, **options: Any) -> int:
@@ -320,37 +310,6 @@ def _copy_of(
 def quoted(value: str) -> str:
     """Quote a value for Hydra's override grammar."""
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _dry_run(
-    composed: Composed, command: Sequence[str], as_json: bool, verbose: bool = False
-) -> int:
-    from trainer.commands.config import change_rows
-    from trainer.config.compose import defaults_of
-    from trainer.config.diff import diff
-    from trainer.runs.plan import batch_facts, dry_run_lines
-
-    changes = diff(defaults_of(composed), composed)
-    if as_json:
-        json_line(
-            {
-                "config": composed.config,
-                "hash": composed.hash,
-                "diff": change_rows(changes),
-                "clamped": change_rows(composed.clamped),
-                "batch": batch_facts(composed.config),
-                "notes": list(composed.notes),
-                "command": list(command),
-            }
-        )
-        return EXIT_OK
-    for text in dry_run_lines(composed, changes, command):
-        line(text)
-    if verbose:
-        line("\n# files, the lowest first")
-        for file in dict.fromkeys(composed.files):
-            line(file)
-    return EXIT_OK
 
 
 def _start_and_follow(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from string import Formatter
@@ -21,6 +22,8 @@ NAME_FIELDS = (
     "name", "expert", "role", "group", "base_short", "rank", "preset", "run", "date",
 )  # fmt: skip
 """What `output.name_template` may hold."""
+# What every platform's `strftime` knows.
+_DATE_SIGNS = frozenset("aAwdbBmyYHIMpSfzZjUWcxXGuV%")
 # What people call keywords of PEFT's `LoraConfig`, which are much like other ones of it.
 _KEYWORDS = {
     "rank": "r",
@@ -59,6 +62,7 @@ def lora_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterat
                 yield Problem(found.what, origin(found.key, where), found.remedy, found.key)
     yield from _keywords(_section(config, "lora"), where)
     yield from _name(_section(config, "output").get("name_template"), where)
+    yield from _date(_section(config, "output").get("date_format"), where)
     longest, length = expert.get("context_window"), data.get("sequence_length")
     if not (_is_ours(config) and isinstance(longest, int) and isinstance(length, int)):
         return
@@ -188,6 +192,16 @@ def _name(template: Any, where: Mapping[str, Any]) -> Iterator[Problem]:
             remedy = nearest(name, NAME_FIELDS) or f"There are {', '.join(NAME_FIELDS)}."
             what = f"Nothing fills in '{{{clean(name)}}}' in '{key}'."
             yield Problem(what, origin(key, where), remedy, key)
+
+
+def _date(written: Any, where: Mapping[str, Any]) -> Iterator[Problem]:
+    key = "output.date_format"
+    for sign in re.findall(r"%(.?)", written) if isinstance(written, str) else ():
+        if not sign or sign not in _DATE_SIGNS:
+            what = f"'%{clean(sign)}' in '{key}' is no sign of a date."
+            remedy = "Such as %Y%m%d: the year, the month and the day."
+            yield Problem(what, origin(key, where), remedy, key)
+            return
 
 
 def _is_ours(config: Mapping[str, Any]) -> bool:

@@ -78,9 +78,11 @@ def need_training_packages(
 
 
 def _placed(problem: Problem, where: Mapping[str, Any]) -> Problem:
-    if problem.where or problem.key not in where:
+    place = str(where.get(problem.key, ""))
+    # What was resolved for this machine is no place that anybody wrote.
+    if problem.where or place.startswith("resolved"):
         return problem
-    return replace(problem, where=str(where[problem.key]))
+    return replace(problem, where=place)
 
 
 def check_resume(run: RunFolder) -> None:
