@@ -148,6 +148,18 @@ async def test_nothing_to_clamp_is_said(runs_dir: Path, monkeypatch: pytest.Monk
         assert said[-1].startswith("nothing to clamp")
 
 
+async def test_limits_of_another_kind_of_device_are_told_as_not_checked(
+    runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Deck, "say", lambda self, text, severity="": said.append(text))
+    given = ("quickstart", "hardware=mac-mps", "trainer.accelerator=cpu", "trainer.precision=null")
+    async with launch(runs_dir, *given, size=(130, 45)) as (pilot, screen):
+        assert "at most 1, not checked" in result(screen)
+        await press(pilot, "C")
+        assert "are not checked, as trainer.accelerator=cpu" in said[-1]
+
+
 def test_the_words_of_the_command_line_become_keys() -> None:
     text = "Set a=1 b=2, or let `--clamp` do so; if the profile is wrong, change c."
     assert by_key(text) == "C (clamp) sets a=1 b=2; if the profile is wrong, change c."

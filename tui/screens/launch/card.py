@@ -134,9 +134,11 @@ def _fit(
 def _facts(config: Mapping[str, Any], dash: str) -> Iterator[Fact]:
     """Say what the config takes of what there is, line by line."""
     from trainer.config.hardware_batch import batch_of, devices_of
-    from trainer.config.hardware_rules import excesses, lengths
+    from trainer.config.hardware_rules import excesses, governs, lengths
 
     over = {each.key for each in excesses(config)}
+    # A run on another kind of device is not measured by this profile.
+    unchecked = "" if governs(config) else ", not checked"
 
     def at(key: str) -> Any:
         return value_at(config, key)
@@ -148,7 +150,7 @@ def _facts(config: Mapping[str, Any], dash: str) -> Iterator[Fact]:
 
     def most(key: str) -> str:
         limit = at(f"hardware.{key}")
-        return f"at most {limit}" if limit is not None else ""
+        return f"at most {limit}{unchecked}" if limit is not None else ""
 
     accelerator, has = at("trainer.accelerator") or at("hardware.device"), at("hardware.devices")
     devices = devices_of(at("trainer.devices"), accelerator)

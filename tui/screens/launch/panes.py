@@ -31,7 +31,7 @@ from tui.screens.launch.result import ResultRows
 from tui.screens.launch.values import form_rows
 from tui.screens.launch.writing import Writing, WritingPart
 from tui.sources.sweepcost import Costs
-from tui.text import fit
+from tui.text import clean, fit
 from tui.widgets.field import FieldForm, Row
 from tui.widgets.keybar import KeyBar, binding
 
@@ -350,7 +350,11 @@ class LaunchPanes(RatedScreen):
         blocked = self.outcome.blocked
         if blocked:
             more = f"  (and {len(blocked) - 1} more)" if len(blocked) > 1 else ""
-            return told(blocked[0]) + more
+            # What no row shows is told with its place.
+            place = (
+                f"{clean(blocked[0].where)}: " if blocked[0].where and not blocked[0].key else ""
+            )
+            return place + told(blocked[0]) + more
         if unfinished := self.writing.unfinished:
             return f"the override line holds unfinished text (ctrl+u empties it): {unfinished}"
         return "" if self.outcome.composed is not None else "nothing is composed yet"

@@ -157,8 +157,7 @@ class LaunchScreen(LaunchPanes):
             return
         clamping, unfinished = self.outcome.clamping, self.writing.unfinished
         if not clamping:
-            name = self.outcome.card.name or "the hardware"
-            self.deck.say(f"nothing to clamp: nothing is beyond the limits of {name}")
+            self.deck.say(f"nothing to clamp: {self._unclamped()}")
         elif unfinished:
             self.deck.say(f"cannot clamp: the line holds unfinished text: {unfinished}", "error")
         elif self.query_one(FieldForm).is_editing:
@@ -168,6 +167,16 @@ class LaunchScreen(LaunchPanes):
             self.writing.take_in(clamped(self.outcome))
             notes = "".join(f"; {note}" for note in clamping.notes)
             self.deck.say(f"{keys} lowered to {clamping.hardware}{notes}  (u takes it back)")
+
+    def _unclamped(self) -> str:
+        """Say why there is nothing to clamp."""
+        from trainer.config.hardware_rules import governs
+
+        name, config = self.outcome.card.name or "the hardware", self.outcome.config
+        if config and not governs(config):
+            accelerator = (config.get("trainer") or {}).get("accelerator")
+            return f"limits of {name} are not checked, as trainer.accelerator={accelerator}"
+        return f"nothing is beyond the limits of {name}"
 
     def action_undo(self) -> None:
         """Take back the last change."""
