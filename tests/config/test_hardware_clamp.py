@@ -138,6 +138,14 @@ def test_ranks_of_single_modules_are_held_to_the_limit() -> None:
     assert made.config["lora"]["alpha_pattern"] == {"q_proj": 2}
 
 
+@pytest.mark.parametrize("wrong", ["null", "abc", "-3", "true"])
+def test_ranks_that_are_no_ranks_are_passed_over(wrong: str) -> None:
+    pattern = f"+lora.rank_pattern={{q_proj: {wrong}, k_proj: 64}}"
+    made = on("mac-mps", "lora.r=8", "lora.lora_alpha=16", pattern, clamp=True, check=False)
+    assert made.config["lora"]["rank_pattern"]["k_proj"] == 8
+    assert made.config["lora"]["rank_pattern"]["q_proj"] not in (8, 64)
+
+
 def test_the_errors_together_keep_the_effective_batch() -> None:
     with pytest.raises(ConfigError) as caught:
         on("kaggle-t4x2", "trainer.devices=4", "dataloader.batch_size=128")

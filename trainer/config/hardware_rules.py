@@ -286,7 +286,9 @@ def _lower_ranks(lora: Mapping[str, Any], most: int) -> dict[str, Any]:
         settings["lora.r"] = most
         if alpha is not None:
             settings["lora.lora_alpha"] = scaled(alpha, rank)
-    lowered = {name: min(whole(value) or value, most) for name, value in ranks.items()}
+    lowered = {
+        name: min(rank, most) if (rank := whole(value)) else value for name, value in ranks.items()
+    }
     if lowered != ranks:
         settings["lora.rank_pattern"] = lowered
     found = dict(alphas)
