@@ -26,6 +26,9 @@ weight_decay = 0.5
 [hyperparameters.long]
 num_epochs = 9
 
+[hyperparameters.quick]
+max_steps = 20
+
 [datasets.good]
 path = "~/good"
 quality_threshold = 0.7
@@ -62,6 +65,10 @@ def test_a_set_of_hyperparameters_tells_what_it_inherits(project: Path) -> None:
     )
     assert row.inherited == {"lr", "weight_decay", "warmup", "scheduler"}
     assert not of(project, "hyperparameters", "default").inherited
+    quick = of(project, "hyperparameters", "quick")
+    assert (quick.cells["epochs"], quick.cells["max_steps"]) == ("2", "20")
+    assert "epochs" in quick.inherited
+    assert "max_steps" not in quick.inherited
 
 
 def test_a_dataset_is_chosen_by_its_folder_and_its_threshold(project: Path) -> None:

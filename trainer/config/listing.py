@@ -104,6 +104,7 @@ _COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
     "hyperparameters": (
         Column("HYPERPARAMETERS", "name"), Column("EPOCHS", "epochs", 0, True),
+        Column("STEPS", "max_steps", 1, True),
         Column("LR", "lr", 0, True), Column("WARMUP", "warmup", 2, True),
         Column("DECAY", "weight_decay", 3, True), Column("SCHEDULE", "scheduler", 1), _FROM, _WHAT,
     ),
@@ -283,7 +284,7 @@ def _shown(option: Option, facts: Facts, machine: Machine | None) -> dict[str, s
         }
     if option.group == "hyperparameters":
         steps = facts["max_steps"]
-        return {"epochs": f"{steps} steps" if _is_set(steps) else text_of(facts["epochs"])}
+        return {"max_steps": text_of(steps) if _is_set(steps) else ""}
     if option.group == "data":
         return {"kind": str(facts["_target_"] or "").rpartition(".")[2]}
     if option.group == "hardware":

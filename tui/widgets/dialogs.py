@@ -199,6 +199,8 @@ class Pick(Dialog[int]):
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
         self._rows.narrow(event.value, 0)
+        keys = "enter choose   esc cancel" if self._rows.matches else "nothing fits   esc cancel"
+        self.query_one(".keys", Static).update(Content(keys))
 
     @on(Input.Submitted)
     @on(LineList.Chosen)

@@ -330,7 +330,9 @@ class ProfilesView(DeckScreen):
         yaml = f"editing the {kind.upper()}: esc stops" if typing else f"{kind}  y edit"
         self.query_one("#yaml-pane Head", Head).show(yaml)
         keys = len(editing.profile.leaves)
-        what = "see the YAML" if editing.profile.problems else plural(keys, "key")
+        options = sum(entry.group is not None for entry in editing.profile.defaults)
+        count = f"{plural(options, 'option')}, {plural(keys, 'key')}" if options else ""
+        what = "see the YAML" if editing.profile.problems else count or plural(keys, "key")
         self.query_one("#form-pane Head", Head).show(
             f"form  {what}  enter edit  space switch  a add  ~ remove"
         )
