@@ -111,6 +111,8 @@ def test_samples_are_looked_at_before_launch(tmp_path: Path) -> None:
     (tmp_path / "val.jsonl").write_text("[]\n" * 100)
     assert len(told()) == 5
     assert told("data.val_split=null") == []
+    (place,) = told("data.val_split=null", f"output.models_dir={tmp_path}/test.jsonl/models")
+    assert f"{tmp_path}/test.jsonl is a file" in place
     (tmp_path / "test.jsonl").unlink()
     (missing,) = told("data.val_split=null")
     assert "There is no file of samples" in missing

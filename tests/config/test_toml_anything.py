@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,11 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
 def made(*words: str) -> tuple[Any, ...]:
     """Compose; of what is wrong the words, not the place."""
     found = compose(words, check=False)
-    return found.config, found.choices, sorted((p.key, p.what) for p in found.problems)
+    told = (
+        (p.key, re.sub(r"[\w/]+/(training.toml|own.yaml|mine.yaml)[:\d]*", "", p.what))
+        for p in found.problems
+    )
+    return found.config, found.choices, sorted(told)
 
 
 @ANY

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -133,7 +134,26 @@ def lacking(config: Mapping[str, Any]) -> Iterator[Problem]:
     root = data.get("root")
     if isinstance(root, str) and root:
         yield from _files(Path(root).expanduser(), data, _section(config, "evaluation"))
+    yield from _place(_section(config, "output").get("models_dir"))
     yield from filter(None, (base_model.not_here(*asked) for asked in base_models(config)))
+
+
+def _place(written: Any) -> Iterator[Problem]:
+    """Say why no finished model could be left in a folder; it is made when there is one."""
+    if not isinstance(written, str) or not written or written.startswith("~"):
+        return
+    folder = Path(written).absolute()
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+        return
+    why = "may not be written to" if folder.is_dir() else "is a file"
+    yield Problem(
+        f"No finished model can be left in '{clean(written)}': {clean(str(folder))} {why}.",
+        "",
+        "Set output.models_dir to a folder of your own.",
+        "output.models_dir",
+    )
 
 
 def _files(root: Path, data: Mapping[str, Any], evaluation: Mapping[str, Any]) -> Iterator[Problem]:
