@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from trainer.config import hardware_here, logger_rules, recipe_rules
+from trainer.config import hardware_here, logger_rules
 from trainer.errors import ConfigError, Problem, RunError
 from trainer.runs.layout import RunFolder
 from trainer.runs.manage import prepare_resume
@@ -52,6 +52,9 @@ def need_training_packages(
         ConfigError: A package of the data or of a logger is missing, the key to its service, the
             device to train on, files of the data, or the base model.
     """
+    # The rules stand on the schema, which `traindeck show` can do without.
+    from trainer.config import recipe_rules
+
     missing = [name for name in ("torch", "pytorch_lightning") if find_spec(name) is None]
     if missing:
         # All at once: nobody should install torch only to be told of the next package.
