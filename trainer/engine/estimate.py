@@ -17,7 +17,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.core.optimizer import _configure_optimizers
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.optim import Optimizer
 from torch.utils._pytree import tree_iter, tree_map_only
@@ -116,6 +116,11 @@ def estimate(config: Mapping[str, Any], *, prepare: bool) -> dict[str, Any]:
         notes.append(
             f"{strategy} divides weights, gradients and state; here they are whole, since how many "
             "devices there are shows only when training starts (trainer.devices)."
+        )
+    if method == "shapes" and any(isinstance(part, nn.RNNBase) for part in module.modules()):
+        # Their kernels keep it for the backward pass; shapes know nothing of it.
+        notes.append(
+            "Recurrent layers keep a workspace that is not counted: the whole may be twice as much."
         )
     if section.get("compile") not in (None, False):
         notes.append("A compiled model may hold less; it is traced as it is written.")
