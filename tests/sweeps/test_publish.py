@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError, Thread
+from typing import Any
 
 import pytest
 
@@ -72,6 +75,72 @@ def test_a_better_trial_later_comes_beside_it(swept: Sweep, project: Path) -> No
     assert found is not None
     assert (found.trial, found.folder.name) == (1, "mine-2")
     assert publish.published(swept) == found.folder
+
+
+def models(project: Path) -> list[str]:
+    return sorted(path.name for path in (project / "models").iterdir())
+
+
+def test_of_two_that_publish_at_once_one_copies(
+    swept: Sweep, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, copies, real = Barrier(2), [], publish._there
+
+    def both_have_begun(*args: Any) -> Path | None:
+        with suppress(BrokenBarrierError):  # the other one waits for the lock, and never comes
+            inside.wait(0.2)
+        return real(*args)
+
+    monkeypatch.setattr(publish, "_there", both_have_begun)
+    threads = [Thread(target=lambda: copies.append(publish.publish(swept))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found.new for found in copies if found is not None) == [False, True]
+    assert models(project) == ["mine"]
+
+
+def test_whoever_is_killed_leaves_no_second_copy_and_no_rest(swept: Sweep, project: Path) -> None:
+    # Behind the copy, before the link.
+    assert publish.publish(swept) is not None
+    (swept.outputs / "model").unlink()
+    # In the midst of it; another sweep may be copying right now.
+    for owner in (swept.id, "another"):
+        (project / "models" / f".making-{owner}-1").mkdir()
+    found = publish.publish(swept)
+    assert found is not None
+    assert not found.new
+    assert publish.published(swept) == found.folder
+    run = swept.trials()[0].run
+    assert run is not None
+    told(RunFolder(run), [(30, 0.01)])
+    assert publish.publish(swept) is not None
+    assert models(project) == [".making-another-1", "mine", "mine-2"]
+
+
+def test_what_a_resumed_trial_leaves_is_another_model(swept: Sweep, project: Path) -> None:
+    assert publish.publish(swept) is not None
+    run = swept.trials()[2].run
+    assert run is not None
+    (run / "outputs" / "model").unlink()
+    about = {"metadata": {"run": str(run), "created": "later"}}
+    (leave_model(run, "later") / "metadata.json").write_text(json.dumps(about))
+    found = publish.publish(swept)
+    assert found is not None
+    assert (found.new, models(project)) == (True, ["later", "mine"])
+    assert publish.published(swept) == found.folder
+
+
+@pytest.mark.parametrize("config", ["", "output: 3\n", "- a list\n", "no: [yaml"])
+def test_a_config_that_is_none_names_the_usual_folder(
+    swept: Sweep, project: Path, config: str
+) -> None:
+    run = swept.trials()[2].run
+    assert run is not None
+    (run / "config.yaml").write_text(config)
+    assert publish.publish(swept) is not None
+    assert models(project) == ["mine"]
 
 
 def test_models_go_where_the_trial_says(

@@ -6,11 +6,13 @@ does not fill the folder of models; `ablation.publish` says which of them get th
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import count, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ from trainer.runs.layout import RunFolder, read_json
 from trainer.sweeps import results
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from trainer.sweeps.folder import Sweep
     from trainer.sweeps.results import Row
@@ -56,7 +58,7 @@ def publish(sweep: Sweep, trials: Sequence[TrialState] | None = None) -> Publish
     """Copy the model of the best trial to where its config keeps models, whole or not at all.
 
     The best trial is the best one of the combination that leads the leaderboard. One that is there
-    already is not copied again.
+    already is not copied again, and of several that publish at once one does.
 
     Args:
         sweep: The sweep.
@@ -74,28 +76,25 @@ def publish(sweep: Sweep, trials: Sequence[TrialState] | None = None) -> Publish
     source = model_of(best.run)
     if source is None:
         return None
-    run = str(best.run)
-    before = published(sweep)
-    if before is not None and _told(before).get("run") == run:
-        return Published(before, best.trial, new=False)
     place = _models_dir(sweep, best.run)
-    if source.parent == place:
-        # With `ablation.publish=all` it is there already.
-        _link(sweep, source)
-        return Published(source, best.trial, new=False)
     value = {"id": sweep.id, "trial": best.trial, "metric": sweep.metric, "value": best.value}
-    try:
-        folder = _copied(source, place, {"sweep": value})
-    except (OSError, shutil.Error) as error:
-        said = getattr(error, "strerror", None) or str(error)
-        raise RunError(
-            Problem(
-                f"the model of trial {best.trial} could not be copied to {place}: {said}",
-                str(source),
-                f"It is whole where it is. Try again: traindeck ablate --publish {sweep.id}",
-            )
-        ) from error
-    _link(sweep, folder)
+    with _alone(sweep) as alone:
+        there = _there(source, place, published(sweep))
+        if there is not None:
+            _link(sweep, there)
+            return Published(there, best.trial, new=False)
+        try:
+            folder = _copied(source, place, {"sweep": value}, sweep.id, sweep_up=alone)
+        except (OSError, shutil.Error) as error:
+            said = getattr(error, "strerror", None) or str(error)
+            raise RunError(
+                Problem(
+                    f"the model of trial {best.trial} could not be copied to {place}: {said}",
+                    str(source),
+                    f"It is whole where it is. Try again: traindeck ablate --publish {sweep.id}",
+                )
+            ) from error
+        _link(sweep, folder)
     return Published(folder, best.trial, new=True)
 
 
@@ -113,23 +112,72 @@ def model_of(run: Path) -> Path | None:
     return link.resolve() if link.is_dir() else None
 
 
+@contextmanager
+def _alone(sweep: Sweep) -> Iterator[bool]:
+    """Wait until nobody else publishes a model of this sweep; false where there are no locks."""
+    with ExitStack() as held:
+        locked = False
+        with suppress(OSError):
+            descriptor = os.open(sweep.path, os.O_RDONLY | os.O_CLOEXEC)
+            held.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            locked = True
+        yield locked
+
+
 def _models_dir(sweep: Sweep, run: Path) -> Path:
     """Give the folder of models that a trial's config names."""
     import yaml
 
-    found: Any = None
+    output: Any = None
     with suppress(OSError, ValueError, yaml.YAMLError):
         config = yaml.safe_load(RunFolder(run).config.read_text(encoding="utf-8"))
-        found = (config.get("output") or {}).get("models_dir")
+        output = config.get("output") if isinstance(config, dict) else None
+    found = output.get("models_dir") if isinstance(output, dict) else None
     place = Path(str(found or _USUAL)).expanduser()
     return (Path(sweep.where.get("cwd") or Path.cwd()) / place).resolve()
 
 
-def _copied(source: Path, place: Path, more: dict[str, Any]) -> Path:
-    """Copy a folder under its own name, or with a number where there is one of that name."""
+def _there(source: Path, place: Path, before: Path | None) -> Path | None:
+    """Find a model among the finished ones; a run that went on later has left another one.
+
+    Args:
+        source: It, in its run's folder or, with `ablation.publish=all`, among the finished ones.
+        place: The folder of finished models.
+        before: What the sweep published last.
+    """
+    if source.parent == place:
+        return source
+    wanted = _made_by(source)
+    known = [before] if before is not None else []
+    # Whoever was killed behind the copy has not linked it.
+    known += takewhile(Path.is_dir, (place / name for name in _names(source.name)))
+    return next((each for each in known if wanted[0] and _made_by(each) == wanted), None)
+
+
+def _made_by(folder: Path) -> tuple[Any, Any]:
+    about: Any = None
+    with suppress(OSError, ValueError):
+        about = read_json(folder / _METADATA).get("metadata")
+    about = about if isinstance(about, dict) else {}
+    return about.get("run"), about.get("created")
+
+
+def _copied(source: Path, place: Path, more: dict[str, Any], owner: str, *, sweep_up: bool) -> Path:
+    """Copy a folder under its own name, or with a number where there is one of that name.
+
+    Args:
+        source: The folder.
+        place: Where to.
+        more: What its metadata tells besides.
+        owner: Who copies it; no two do at once.
+        sweep_up: Whether what an owner of this name was killed over may go.
+    """
     place.mkdir(parents=True, exist_ok=True)
-    aside = place / f".making-{source.name}-{os.getpid()}"
-    shutil.rmtree(aside, ignore_errors=True)
+    if sweep_up:
+        for left in place.glob(f".making-{owner}-*"):
+            shutil.rmtree(left, ignore_errors=True)
+    aside = place / f".making-{owner}-{os.getpid()}"
     try:
         shutil.copytree(source, aside)
         with suppress(OSError, ValueError):
@@ -137,29 +185,33 @@ def _copied(source: Path, place: Path, more: dict[str, Any]) -> Path:
             told["metadata"] = {**(told.get("metadata") or {}), **more}
             text = json.dumps(told, indent=2, ensure_ascii=False) + "\n"
             (aside / _METADATA).write_text(text, encoding="utf-8")
-        number = 1
+        names = _names(source.name)
         while True:
-            wanted = place / (source.name if number == 1 else f"{source.name}-{number}")
+            wanted = place / next(names)
             if not wanted.exists():
                 try:
                     return aside.rename(wanted)
                 except OSError:
                     if not wanted.exists():
                         raise
-            number += 1
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _told(folder: Path) -> dict[str, Any]:
-    with suppress(OSError, ValueError):
-        about = read_json(folder / _METADATA).get("metadata")
-        return about if isinstance(about, dict) else {}
-    return {}
+def _names(name: str) -> Iterator[str]:
+    """Give a name, and then the same with numbers."""
+    yield name
+    yield from (f"{name}-{number}" for number in count(2))
 
 
 def _link(sweep: Sweep, folder: Path) -> None:
+    link = sweep.outputs / MODEL
+    new = link.with_name(f".{MODEL}-{os.getpid()}")
     with suppress(OSError):
         sweep.outputs.mkdir(exist_ok=True)
-        (sweep.outputs / MODEL).unlink(missing_ok=True)
-        (sweep.outputs / MODEL).symlink_to(folder)
+        new.unlink(missing_ok=True)
+        new.symlink_to(folder)
+        try:
+            new.replace(link)
+        finally:
+            new.unlink(missing_ok=True)
