@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from threading import Barrier, BrokenBarrierError, Thread
 from typing import Any
 
 import pytest
@@ -81,24 +81,28 @@ def models(project: Path) -> list[str]:
     return sorted(path.name for path in (project / "models").iterdir())
 
 
-def test_of_two_that_publish_at_once_one_copies(
-    swept: Sweep, project: Path, monkeypatch: pytest.MonkeyPatch
+def test_of_several_that_publish_at_once_one_looks_and_copies(
+    swept: Sweep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inside, copies, real = Barrier(2), [], publish._there
+    alone = []
 
-    def both_have_begun(*args: Any) -> Path | None:
-        with suppress(BrokenBarrierError):  # the other one waits for the lock, and never comes
-            inside.wait(0.2)
-        return real(*args)
+    def watched(work: Callable[..., Any]) -> Callable[..., Any]:
+        def watching(*args: Any, **options: Any) -> Any:
+            descriptor = os.open(swept.path, os.O_RDONLY)
+            try:
+                with pytest.raises(BlockingIOError):
+                    fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            finally:
+                os.close(descriptor)
+            alone.append(work.__name__)
+            return work(*args, **options)
 
-    monkeypatch.setattr(publish, "_there", both_have_begun)
-    threads = [Thread(target=lambda: copies.append(publish.publish(swept))) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(found.new for found in copies if found is not None) == [False, True]
-    assert models(project) == ["mine"]
+        return watching
+
+    for name in ("_there", "_copied", "_link"):
+        monkeypatch.setattr(publish, name, watched(getattr(publish, name)))
+    assert publish.publish(swept) is not None
+    assert alone == ["_there", "_copied", "_link"]
 
 
 def test_whoever_is_killed_leaves_no_second_copy_and_no_rest(swept: Sweep, project: Path) -> None:
