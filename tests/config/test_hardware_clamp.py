@@ -129,6 +129,13 @@ def test_devices_that_are_named_stay_those_that_were_named() -> None:
         assert made.config["trainer"]["accumulate_grad_batches"] == 2
 
 
+@pytest.mark.parametrize("wrong", ["'a,b,c'", "'[0,1,2]'", "[a,b,c]", "'0,-1,2'"])
+def test_devices_that_are_none_are_a_problem(wrong: str) -> None:
+    words = ("trainer.accelerator=gpu", f"trainer.devices={wrong}")
+    with pytest.raises(ConfigError, match=r"'trainer.devices' cannot be"):
+        on("kaggle-t4x2", *words, clamp=True)
+
+
 def test_ranks_of_single_modules_are_held_to_the_limit() -> None:
     words = ("lora.r=8", "lora.lora_alpha=16", "+lora.rank_pattern={q_proj: 64}")
     with pytest.raises(ConfigError, match=r"'lora.rank_pattern' gives q_proj 64"):

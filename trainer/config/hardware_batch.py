@@ -93,7 +93,8 @@ def devices_of(wanted: Any, accelerator: Any = None) -> int | None:
         return len(wanted) or None
     if isinstance(wanted, str):
         if "," in wanted:
-            return sum(1 for part in wanted.split(",") if part.strip()) or None
+            named = [part.strip() for part in wanted.split(",") if part.strip()]
+            return len(named) or None if all(part.isdecimal() for part in named) else None
         wanted = int(wanted) if wanted.strip().isdecimal() else None
     return 1 if whole(wanted) is None and accelerator in ("cpu", "mps") else whole(wanted)
 
