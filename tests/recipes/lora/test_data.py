@@ -257,6 +257,15 @@ def test_sequences_longer_than_the_model_or_the_expert_are_refused(
         data(folder, base, sequence_length=128, context_window=64)
 
 
+def test_a_base_that_was_moved_brings_its_tokenizer(folder: Path, base: Path) -> None:
+    moved = data(folder, folder / "gone", sequence_length=192)
+    with pytest.raises(ConfigError, match="no folder"):
+        moved.train_dataset()
+    moved = data(folder, folder / "gone", sequence_length=192)
+    LoraModel(str(base), lora={"r": 2}).see_data(moved)
+    assert len(moved.train_dataset()) == 4
+
+
 def test_an_adapter_that_does_not_fit_names_the_layers(base: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         LoraModel(str(base), lora={"r": 4, "target_modules": ["qqq_proj"]})

@@ -105,6 +105,7 @@ class Instructions:
         self.packing = packing
         self.max_items = max_items
         self._base = (tokenizer, revision, trust_remote_code)
+        self._beside: hub.Base | None = None
         #: Told what takes its time; the engine puts its own in this place.
         self.say: Callable[[str], Any] = _print
 
@@ -129,10 +130,20 @@ class Instructions:
     def tokenizer(self) -> Any:
         """The base model's tokenizer."""
         name, revision, code = self._base
-        base = hub.find(
-            name, revision=revision, say=self.say, trust_remote_code=code, weights=False
-        )
+        try:
+            base = hub.find(
+                name, revision=revision, say=self.say, trust_remote_code=code, weights=False
+            )
+        except ConfigError:
+            if self._beside is None:
+                raise
+            base = self._beside
+            self.say(f"'{name}' is not here: the tokenizer is that of '{base.name}'")
         return hub.load_tokenizer(base, trust_remote_code=code)
+
+    def see_base(self, base: hub.Base) -> None:
+        """Take the tokenizer from this base where the one that was named has gone, as after a move."""
+        self._beside = base
 
     def train_dataset(self) -> Rows:
         """Give the training rows.

@@ -125,6 +125,8 @@ class LoraModel(nn.Module):
         Raises:
             ConfigError: They are too long, or would run into each other where they are packed.
         """
+        if hasattr(data, "see_base"):
+            data.see_base(self.base)
         length = getattr(data, "sequence_length", None)
         if self.longest and length is not None and length > self.longest:
             raise ConfigError(
