@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.errors import ConfigError, Problem, RunError, nearest
+from trainer.paths import at_home
 
 __all__ = ["ConfigTrainer", "TrainingConfig"]
 
@@ -186,7 +187,7 @@ class ConfigTrainer:
         clamp: bool = False,
         quiet: bool = False,
     ) -> None:
-        self.config_path = Path(config_path).expanduser() if config_path is not None else None
+        self.config_path = at_home(config_path) if config_path is not None else None
         if self.config_path is not None and not self.config_path.is_file():
             what = "is a folder." if self.config_path.is_dir() else "there is no such file."
             raise ConfigError(Problem(what, str(self.config_path), "Name a file of profiles."))

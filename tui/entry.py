@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainer.paths import at_home
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -111,7 +113,7 @@ def _context(runs_dir: Path, profiles_dir: Path | None, config_file: Path | None
 
     loaded = load()
     settings = loaded.settings
-    own = runs_dir.expanduser().absolute()
+    own = at_home(runs_dir).absolute()
     return Context(
         runs_dirs=(own, *(each for each in settings.runs_dirs if each != own)),
         profiles_dir=profiles_dir,

@@ -14,6 +14,7 @@ from typing import Any
 
 from trainer.config.settings import Written, read, settings_file, shown
 from trainer.errors import ConfigError, Problem, nearest
+from trainer.paths import at_home
 from tui.memory import recall, remember
 
 #: Gives the value to keep, or raises ValueError with what is wrong.
@@ -75,7 +76,7 @@ def _folders(value: Any) -> tuple[Path, ...]:
     if not isinstance(value, list) or not all(isinstance(v, str) and v for v in value):
         raise ValueError("must be a list of folders")
     try:
-        found = tuple(Path(each).expanduser() for each in value)
+        found = tuple(at_home(each) for each in value)
     except RuntimeError as error:
         raise ValueError(f"names a home folder that is not known: {error}") from None
     if relative := [each for each in found if not each.is_absolute()]:

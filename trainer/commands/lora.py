@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from trainer.errors import ConfigError, Problem, RunError
+from trainer.paths import at_home
 from trainer.runs.layout import RunFolder
 from trainer.runs.program import python
 
@@ -53,7 +54,7 @@ def merge(*, adapter: str, out: Path, runs_dir: Path, as_json: bool, **options: 
         RunError: There is neither such a folder nor such a run, or the run has left no model.
         ConfigError: transformers or torch is not installed.
     """
-    folder = Path(adapter).expanduser()
+    folder = at_home(adapter)
     if not (folder / ADAPTER).is_file():
         if folder.is_dir() and not (folder / "config.yaml").is_file():
             raise RunError(
@@ -104,7 +105,7 @@ def _unfinished(run: RunFolder) -> RunError:
 
 def _check_checkpoint(run: RunFolder, wanted: str) -> None:
     """Tell before torch is loaded that there is no such checkpoint, where that can be known."""
-    path = Path(wanted).expanduser()
+    path = at_home(wanted)
     if wanted in ("last", "best") or path.is_file():
         return
     raise RunError(
@@ -120,7 +121,7 @@ def _run(key: str, runs_dir: Path) -> RunFolder:
     from trainer.config.schema import load_resolved
     from trainer.runs.index import find
 
-    if (Path(key).expanduser() / ADAPTER).is_file():
+    if (at_home(key) / ADAPTER).is_file():
         raise RunError(
             Problem(
                 "this is a finished model's folder, and no run.",

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from trainer.config.text import clean
 from trainer.errors import Problem
+from trainer.paths import at_home
 
 KEY = "model.base_model"
 HERE = (
@@ -41,7 +42,7 @@ def not_here(name: str, revision: str | None = None, *, weights: bool = True) ->
         revision: Its version on the hub; None for the latest.
         weights: Whether its weights are needed.
     """
-    folder = _folder(name)
+    folder = at_home(name)
     if folder.is_dir():
         if (folder / CONFIG).exists() or (folder / "adapter_config.json").exists():
             return None  # what is wrong with an adapter is told with what to do with it
@@ -76,7 +77,7 @@ def out_of_reach(name: str, revision: str | None = None) -> Problem | None:
         name: A folder, or a name on the hub.
         revision: Its version on the hub; None for the latest.
     """
-    if _folder(name).is_dir() or cached(name, revision, weights=True) is not None:
+    if at_home(name).is_dir() or cached(name, revision, weights=True) is not None:
         return None
     why = _unanswered()
     if not why:
@@ -88,7 +89,7 @@ def out_of_reach(name: str, revision: str | None = None) -> Problem | None:
 def not_for_estimate(name: str, revision: str | None = None) -> Problem | None:
     """Say what an estimate lacks, which fetches nothing and needs no weights; None if it has it."""
     told = not_here(name, revision, weights=False)
-    if told is None and not _folder(name).is_dir() and cached(name, revision) is None:
+    if told is None and not at_home(name).is_dir() and cached(name, revision) is None:
         version = f" --revision {clean(revision)}" if revision else ""
         return Problem(
             f"'{clean(name)}' is not on this machine, and an estimate fetches nothing.",
@@ -159,12 +160,12 @@ def cache_folder(environment: Mapping[str, str] | None = None) -> Path:
     given = os.environ if environment is None else environment
     for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
         if given.get(name):
-            return Path(given[name]).expanduser()
+            return at_home(given[name])
     home = given.get("HF_HOME")
     if not home:
         base = given.get("XDG_CACHE_HOME") or "~/.cache"
         home = f"{base}/huggingface"
-    return Path(home).expanduser() / "hub"
+    return at_home(home) / "hub"
 
 
 def offline() -> str:
@@ -177,13 +178,6 @@ def fetching(name: str) -> str:
     """Say how a model comes to this machine."""
     short = re.sub(r"[^\w.-]+", "-", name.rpartition("/")[2]).lower()
     return f"Where there is a network: hf download {clean(name)} --local-dir models/{short}."
-
-
-def _folder(name: str) -> Path:
-    try:
-        return Path(name).expanduser()
-    except RuntimeError:  # there is no such person
-        return Path(name)
 
 
 def _unanswered() -> str:

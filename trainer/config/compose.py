@@ -25,6 +25,7 @@ from trainer.config.sources import Sources, search_path, with_unsaved
 from trainer.config.tree import Tree, build
 from trainer.config.tree import history as tree_history
 from trainer.errors import ConfigError, Problem
+from trainer.paths import at_home
 
 __all__ = ["Composed", "Origin", "compose", "defaults_of", "load_run", "side"]
 
@@ -329,7 +330,7 @@ def side(
     """
     here = Path.cwd() if cwd is None else Path(cwd)
     if len(words) == 1 and "=" not in words[0]:
-        path = here / Path(words[0]).expanduser()
+        path = here / at_home(words[0])
         if path.is_file() or (path / "config.yaml").is_file():
             return load_run(path)
     return _compose(tuple(words), search_path(profiles_dir, here), None, here, check=False)

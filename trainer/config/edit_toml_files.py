@@ -13,6 +13,7 @@ from trainer.config.edit_toml import TableText, key_of
 from trainer.config.text import clean
 from trainer.config.toml_tables import PRESET
 from trainer.errors import Problem
+from trainer.paths import at_home
 
 __all__ = ["added", "begun", "copied", "home_of", "renamed", "segment", "taken_out"]
 
@@ -78,7 +79,7 @@ def home_of(cwd: Path | None = None, config_file: Path | None = None) -> tuple[P
     """
     if config_file is not None and sources.is_toml(config_file):
         here = Path.cwd() if cwd is None else cwd
-        return here / config_file.expanduser(), clean(str(config_file))
+        return here / at_home(config_file), clean(str(config_file))
     path = sources.project_toml(cwd)
     if not edit_files.can_write(path.parent):
         path = sources.user_folder() / sources.TOML

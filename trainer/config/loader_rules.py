@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from trainer.config.schema_parts import Dataloader
 from trainer.config.torch_rules import is_number, origin, text_of
 from trainer.errors import Problem
+from trainer.paths import at_home
 
 _ONLY_FOR = {
     "MixupDataLoader": (
@@ -87,13 +87,13 @@ def _tokenizer_problems(path: Any, where: Mapping[str, Any]) -> Iterator[Problem
 def _missing(path: str) -> str:
     """Say how to mend a folder that holds no tokenizer; an empty text if it holds one."""
     try:
-        folder = Path(path).expanduser()
+        folder = at_home(path)
         if (folder / "tokenizer" / "tokenizer.json").is_file():
             return ""
         if folder.name == "tokenizer" and (folder / "tokenizer.json").is_file():
             return f"Give the folder above it, {folder.parent}."
         if (folder / "tokenizer.json").is_file():
             return "Move the tokenizer's files into a folder tokenizer/ below it."
-    except (OSError, ValueError, RuntimeError):  # no such home, a NUL, too long a name
+    except (OSError, ValueError):  # a NUL, too long a name
         pass
     return "Save the trained tokenizer there, as Hugging Face's `save_pretrained` does."

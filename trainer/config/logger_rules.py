@@ -7,12 +7,12 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from trainer.config.torch_rules import origin, text_of
 from trainer.errors import Problem
+from trainer.paths import at_home
 from trainer.secrets import is_empty, is_secret_name
 
 ENV_KEY = "WANDB_API_KEY"
@@ -162,8 +162,8 @@ def _in_netrc(host: str, env: Mapping[str, str]) -> bool:
     named = env.get("NETRC")
     for text in (named,) if named else ("~/.netrc", "~/_netrc"):
         try:
-            found = netrc.netrc(str(Path(text).expanduser())).authenticators(host)
-        except (OSError, netrc.NetrcParseError, RuntimeError, UnicodeDecodeError):
+            found = netrc.netrc(str(at_home(text))).authenticators(host)
+        except (OSError, netrc.NetrcParseError, UnicodeDecodeError):
             continue
         if found and found[2]:
             return True

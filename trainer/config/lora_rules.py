@@ -17,6 +17,7 @@ from trainer.config.schema import fields
 from trainer.config.text import clean
 from trainer.config.torch_rules import origin, text_of
 from trainer.errors import ConfigError, Problem, nearest
+from trainer.paths import at_home
 
 RECIPE = "trainer.recipes.lora."
 NAME_FIELDS = (
@@ -133,7 +134,7 @@ def lacking(config: Mapping[str, Any]) -> Iterator[Problem]:
     data = _section(config, "data")
     root = data.get("root")
     if isinstance(root, str) and root:
-        yield from _files(Path(root).expanduser(), data, _section(config, "evaluation"))
+        yield from _files(at_home(root), data, _section(config, "evaluation"))
     yield from _place(_section(config, "output").get("models_dir"))
     yield from filter(None, (base_model.not_here(*asked) for asked in base_models(config)))
 

@@ -27,6 +27,7 @@ from trainer.config.tables import choosing
 from trainer.config.text import clean
 from trainer.config.toml_tables import TABLES, TomlFile
 from trainer.errors import ConfigError, Problem
+from trainer.paths import at_home
 
 OURS = "train.yaml"
 NAMES = (OURS, "config.yaml")
@@ -129,7 +130,7 @@ def _must_exist(sources: Sources) -> None:
 
 
 def _asked_for(config_file: Path, cwd: Path) -> Profile:
-    path = cwd / config_file.expanduser()
+    path = cwd / at_home(config_file)
     shown = clean(str(config_file))
     if config_file.suffix not in (".yaml", ".yml"):
         raise ConfigError(

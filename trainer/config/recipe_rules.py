@@ -10,6 +10,7 @@ from typing import Any
 from trainer.config import base_model, lora_rules
 from trainer.config.text import clean
 from trainer.errors import Problem, nearest
+from trainer.paths import at_home
 
 # Beginning of a data `_target_` → the packages that it needs, and the extra that brings them.
 _PACKAGES = {
@@ -44,10 +45,7 @@ def lacking(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _no_folder(root: str) -> Iterator[Problem]:
-    try:
-        folder = Path(root).expanduser()
-    except RuntimeError:  # there is no such person
-        folder = Path(root)
+    folder = at_home(root)
     if folder.exists():
         return
     beside = folder.parent.iterdir() if folder.parent.is_dir() else ()

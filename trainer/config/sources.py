@@ -19,6 +19,7 @@ from trainer.config.provenance import Origin, of
 from trainer.config.text import clean, doc_comment
 from trainer.config.toml_tables import Table, TomlFile
 from trainer.errors import ConfigError, Problem
+from trainer.paths import at_home
 
 SUFFIX = ".yaml"
 TOML = "training.toml"
@@ -272,7 +273,7 @@ def project_toml(cwd: Path | None = None) -> Path:
 
 def _tomls(here: Path, config_file: Path | None) -> Iterator[TomlSource]:
     if config_file is not None and is_toml(config_file):
-        path = here / config_file.expanduser()
+        path = here / at_home(config_file)
         yield TomlSource("config", str(path), clean(str(config_file)))
     elif project_toml(here).exists():
         yield TomlSource("project", str(project_toml(here)), f"config/{TOML}")

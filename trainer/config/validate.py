@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -39,6 +38,7 @@ from trainer.config.torch_rules import (
 from trainer.config.torch_together import contradictions
 from trainer.config.trainer_rules import trainer_problems
 from trainer.errors import Problem, nearest
+from trainer.paths import at_home
 from trainer.secrets import has_password, is_empty, is_secret_key, mask
 
 _NESTED = (dict, list)
@@ -330,8 +330,8 @@ def _together(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[P
 
 def _is_file(text: str) -> bool:
     try:
-        return Path(text).expanduser().is_file()
-    except (OSError, ValueError, RuntimeError):  # no such home, a NUL, too long a name
+        return at_home(text).is_file()
+    except (OSError, ValueError):  # a NUL, too long a name
         return False
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.engine.files import Job
+from trainer.paths import at_home
 from trainer.runs.layout import RunFolder
 
 
@@ -69,7 +70,7 @@ def checkpoints_of(section: Mapping[str, Any], run: RunFolder) -> Path:
     recorded = run.identity().get("checkpoint_dir")
     if isinstance(recorded, str) and recorded:
         return Path(recorded)
-    return Path(chosen).expanduser().absolute() / run.path.name
+    return at_home(chosen).absolute() / run.path.name
 
 
 class Kept:

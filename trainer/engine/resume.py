@@ -11,6 +11,7 @@ import torch
 
 from trainer.engine import context, corruption
 from trainer.errors import Problem, RunError
+from trainer.paths import at_home
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -167,7 +168,7 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def _existing(written: str, run: RunFolder) -> Path:
-    given = Path(written).expanduser()
+    given = at_home(written)
     for candidate in (run.path / given, given):
         if candidate.is_file():
             return candidate.absolute()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from trainer.errors import ConfigError, Problem
+from trainer.paths import at_home
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -90,7 +90,7 @@ class TextBatches:
             ) from error
         if not section.get("tokenizer_path"):
             raise _refusal("TextDataLoader needs a tokenizer.", "Set dataloader.tokenizer_path.")
-        folder = Path(section["tokenizer_path"]).expanduser() / "tokenizer"
+        folder = at_home(section["tokenizer_path"]) / "tokenizer"
         file = folder / "tokenizer.json"
         if not file.is_file():
             raise _refusal(

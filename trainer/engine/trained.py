@@ -15,6 +15,7 @@ from trainer.engine.build import data_of, module_of, quiet
 from trainer.engine.data import EngineData
 from trainer.engine.keep import checkpoints_of
 from trainer.errors import Problem, RunError
+from trainer.paths import at_home
 from trainer.runs.layout import RunFolder
 
 
@@ -66,7 +67,7 @@ def load(run_folder: Path, checkpoint: str = "last") -> Trained:
 
 
 def _checkpoint(folder: Path, wanted: str, run: str) -> Path:
-    path = folder / f"{wanted}.ckpt" if wanted in ("last", "best") else Path(wanted).expanduser()
+    path = folder / f"{wanted}.ckpt" if wanted in ("last", "best") else at_home(wanted)
     if not path.is_file():
         there = ", ".join(sorted(each.name for each in folder.glob("*.ckpt"))) or "none"
         raise RunError(

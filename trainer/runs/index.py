@@ -22,6 +22,7 @@ from typing import NamedTuple
 import msgspec
 
 from trainer.errors import Problem, RunError, nearest
+from trainer.paths import at_home
 from trainer.runs.layout import RunFolder
 from trainer.runs.status import State
 from trainer.runs.summary import UNREADABLE, RunSummary, set_tags, summarise
@@ -62,7 +63,7 @@ class RunIndex:
     """
 
     def __init__(self, runs_dir: Path | str) -> None:
-        self.runs_dir = Path(runs_dir).expanduser().absolute()
+        self.runs_dir = at_home(runs_dir).absolute()
         self._path = self.runs_dir / INDEX
         self._known: dict[str, _Entry] | None = None
 
@@ -288,11 +289,11 @@ def find(runs_dir: Path | str, key: str | os.PathLike[str]) -> RunFolder:
         found = _find_by_word(RunIndex(runs_dir).list(), text)
         if found is not None:
             return found
-    path = Path(text).expanduser()
+    path = at_home(text)
     try:
         if _holds_run(str(path)):
             return RunFolder(path.absolute())
-        inside = Path(runs_dir).expanduser() / text
+        inside = at_home(runs_dir) / text
         if _holds_run(str(inside)):
             return RunFolder(inside.absolute())
     except OSError:

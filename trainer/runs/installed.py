@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from trainer.paths import at_home
 from trainer.runs import worktree
 from trainer.runs.layout import read_json_or_empty, write_json_atomic
 from trainer.secrets import mask
@@ -79,7 +80,7 @@ class _Known:
     def __init__(self) -> None:
         base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
         which = hashlib.sha256("\0".join(sys.path).encode("utf-8", "surrogateescape")).hexdigest()
-        self._path = Path(base).expanduser() / "traindeck" / f"packages-{which[:16]}.json"
+        self._path = at_home(base) / "traindeck" / f"packages-{which[:16]}.json"
         self._before = read_json_or_empty(self._path)
         self._now: dict[str, Any] = {}
 

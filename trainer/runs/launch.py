@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import Problem, RunError
+from trainer.paths import at_home
 from trainer.runs import devices as device_names
 from trainer.runs import environment, provenance
 from trainer.runs.ending import last_lines
@@ -87,7 +88,7 @@ def prepare(
         RunError: A variable looks like a secret, or a file's name cannot be one.
     """
     place = Path(cwd or Path.cwd()).absolute()
-    root = Path(runs_dir).expanduser().absolute()
+    root = at_home(runs_dir).absolute()
     composed = settled(composed)
     config = composed.config
     section = config.get("run") or {}
@@ -307,7 +308,7 @@ def _limits(config: Mapping[str, Any]) -> dict[str, Any]:
 def _checkpoint_dir(config: Mapping[str, Any], cwd: Path, run: RunFolder) -> str | None:
     """Give a folder of the run's own in `trainer.ckpt_dir`, which other runs may use as well."""
     named = (config.get("trainer") or {}).get("ckpt_dir")
-    return str(cwd / Path(str(named)).expanduser() / run.path.name) if named else None
+    return str(cwd / at_home(str(named)) / run.path.name) if named else None
 
 
 def _file_name(value: object, default: str, key: str) -> str:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from trainer.paths import at_home
 from trainer.runs import environment as surroundings
 from trainer.runs import worktree
 from trainer.runs.layout import CODE_PATCH
@@ -131,7 +132,7 @@ def data_manifest(config: Mapping[str, Any], *, cwd: Path | None = None) -> dict
     named = section.get("root") if isinstance(section, Mapping) else None
     if not isinstance(named, str) or not named:
         return None
-    root = (cwd or Path.cwd()) / Path(named).expanduser()
+    root = (cwd or Path.cwd()) / at_home(named)
     if not root.exists():
         return None
     digest, count, total = hashlib.sha256(), 0, 0

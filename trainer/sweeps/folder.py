@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import Problem, RunError, nearest
+from trainer.paths import at_home
 from trainer.runs import proc
 from trainer.runs.folders import new_id, shown_name, slug
 from trainer.runs.layout import RunFolder, dumps, read_json
@@ -142,7 +143,7 @@ class Sweep:
         Raises:
             RunError: It holds no sweep that can be read.
         """
-        folder = Path(path).expanduser().absolute()
+        folder = at_home(path).absolute()
         try:
             record = read_json(folder / SWEEP_JSON)
             if record.get("v") != VERSION or record.get("mode") not in MODES:
@@ -241,7 +242,7 @@ def create(
         "trials": [asdict(trial) for trial in plan.trials],
     }
     try:
-        return Sweep.load(_make(Path(runs_dir).expanduser().absolute(), record))
+        return Sweep.load(_make(at_home(runs_dir).absolute(), record))
     except OSError as error:
         raise RunError(
             Problem(
@@ -277,7 +278,7 @@ def _make(runs_dir: Path, record: dict[str, Any]) -> Path:
 
 def list_sweeps(runs_dir: Path | str) -> list[Path]:
     """List the folders of sweeps, newest first."""
-    root = Path(runs_dir).expanduser().absolute()
+    root = at_home(runs_dir).absolute()
     found: list[tuple[str, str, int, Path]] = []
     for day in _names(root):
         for name in _names(root / day) if _DATE.fullmatch(day) else ():

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainer.errors import Problem, RunError
+from trainer.paths import at_home
 from trainer.runs.layout import RunFolder, read_json
 from trainer.sweeps import results
 
@@ -134,7 +135,7 @@ def _models_dir(sweep: Sweep, run: Path) -> Path:
         config = yaml.safe_load(RunFolder(run).config.read_text(encoding="utf-8"))
         output = config.get("output") if isinstance(config, dict) else None
     found = output.get("models_dir") if isinstance(output, dict) else None
-    place = Path(str(found or _USUAL)).expanduser()
+    place = at_home(str(found or _USUAL))
     return (Path(sweep.where.get("cwd") or Path.cwd()) / place).resolve()
 
 

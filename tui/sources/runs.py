@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from trainer.paths import at_home
 from trainer.runs.index import RunIndex
 from trainer.runs.summary import UNREADABLE, RunSummary, summarise
 from tui.clock import Clock
@@ -66,7 +67,7 @@ class RunsSource(Looking):
 
     def __init__(self, folders: Iterable[Path], clock: Clock) -> None:
         super().__init__("runs")
-        self.folders = tuple(dict.fromkeys(path.expanduser().absolute() for path in folders))
+        self.folders = tuple(dict.fromkeys(at_home(path).absolute() for path in folders))
         self._clock = clock
         self._indexes = [RunIndex(folder) for folder in self.folders]
         #: The newest picture; replaced as a whole, so any thread may read it.

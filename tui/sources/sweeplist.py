@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trainer.errors import RunError
 from trainer.events.text import clean
+from trainer.paths import at_home
 from trainer.runs.index import RunIndex
 from trainer.runs.status import known_state
 from trainer.runs.summary import RunSummary
@@ -79,7 +80,7 @@ class SweepsSource(Looking):
 
     def __init__(self, folders: Iterable[Path]) -> None:
         super().__init__("sweeps")
-        self.folders = tuple(dict.fromkeys(path.expanduser().absolute() for path in folders))
+        self.folders = tuple(dict.fromkeys(at_home(path).absolute() for path in folders))
         #: The newest picture; replaced as a whole.
         self.picture = SweepsPicture()
         self._known: dict[Path, SweepEntry] = {}

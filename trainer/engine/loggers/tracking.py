@@ -19,6 +19,7 @@ from trainer.config.logger_rules import tracking_uri
 from trainer.engine.loggers.courier import Item, Point
 from trainer.engine.loggers.guard import Guarded
 from trainer.engine.loggers.hparams import flat
+from trainer.paths import at_home
 from trainer.runs.layout import RunFolder, read_json_or_empty, write_json_atomic
 from trainer.secrets import mask
 
@@ -180,7 +181,7 @@ def _place(uri: str, identity: Mapping[str, Any], run: RunFolder) -> tuple[str, 
         # MLflow keeps its folders going, and wants to be told that one is meant.
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         if not uri.startswith("file:"):
-            uri = Path(uri).expanduser().absolute().as_uri()
+            uri = at_home(uri).absolute().as_uri()
     return uri, None
 
 

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 
 from trainer.config.prompt_template import Template
 from trainer.errors import ConfigError, Problem
+from trainer.paths import at_home
 from trainer.recipes.lora import hub, instruct
 from trainer.recipes.lora.generated import cache_home
 from trainer.recipes.lora.packing import packs
@@ -95,7 +96,7 @@ class Instructions:
                     key="data.sequence_length",
                 )
             )
-        self.root = Path(root).expanduser() if root else None
+        self.root = at_home(root) if root else None
         self.template = Template.of(template)
         self.splits = {"train": train_split, "val": val_split, "test": test_split}
         self.quality_threshold = quality_threshold

@@ -20,6 +20,7 @@ from typing import Any
 from trainer.config.base_model import cached, not_for_estimate
 from trainer.errors import ConfigError, Problem
 from trainer.events.text import clean
+from trainer.paths import at_home
 from trainer.recipes.lora.needs import need_hf
 
 KEY = "model.base_model"
@@ -99,7 +100,7 @@ def find(
         if only_shapes() and not (default_folder() / "config.json").is_file():
             raise _not_here("the small base that is trained here on first use")
         return Base("traindeck-stdlib-base", default_base(say))
-    folder = Path(name).expanduser()
+    folder = at_home(name)
     if folder.is_dir():
         _check(folder, name)
         return Base(name, folder.absolute())

@@ -14,6 +14,7 @@ from typing import Any
 
 from trainer.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, Problem, RunError, TraindeckError
 from trainer.events.text import clean
+from trainer.paths import at_home
 from trainer.recipes.lora.data import Instructions
 from trainer.recipes.lora.folder import metadata_of, save
 from trainer.recipes.lora.measure import Evaluation
@@ -87,7 +88,7 @@ def place_of(run: Path, config: Mapping[str, Any]) -> Path:
     if isinstance(parent, dict) and "sweep" in parent and sweep.get("publish") != "all":
         return run.absolute() / "outputs" / "models"
     written = (config.get("output") or {}).get("models_dir")
-    return Path(str(written or "models")).expanduser().absolute()
+    return at_home(str(written or "models")).absolute()
 
 
 def name_of(run: Path, config: Mapping[str, Any], model: LoraModel, now: datetime) -> str:
@@ -175,7 +176,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         if options.out is not None and options.out.exists():
             raise ConfigError(Problem("is there already.", str(options.out), "Name a new folder."))
-        out = None if options.out is None else options.out.expanduser().absolute()
+        out = None if options.out is None else at_home(options.out).absolute()
         made = from_checkpoint(options.run.absolute(), options.checkpoint, out)
     except TraindeckError as error:
         for problem in error.problems:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainer.errors import ConfigError, Problem
+from trainer.paths import at_home
 from trainer.recipes.spectra import layout, parquet, tables
 from trainer.recipes.spectra.bands import BANDS, FGS, WAVELENGTHS
 from trainer.recipes.spectra.cache import Curves, cache_home
@@ -113,7 +114,7 @@ class SpectraData:
         if problems:
             raise ConfigError(*problems)
         parquet.need_parquet()
-        self.root = Path(root).expanduser() if root else None
+        self.root = at_home(root) if root else None
         self.planets, self.generator_seed = planets, generator_seed
         self.frames, self.fgs_frames = frames, fgs_frames
         self.val_fraction, self.seed, self.max_items = val_fraction, seed, max_items
@@ -122,7 +123,7 @@ class SpectraData:
         self.jobs = jobs or min(8, os.cpu_count() or 1)
         #: Told what takes its time; the engine puts its own in this place.
         self.say: Callable[[str], Any] = _print
-        self.cache = Path(cache_dir).expanduser() if cache_dir else cache_home()
+        self.cache = at_home(cache_dir) if cache_dir else cache_home()
 
     def prepare(self) -> None:
         """Generate planets where none are given, and calibrate what has not been; once a machine.

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from trainer.errors import ConfigError, Problem
+from trainer.paths import at_home
 from trainer.recipes.sources import python_files, standard_library
 from trainer.recipes.split import split_by_digest
 
@@ -69,7 +70,7 @@ class PyStdlib:
             problems.append(Problem("`val_windows` must be at least 1.", key="data.val_windows"))
         if problems:
             raise ConfigError(*problems)
-        self.root = Path(root).expanduser() if root else standard_library()
+        self.root = at_home(root) if root else standard_library()
         self.context = min(context, sequence_length or context)
         self.val_fraction = val_fraction
         self.max_items = max_items

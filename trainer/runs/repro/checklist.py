@@ -13,6 +13,7 @@ from typing import Any
 
 from trainer.config import spectra
 from trainer.display import count, plural
+from trainer.paths import at_home
 from trainer.runs import environment, worktree
 from trainer.runs.repro.facts import Facts, commit_of, files_of, mapping
 from trainer.runs.status import read_status
@@ -236,7 +237,7 @@ def _data(facts: Facts) -> Point:
         words = "the config names no data.root; what the recipe finds elsewhere is not looked at"
         return Point(key, title, Mark.NONE, words)
     if facts.run is None:
-        found = Path(root).expanduser().exists()
+        found = at_home(root).exists()
         words = "data.root is looked through at the launch" if found else f"{root} does not exist"
         mark = Mark.OK if found else Mark.MISSING
         return Point(key, title, mark, printable(words), "" if found else "Set data.root.")
