@@ -56,7 +56,7 @@ def test_several_devices_and_the_effective_batch() -> None:
     )
     told = facts(found)
     assert told["device"][:2] == ("2 x gpu", "has 2 x cuda")
-    assert told["effective"][0].startswith("16 per device x 2 devices x 4 accumulated = 128")
+    assert told["effective"][0].startswith("128 a step = 16 x 2 devices x 4 accumulated")
     assert told["cost"][0] == "nothing to pay"
 
 

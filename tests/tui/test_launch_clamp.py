@@ -47,7 +47,7 @@ async def test_a_key_clamps_shows_what_it_changed_and_is_taken_back(
         assert "clamped to hardware" in text
         assert "~ dataloader.batch_size 16 → 4" in text
         assert "~ trainer.accumulate_grad_batches 1 → 4" in text
-        assert "16 a step" in text
+        assert "effective 16 a step = 4 x 4 accumulated" in text
         # What no longer holds is not told on.
         screen.change(screen.draft.set("dataloader.batch_size", 2))
         await settle(pilot)
@@ -92,6 +92,15 @@ async def test_on_the_line_what_the_line_brings_about_is_told_and_clamped(runs_d
         assert "dataloader.batch_size=4" in words(screen)
         await press(pilot, "escape", "u")
         assert words(screen) == ("quickstart",)
+
+
+async def test_short_names_of_keys_give_way_to_what_clamps(runs_dir: Path) -> None:
+    typed = ("quickstart", "hardware.max_batch_size=4", "batch_size=16")
+    async with launch(runs_dir, *typed, size=(80, 24)) as (pilot, screen):
+        await press(pilot, "C")
+        assert "batch_size=16" not in words(screen)
+        assert "dataloader.batch_size=4" in words(screen)
+        assert "ready" in screen.query_one(LaunchBar).text
 
 
 async def test_what_stood_before_is_not_blamed_on_the_line(runs_dir: Path) -> None:

@@ -36,6 +36,10 @@ def out(folder: Path, *words: str, line: str = "") -> Outcome:
         ("trainer.max_epochs=3", "trainer.max_epochs"),
         ("++trainer.max_epochs=3", "trainer.max_epochs"),
         ("lightning.lr=1", "optimizer.config.lr"),
+        ("batch_size=9", "dataloader.batch_size"),
+        ("dataset=mine", "data"),
+        ("seed=1", "seed"),
+        ("lora=full", "lora"),
         ("symbolic.rules[0].enabled=true", "symbolic.rules.0.enabled"),
     ],
 )

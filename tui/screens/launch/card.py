@@ -11,6 +11,7 @@ from trainer.events.text import clean
 from tui.screens.launch.clamping import value_at
 
 if TYPE_CHECKING:
+    from trainer.config.hardware_batch import Batch
     from trainer.config.hardware_detect import Machine
     from trainer.config.hardware_fit import Verdict
     from tui.screens.launch.need import Need
@@ -164,7 +165,7 @@ def _facts(config: Mapping[str, Any], dash: str) -> Iterator[Fact]:
     used = f"{batch.size} per device" if batch is not None else at("dataloader.batch_size")
     yield fact("batch", "dataloader.batch_size", used, most("max_batch_size"))
     if batch is not None and batch.effective != batch.size:
-        yield fact("effective", "trainer.accumulate_grad_batches", str(batch))
+        yield fact("effective", "trainer.accumulate_grad_batches", _effective(batch))
     for key, length in lengths(config):
         yield fact("sequence", key, f"{length} tokens", most("max_sequence_length"))
     rank = at("lora.r")
@@ -176,6 +177,12 @@ def _facts(config: Mapping[str, Any], dash: str) -> Iterator[Fact]:
         limit = "" if can is None else "supported" if can else "not supported"
         key = "model.gradient_checkpointing"
         yield fact("checkpointing", key, "of activations" if saving else "off", limit)
+
+
+def _effective(batch: Batch) -> str:
+    """Say what a step sees, the sum first, as what comes last may be cut off."""
+    factors, equals, total = str(batch).partition(" = ")
+    return f"{total} = {factors.replace(' per device', '', 1)}" if equals else factors
 
 
 def _money(config: Mapping[str, Any], cost: Cost | None) -> Iterator[Fact]:

@@ -87,7 +87,10 @@ def target(word: str) -> str:
     if "=" not in bare and not word.strip().startswith(("~", "+")):
         return "preset"
     name = re.sub(r"\[([\w-]+)\]", r".\1", bare.partition("=")[0].strip())
-    return canonical_key(name) if "." in name else name
+    if name == "dataset":
+        return "data"  # it chooses an option; what is none names the data, as an option would
+    key = canonical_key(name)
+    return key if "." in key else name
 
 
 def words_on(line: str) -> list[str]:

@@ -244,10 +244,12 @@ def _card(outcome: Outcome, need: Need | None, width: int, glyphs: Glyphs) -> It
         yield from _wrapped(f"would do instead: hardware={would}", width, "note")
     facts = [*card.facts, memory_fact(outcome.config, need)]
     names = max(cell_len(fact.name) for fact in facts)
-    used = min(max(cell_len(fact.used) for fact in facts), max(12, (width - names) // 2))
+    # What has no limit beside it takes the whole line, and does not push the limits out.
+    beside = [cell_len(fact.used) for fact in facts if fact.limit]
+    used = min(max(beside, default=0), max(12, (width - names) // 2))
     for fact in facts:
         if cell_len(fact.used) > used and not fact.limit:
-            room, limit = width - names - 6, ""
+            room, limit = max(1, width - names - 6), ""
         else:
             room, limit = used, fact.limit
         style = "wrong" if fact.wrong else "plain"
