@@ -56,6 +56,8 @@ _KEYS = {
 }
 # Written in another spelling than it is kept in: `cosine` becomes a class with its keywords.
 _WRITTEN = {"lr_scheduler": "lr_scheduler"}
+# Given whole, as sections of the config.
+_SECTIONS = ("expert", "hardware")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -137,16 +139,16 @@ class TrainingConfig:
         """Set an attribute.
 
         Raises:
-            AttributeError: There is none of this name; names the nearest. Or it only tells what a
-                profile says, which is chosen by an override.
+            AttributeError: There is none of this name; names the nearest. Or it is a section, whose
+                profile is chosen by an override.
         """
         names = [each.name for each in fields(TrainingConfig)]
         if name not in names:
             hint = nearest(name, names) or "Further keys go into `overrides`."
             raise AttributeError(f"a training config has no '{name}'. {hint}")
-        if name in ("expert", "hardware") and not isinstance(value, dict):
+        if name in _SECTIONS and not isinstance(value, dict):
             raise AttributeError(
-                f"'{name}' tells what the profile says. To choose another one, write "
+                f"'{name}' holds what the profile says. To choose another one, write "
                 f"config.overrides.append({f'{name}={value}'!r})."
             )
         object.__setattr__(self, name, value)
@@ -161,6 +163,14 @@ class TrainingConfig:
             if value != self._composed.get(name):
                 value = str(value) if isinstance(value, Path) else value
                 changed.append(override(_WRITTEN.get(name, key), value))
+        for name in _SECTIONS:
+            now, before = getattr(self, name), self._composed.get(name, {})
+            changed += [
+                override(f"{name}.{key}", value)
+                for key, value in now.items()
+                if key not in before or value != before[key]
+            ]
+            changed += [f"~{name}.{key}" for key in before if key not in now]
         return [*self.overrides, *changed]
 
 
@@ -223,6 +233,8 @@ class ConfigTrainer:
             ConfigError: There is no such preset, or its parts do not make a config. What the
                 hardware does not allow is refused when it is trained.
         """
+        from trainer.config.values import override
+
         composed = self._composed([preset, *overrides], check=False)
         # What an attribute can mend is checked when it is trained.
         mendable = {"hardware", *_KEYS.values()}
@@ -230,15 +242,18 @@ class ConfigTrainer:
         if wrong or not composed.whole:
             raise ConfigError(*composed.problems)
         config = composed.config
-        made = TrainingConfig(preset=preset, overrides=list(overrides))
+        # What is changed afterwards goes over what is shown, so over what was clamped.
+        lowered = [override(each.key, each.new) for each in composed.clamped]
+        made = TrainingConfig(preset=preset, overrides=[*overrides, *lowered])
         for name, key in _KEYS.items():
             value = _at(config, key)
             if name == "warmup_steps" and isinstance(value, Mapping):
                 value = value.get("steps")
             made._composed[name] = value
             setattr(made, name, list(value) if isinstance(value, list) else value)
-        made.expert = dict(config.get("expert") or {})
-        made.hardware = dict(config.get("hardware") or {})
+        for name in _SECTIONS:
+            setattr(made, name, dict(config.get(name) or {}))
+            made._composed[name] = dict(getattr(made, name))
         return made
 
     def train_with_config(self, config: TrainingConfig) -> Path:

@@ -170,6 +170,17 @@ def test_what_follows_a_lowered_value_is_clamped_too() -> None:
     assert not list(excesses(made.config))
 
 
+def test_what_follows_by_an_interpolation_is_not_told_twice() -> None:
+    made = compose(["lora", "hardware.max_lora_rank=8", "lora.r=16"], clamp=True, check=False)
+    assert made.config["model"]["lora"]["r"] == 8
+    told = {change.key: change.origin.text for change in made.clamped if change.origin}
+    assert sorted(told) == ["lora.lora_alpha", "lora.r"]
+    assert all(text.startswith("clamped from") for text in told.values())
+    words = ("lora.r=8", "+lora.rank_pattern={q_proj: 64}")
+    whole = on("mac-mps", *words, clamp=True).clamped
+    assert "lora.rank_pattern.q_proj" in {change.key for change in whole}
+
+
 def test_typed_as_overrides_the_settings_do_the_same() -> None:
     words = ("dataloader.batch_size=10", "trainer.accumulate_grad_batches=3")
     made = on("cloud-rtx-4090", *words, clamp=True)

@@ -46,7 +46,7 @@ class Composed:
         notes: What a person should know, such as what the hardware profile changed.
         problems: What is wrong with the config; only ever filled with `check=False`.
         files: The profiles that were merged, in order, as shown to a person.
-        clamped: What `clamp` changed.
+        clamped: What `clamp` changed, without what follows from that by an interpolation.
     """
 
     config: dict[str, Any]
@@ -154,7 +154,10 @@ def compose(
     if not settings:
         return composed
     notes = (*composed.notes, *unlike(asked.config, composed.config))
-    return replace(composed, notes=notes, clamped=tuple(diff(asked, composed)))
+    # A section that was set as a whole differs by its keys.
+    own = tuple(f"{key}." for key in settings)
+    changes = (each for each in diff(asked, composed) if f"{each.key}.".startswith(own))
+    return replace(composed, notes=notes, clamped=tuple(changes))
 
 
 def _compose(

@@ -188,3 +188,34 @@ def test_hardware_is_chosen_by_an_override_and_says_so() -> None:
         config.hardware = "cpu"  # type: ignore[assignment]
     config.overrides.append("hardware=cpu")
     assert config.changes() == ["hardware=cpu"]
+
+
+def test_what_is_changed_goes_over_what_was_clamped() -> None:
+    limits = ("hardware.max_batch_size=4", "trainer.limit_train_batches=10")
+    trainer = ConfigTrainer(clamp=True)
+    config = trainer.build_training_config("quickstart", "dataloader.batch_size=16", *limits)
+    assert (config.batch_size, config.gradient_accumulation) == (4, 4)
+
+    def trained() -> tuple[int, int, int]:
+        found = trainer._composed([config.preset, *config.changes()]).config
+        steps = found["trainer"]
+        batches = steps["accumulate_grad_batches"], steps["limit_train_batches"]
+        return (found["dataloader"]["batch_size"], *batches)
+
+    assert trained() == (4, 4, 40)
+    config.batch_size = 8
+    assert trained() == (4, 8, 80)
+
+
+def test_sections_are_changed_key_by_key() -> None:
+    trainer = ConfigTrainer()
+    config = trainer.build_training_config("quickstart", "hardware=cpu", "hardware.notes=old")
+    assert config.changes() == ["hardware=cpu", "hardware.notes=old"]
+    config.hardware["max_batch_size"] = 64
+    del config.hardware["notes"]
+    assert config.changes()[2:] == ["hardware.max_batch_size=64", "~hardware.notes"]
+    found = trainer._composed([config.preset, *config.changes()]).config["hardware"]
+    assert (found["max_batch_size"], found["notes"]) != (None, "old")
+    config.hardware = {**config.hardware, "max_batch_szie": 64}
+    with pytest.raises(ConfigError, match="max_batch_size"):
+        trainer._composed([config.preset, *config.changes()])

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 #: How the words of the command line say it, and how this screen does; letters are typed on its line.
 _BY_OPTION, _BY_KEY, _BY_KEY_TYPING = "`--clamp`", "C (clamp)", "ctrl+g (clamp)"
 _ADVICE = re.compile(r"\bSet (.+?), or let `--clamp` do so")
-_MARK = "clamped "
 
 
 @dataclass(frozen=True)
@@ -64,13 +63,8 @@ def propose(words: Sequence[str], config: Mapping[str, Any], **where: Any) -> Cl
     if next(excesses(config), None) is None:
         return Clamping()
     lowered = compose(words, check=False, clamp=True, **where)
-    changes = tuple(
-        change
-        for change in lowered.clamped
-        if change.origin is not None and change.origin.text.startswith(_MARK)
-    )
     notes = (clean(text.removeprefix("--clamp: ")) for text in unlike(config, lowered.config))
-    return Clamping(hardware_name(config), changes, tuple(notes))
+    return Clamping(hardware_name(config), lowered.clamped, tuple(notes))
 
 
 def by_key(text: str) -> str:
