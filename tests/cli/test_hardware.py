@@ -102,6 +102,26 @@ def test_a_profile_is_written_once_and_used(on_a, capsys, tmp_path: Path) -> Non
     assert yaml.safe_load(out)["trainer"]["accelerator"] == "gpu"
 
 
+def test_writing_tells_programs_where_and_people_what_it_hides(on_a, capsys, tmp_path) -> None:
+    on_a()
+    code, out, err = typed(capsys, "hardware", "--write", "cpu", "--json")
+    told = json.loads(out)
+    assert code == 0
+    assert told["path"] == str(tmp_path / "profiles" / "hardware" / "cpu.yaml")
+    assert told["machine"]["cpu"]["name"] == "Lab CPU"
+    assert "from now on hardware=cpu is this one here" in err
+    assert "from now on" not in typed(capsys, "hardware", "--write", "mine")[2]
+
+
+@pytest.mark.parametrize("name", ["nope.toml", "nope.yaml", "broken.toml"])
+def test_a_file_that_is_broken_or_not_there_is_told_once(on_a, capsys, tmp_path, name) -> None:
+    on_a(RTX_4090)
+    (tmp_path / "broken.toml").write_text("[lora.mine]\nr = \n")
+    code, out, err = typed(capsys, "hardware", "--config", name)
+    assert (code, out) == (2, "")
+    assert err.count(name) == err.count("\n") == 1
+
+
 def test_beyond_the_profile_is_refused_and_clamped(capsys, tmp_path: Path) -> None:
     words = ["train", "quickstart", "hardware=cloud-rtx-4090", "--dry-run"]
     code, out, err = typed(capsys, *words)

@@ -86,6 +86,30 @@ def test_a_base_that_is_no_model_is_told_before_launch(tmp_path: Path) -> None:
     assert told(tmp_path) == told("Qwen/Qwen2.5-Coder-1.5B") == []
 
 
+@pytest.mark.parametrize("key", ["max_position_embeddings", "n_positions"])
+def test_sequences_longer_than_a_base_that_is_here_are_told(tmp_path: Path, key: str) -> None:
+    def told(length: int) -> list[str]:
+        words = [
+            "lora_quickstart",
+            f"model.base_model={tmp_path}",
+            f"data.sequence_length={length}",
+        ]
+        return [str(problem) for problem in lacking(compose(words).config)]
+
+    (tmp_path / "config.json").write_text(f'{{"{key}": 128}}')
+    assert told(128) == []
+    (problem,) = told(129)
+    assert f"'data.sequence_length' is 129, and '{tmp_path}' takes 128 tokens." in problem
+    assert "Set data.sequence_length to 128 or less." in problem
+    (tmp_path / "config.json").write_text("[]")
+    assert told(129) == []
+
+
+def test_a_name_that_no_disk_takes_is_told(tmp_path: Path) -> None:
+    (problem,) = compose(["lora", f"output.name_template={'x' * 300}"], check=False).problems
+    assert "300 bytes long" in problem.what
+
+
 def test_dataset_chooses_data_as_it_does_in_a_preset() -> None:
     named, usual = (compose(["lora", f"{key}=alttp_yaze_full"]) for key in ("dataset", "data"))
     assert named.choices["data"] == "alttp_yaze_full"
@@ -113,6 +137,8 @@ def test_samples_are_looked_at_before_launch(tmp_path: Path) -> None:
     assert told("data.val_split=null") == []
     (place,) = told("data.val_split=null", f"output.models_dir={tmp_path}/test.jsonl/models")
     assert f"{tmp_path}/test.jsonl is a file" in place
+    (file,) = told(f"data.root={tmp_path}/train.jsonl")
+    assert f"this is a file: set it to {tmp_path}" in file
     (tmp_path / "test.jsonl").unlink()
     (missing,) = told("data.val_split=null")
     assert "There is no file of samples" in missing

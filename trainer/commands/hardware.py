@@ -23,14 +23,19 @@ DASH = "-"
 def show(
     *, write: str | None, config_file: Path | None, profiles_dir: Path | None, as_json: bool
 ) -> int:
-    """Detect, judge and print; see `traindeck hardware --help`."""
+    """Detect, judge and print; see `traindeck hardware --help`.
+
+    Raises:
+        ConfigError: A file of the person's cannot be read, or is no valid TOML.
+    """
     from trainer.config.hardware_detect import detect, facts_of
     from trainer.config.hardware_fit import best, uses, verdicts
 
+    _readable(config_file, profiles_dir)
     machine = detect()
     found = verdicts(machine, profiles_dir, config_file)
     if write is not None:
-        return _write(write, machine, found, profiles_dir)
+        return _write(write, machine, found, profiles_dir, as_json)
     chosen = best(found)
     name = chosen.name if chosen is not None else "auto"
     presets = uses(name, profiles_dir, config_file)
@@ -155,14 +160,40 @@ def _advice(machine: Machine) -> Iterator[str]:
         yield "with trainer=kaggle_safe a run ends, with a checkpoint, before Kaggle ends the session"
 
 
-def _write(name: str, machine: Machine, found: Sequence[Verdict], profiles_dir: Path | None) -> int:
+def _readable(config_file: Path | None, profiles_dir: Path | None) -> None:
+    """Refuse a broken file once, and not again for every preset."""
+    from trainer.config.primary import primary
+    from trainer.config.sources import search_path
+    from trainer.errors import ConfigError
+
+    sources = search_path(profiles_dir, None, config_file)
+    if broken := [problem for file in sources.toml_files() for problem in file.problems]:
+        raise ConfigError(*broken)
+    primary(sources, config_file, Path.cwd())
+
+
+def _write(
+    name: str,
+    machine: Machine,
+    found: Sequence[Verdict],
+    profiles_dir: Path | None,
+    as_json: bool,
+) -> int:
     from trainer.config.edit import ProfileText
     from trainer.config.edit_files import create, home_of
     from trainer.config.hardware_fit import profile_text
 
     path, shown = home_of("hardware", name, profiles_dir)
+    hidden = any(verdict.name == name for verdict in found)
     path.parent.mkdir(parents=True, exist_ok=True)
     create(path, ProfileText(profile_text(machine, found), "hardware", shown))
+    if hidden:
+        note(
+            f"note: from now on hardware={name} is this one here, and no longer the one of that name"
+        )
+    if as_json:
+        json_line({"name": name, "path": str(path), "machine": machine.as_dict()})
+        return EXIT_OK
     note(f"written: {shown}")
     line(f"use it with  traindeck train hardware={name}")
     return EXIT_OK

@@ -5,6 +5,7 @@ Told before launch, by looking at folders and the environment alone; no library 
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
@@ -84,6 +85,27 @@ def out_of_reach(name: str, revision: str | None = None) -> Problem | None:
         return None
     what = f"'{clean(name)}' is not on this machine, and the hub cannot be reached ({why})."
     return Problem(what, "", f"{fetching(name)} {HERE}", KEY)
+
+
+def longest(name: str, revision: str | None = None) -> int | None:
+    """Read how many tokens a base model takes, if it is on this machine and says so.
+
+    Args:
+        name: A folder, or a name on the hub.
+        revision: Its version on the hub; None for the latest.
+    """
+    folder = at_home(name)
+    found = folder if folder.is_dir() else cached(name, revision)
+    if found is None:
+        return None
+    try:
+        told = json.loads((found / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    told = told if isinstance(told, dict) else {}
+    # The latter is GPT-2's word for it.
+    counts = (told.get(key) for key in ("max_position_embeddings", "n_positions"))
+    return next((n for n in counts if isinstance(n, int) and n > 0), None)
 
 
 def not_for_estimate(name: str, revision: str | None = None) -> Problem | None:

@@ -25,6 +25,8 @@ NAME_FIELDS = (
 )  # fmt: skip
 """What `output.name_template` may hold."""
 # What every platform's `strftime` knows.
+LONGEST_NAME = 200
+"""Bytes in the name of a finished model's folder; disks take 255, and while it is made it has more."""
 _DATE_SIGNS = frozenset("aAwdbBmyYHIMpSfzZjUWcxXGuV%")
 # What people call keywords of PEFT's `LoraConfig`, which are much like other ones of it.
 _KEYWORDS = {
@@ -136,7 +138,20 @@ def lacking(config: Mapping[str, Any]) -> Iterator[Problem]:
     if isinstance(root, str) and root:
         yield from _files(at_home(root), data, _section(config, "evaluation"))
     yield from _place(_section(config, "output").get("models_dir"))
-    yield from filter(None, (base_model.not_here(*asked) for asked in base_models(config)))
+    for asked in base_models(config):
+        if (problem := base_model.not_here(*asked)) is not None:
+            yield problem
+        else:
+            yield from _too_long(*asked, data.get("sequence_length"))
+
+
+def _too_long(name: str, revision: str | None, length: Any) -> Iterator[Problem]:
+    """Say that sequences are longer than a base model takes, which is on this machine."""
+    longest = base_model.longest(name, revision)
+    if longest is not None and isinstance(length, int) and length > longest:
+        key = "data.sequence_length"
+        what = f"'{key}' is {length}, and '{clean(name)}' takes {longest} tokens."
+        yield Problem(what, "", f"Set {key} to {longest} or less.", key)
 
 
 def _place(written: Any) -> Iterator[Problem]:
@@ -167,7 +182,9 @@ def _files(root: Path, data: Mapping[str, Any], evaluation: Mapping[str, Any]) -
     for split, path in paths.items():
         if not path.is_file():
             remedy = "Set data.root to the folder of the samples"
-            if root.is_dir():
+            if root.is_file():
+                remedy = f"data.root is a folder, and this is a file: set it to {clean(str(root.parent))}"
+            elif root.is_dir():
                 remedy = f"Set data.{split} to its name in {clean(str(root))}"
                 remedy += "" if split == "train_split" else ", or to null"
             yield Problem(
@@ -226,6 +243,10 @@ def _date(written: Any, where: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _is_ours(config: Mapping[str, Any]) -> bool:
+    written = sum(len(text.encode()) for text, *_ in Formatter().parse(template))
+    if written > LONGEST_NAME:
+        what = f"'{key}' is {written} bytes long, and a folder's name may have {LONGEST_NAME}."
+        yield Problem(what, origin(key, where), "", key)
     target = _section(config, "data").get("_target_")
     return isinstance(target, str) and target.startswith(RECIPE)
 

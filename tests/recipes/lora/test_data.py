@@ -93,6 +93,24 @@ def test_samples_are_chosen_by_quality_and_domain(folder: Path) -> None:
     some = read(path, domains=["asm"])
     assert [each.output for each in some.kept] == ["2", "Done waiting.", "Good."]
     assert some.other == 1
+    assert some.others == {"prose": 1}
+
+
+def test_where_nothing_is_left_the_way_out_is_named(folder: Path, base: Path) -> None:
+    def told(**settings: Any) -> str:
+        data = Instructions(folder, tokenizer=str(base), sequence_length=64, **settings)
+        with pytest.raises(ConfigError) as error:
+            data.train_dataset()
+        return str(error.value)
+
+    lines = [json.dumps(s) for s in SAMPLES if "domain" in s]
+    (folder / "train.jsonl").write_text("\n".join(lines))
+    text = told(domains=["debugging"])
+    assert text.endswith("Name other data.domains (there are asm, prose).")
+    both = told(domains=["debugging"], quality_threshold=0.5)
+    assert "Lower data.quality_threshold or name other data.domains (there are asm)" in both
+    (folder / "train.jsonl").write_text("\n")
+    assert told().endswith("The file holds no sample.")
 
 
 @pytest.mark.parametrize(

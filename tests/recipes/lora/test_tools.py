@@ -162,6 +162,9 @@ def test_a_run_is_evaluated_and_merged(
     assert (folder / "outputs" / "evaluation.json").exists()
     (adapter,) = (tmp_path / "models").iterdir()
     merged = merge(adapter, tmp_path / "merged")
+    for place in (base, adapter, merged):
+        rights = {path.stat().st_mode for path in place.iterdir() if path.name[0] != "."}
+        assert len(rights) == 1, "who reads one file of a model reads all"
     assert not (merged / "adapter_config.json").exists()
     told = json.loads((merged / "metadata.json").read_text())
     assert told["merged"] == {"adapter": str(adapter), "base": str(base)}
@@ -210,6 +213,19 @@ def test_folders_are_named_by_the_template() -> None:
     assert named("../{rank}/../x", **rauru) == "8-..-x"
     with pytest.raises(ConfigError, match="role"):
         named("{rol}", **rauru)
+    with pytest.raises(ConfigError, match="200"):
+        named("{expert}", name="x" * 300)
+
+
+@pytest.mark.parametrize(("commit", "told"), [("0123456789abcdef", "01234567"), (None, None)])
+def test_a_repository_without_a_commit_has_none(
+    tmp_path: Path, commit: str | None, told: str | None
+) -> None:
+    from trainer.recipes.lora.folder import _commit
+
+    summary = {"code": {"project": {"commit": commit}}}
+    (tmp_path / "run_hash_summary.json").write_text(json.dumps(summary))
+    assert _commit(tmp_path) == told
 
 
 def test_without_folders_both_are_made_once_in_the_cache(
@@ -231,7 +247,7 @@ def test_without_folders_both_are_made_once_in_the_cache(
     found = hub.find(None, say=told.append)
     assert found.folder.is_relative_to(tmp_path / "cache" / "traindeck" / "lora" / "base")
     assert made.folder.is_relative_to(tmp_path / "cache" / "traindeck" / "lora" / "instruct")
-    assert sum("training a small base" in text for text in told) == 1
+    assert sum("base model, a small one" in text for text in told) == 1
     assert sum("data.root is not set" in text for text in told) == 1
     again = data.Instructions(sequence_length=192)
     again.say = told.append

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from trainer.errors import ConfigError, Problem
 from trainer.recipes.lora.generated import cache_home, made
-from trainer.recipes.lora.hub import quiet
+from trainer.recipes.lora.hub import open_weights, quiet
 from trainer.recipes.lora.instruct import modules, sources_digest, split_of
 from trainer.recipes.lora.needs import need_hf
 from trainer.recipes.sources import standard_library
@@ -184,6 +184,7 @@ def _train(
 
 
 def _tokenizer(texts: list[str], settings: BaseSettings) -> Any:
+    open_weights(folder)
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 

@@ -18,6 +18,7 @@ from torch.utils.data import Dataset
 from trainer.config.prompt_template import Template
 from trainer.errors import ConfigError, Problem
 from trainer.paths import at_home
+from trainer.events.text import clean
 from trainer.recipes.lora import hub, instruct
 from trainer.recipes.lora.generated import cache_home
 from trainer.recipes.lora.packing import packs
@@ -33,6 +34,8 @@ _AT_ONCE = 2048
 # So many take minutes, and are worth a word.
 _MANY = 100_000
 
+# Domains that are named where none of the asked ones is there.
+_NAMED = 8
 
 class Instructions:
     """Samples of instruction, input and answer, each put into a prompt template.
@@ -242,19 +245,7 @@ class Instructions:
         with hub.all_threads():
             side = self._tokens(records)
         if not side.sequences:
-            why = (
-                f"{records.read} read, {records.low} below the quality threshold, {records.other} "
-            )
-            why += f"of other domains, {side.dropped} with too long a prompt"
-            raise ConfigError(
-                Problem(
-                    f"No sample is left to use ({why}).",
-                    str(path),
-                    "Lower data.quality_threshold, name other data.domains, or raise "
-                    "data.sequence_length.",
-                    "data.root",
-                )
-            )
+            raise ConfigError(_nothing_left(path, records, side.dropped))
         for text in _told(split, side, self.sequence_length):
             self.say(text)
         return side
@@ -338,3 +329,23 @@ def _told(split: str, side: Side, length: int) -> list[str]:
 
 def _print(text: str) -> None:
     print(text, flush=True)
+
+
+def _nothing_left(path: Path, records: Records, dropped: int) -> Problem:
+    """Say why no sample of a file is used, and what of that can be changed."""
+    if not records.read:
+        return Problem("The file holds no sample.", str(path), "", "data.root")
+    why = (
+        f"{records.read} read, {records.low} below the quality threshold, {records.other} of other "
+        f"domains, {dropped} with too long a prompt"
+    )
+    ways = ["lower data.quality_threshold"] if records.low else []
+    if records.others:
+        most = nsmallest(_NAMED, records.others, key=lambda name: (-records.others[name], name))
+        more = ", …" if len(records.others) > len(most) else ""
+        names = ", ".join(clean(name)[:40] for name in most)
+        ways.append(f"name other data.domains (there are {names}{more})")
+    ways += ["raise data.sequence_length"] if dropped else []
+    remedy = f"{' or '.join(ways)}." if ways else ""
+    what = f"No sample is left to use ({why})."
+    return Problem(what, str(path), f"{remedy[:1].upper()}{remedy[1:]}", "data.root")

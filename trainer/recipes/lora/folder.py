@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.recipes.lora.data import Instructions
-from trainer.recipes.lora.hub import ADAPTER
+from trainer.recipes.lora.hub import ADAPTER, open_weights
 from trainer.recipes.lora.measure import Evaluation
 from trainer.recipes.lora.model import LoraModel
 
@@ -153,9 +153,7 @@ def _save_adapter(folder: Path, model: LoraModel) -> None:
         model.network.save_pretrained(folder)
     except SafetensorError as error:  # so it tells that a disk is full
         raise OSError(str(error)) from error
-    readable = (folder / ADAPTER).stat().st_mode & 0o777
-    for path in folder.glob("*.safetensors"):  # written for nobody else to read
-        path.chmod(readable)
+    open_weights(folder, ADAPTER)
 
 
 def _name_base(folder: Path, model: LoraModel) -> None:
@@ -199,7 +197,8 @@ def _commit(run: Path) -> str | None:
     """Give the commit that the run was started from, short; None outside a repository."""
     try:
         told = json.loads((run / "run_hash_summary.json").read_text("utf-8"))
-        return str(told["code"]["project"]["commit"])[:8]
+        commit = told["code"]["project"]["commit"]
+        return None if commit is None else str(commit)[:8]  # a repository with no commit yet
     except (OSError, ValueError, KeyError, TypeError):
         pass  # no repository; or no run of the launcher's
     try:

@@ -348,6 +348,18 @@ def _unfit(base: Base, what: str, error: BaseException) -> ConfigError:
     return ConfigError(Problem(f"'{base.name}' {what}: {told}", str(base.folder), _LOCAL, KEY))
 
 
+def open_weights(folder: Path, like: str = "config.json") -> None:
+    """Let weights be read by whoever may read a file beside them: they are written for nobody else.
+
+    Args:
+        folder: The model's folder.
+        like: That file's name.
+    """
+    readable = (folder / like).stat().st_mode & 0o777
+    for path in folder.glob("*.safetensors"):
+        path.chmod(readable)
+
+
 def quiet() -> None:
     """Keep bars and advice of transformers out of a run's output."""
     os.environ.setdefault(_PARALLEL, _NOT)

@@ -68,6 +68,7 @@ def merge(adapter: Path, out: Path, *, base: str | None = None) -> Path:
         out.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(aside, ignore_errors=True)
         merged.save_pretrained(aside)
+        hub.open_weights(aside)
         tokenizer.save_pretrained(aside)
         if (adapter / "special_tokens_map.json").is_file():
             shutil.copy(adapter / "special_tokens_map.json", aside)

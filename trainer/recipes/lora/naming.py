@@ -9,6 +9,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
+from trainer.config.lora_rules import LONGEST_NAME
 from trainer.errors import ConfigError, Problem, nearest
 
 KEY = "output.name_template"
@@ -60,6 +61,9 @@ def folder_name(
     safe = re.sub(r"[^\w.+=-]+", "-", filled).strip("-.")
     if not safe:
         raise ConfigError(Problem(f"'{template}' gives no name for a folder.", key=KEY))
+    if len(safe.encode()) > LONGEST_NAME:
+        what = f"'{safe[:40]}…' is {len(safe.encode())} bytes long, and a folder's name may have "
+        raise ConfigError(Problem(f"{what}{LONGEST_NAME}.", key=KEY))
     return safe
 
 

@@ -87,6 +87,7 @@ class Records:
         low: How many are left out for their quality.
         other: How many for their domain.
         domains: How many of the kept ones are of each domain.
+        others: How many of those left out for it are of each.
     """
 
     kept: Kept
@@ -94,6 +95,7 @@ class Records:
     low: int
     other: int
     domains: dict[str, int] = field(default_factory=dict)
+    others: dict[str, int] = field(default_factory=dict)
 
 
 def read(
@@ -114,9 +116,9 @@ def read(
     Raises:
         ConfigError: The file cannot be read, or lines are no samples; names the first of them.
     """
-    places, named = array("q"), Counter[str]()
+    places, named, elsewhere = array("q"), Counter[str](), Counter[str]()
     problems: list[Problem] = []
-    count = low = other = wrong = place = 0
+    count = low = wrong = place = 0
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
@@ -139,7 +141,7 @@ def read(
                 ):
                     low += 1
                 elif domains and domain and domain not in domains:
-                    other += 1
+                    elsewhere[domain] += 1
                 elif max_items is None or len(places) < max_items:
                     places.append(begins)
                     named.update([domain] if domain else [])
@@ -160,7 +162,8 @@ def read(
             more = wrong - len(problems)
             problems.append(Problem(f"{more} more lines are no samples.", str(path)))
         raise ConfigError(*problems)
-    return Records(Kept(path, places), count, low, other, dict(sorted(named.items())))
+    used, unused = (dict(sorted(each.items())) for each in (named, elsewhere))
+    return Records(Kept(path, places), count, low, elsewhere.total(), used, unused)
 
 
 def _record(sample: Mapping[str, Any]) -> Record:
