@@ -186,3 +186,13 @@ def test_the_start_tells_the_batch() -> None:
         text = "".join(part for line in make(event).lines for part, _ in line.parts)
         assert ("batch" in text) is bool(said)
         assert said in text
+
+
+def test_what_is_prepared_stands_in_the_second_line() -> None:
+    progress = Progress(phase="preparing: base model, step 400 of 800, ETA 2:10")
+    status = Status(State.RUNNING, started=NOW - 100, progress=progress, alive=True)
+    made = facts(picture(status=status, identity={"name": "a run"}), STREAM, NOW)
+    line = "".join(text for text, _ in second_line(made, UNICODE, 80))
+    assert line.startswith(" preparing: base model, step 400 of 800, ETA 2:10 ")
+    assert line.rstrip().endswith("elapsed 1:40")
+    assert cell_len(line) == 80

@@ -100,6 +100,9 @@ def _cells(row: RunSummary, now: float) -> list[str]:
     step, total = row.progress.step, row.progress.total_steps
     steps = "" if step is None else f"{step}/{total}" if total else str(step)
 
+    if row.live and row.progress.phase:
+        steps = clean(row.progress.phase)
+
     def metric(name: str) -> str:
         value = row.progress.metrics.get(name)
         return "" if value is None else number(value)

@@ -78,6 +78,18 @@ def _model_config(value: Any) -> Mapping[str, Any]:
     return {"model": value} if isinstance(value, Mapping) else {"model.config": value}
 
 
+#: Schedules of transformers that it makes of a name and further keywords alone.
+_NEED_MORE = {
+    **dict.fromkeys(
+        ("cosine_with_min_lr", "cosine_warmup_with_min_lr"),
+        "needs to be told its lowest learning rate: set scheduler.type=CosineAnnealingLR, "
+        "scheduler.config.T_max=auto, scheduler.config.eta_min to it, and scheduler.interval=step",
+    ),
+    "warmup_stable_decay": "needs to be told after how many steps it falls, and has no like here; "
+    "linear and cosine fall from the warmup on",
+}
+
+
 def _scheduler_name(value: Any) -> Mapping[str, Any]:
     if value is None or value is False:
         return {"scheduler.type": None}
@@ -105,10 +117,17 @@ def _scheduler_name(value: Any) -> Mapping[str, Any]:
             "scheduler.config": {"power": 1.0, "total_iters": "auto"},
             "scheduler.interval": "step",
         },
+        "inverse_sqrt": {
+            "scheduler.type": "InverseLR",
+            "scheduler.config": {"inv_gamma": "auto", "power": 0.5},
+            "scheduler.interval": "step",
+        },
         "reduce_lr_on_plateau": {"scheduler.type": "ReduceLROnPlateau"},
     }
     # What transformers makes of it where nobody says how often: one cycle.
     schedules["cosine_with_restarts"] = schedules["cosine"]
+    if why := _NEED_MORE.get(value.lower()):
+        raise ValueError(f"{value} {why}")
     # Classes of torch have capitals; what is wrong with one is told with torch's names.
     known = {*schedules, *map(str.lower, SCHEDULERS)}
     if value.islower() and "." not in value and value not in known:

@@ -34,6 +34,12 @@ LENGTHS = {
 }
 """The keyword of each scheduler that may be `auto`."""
 
+SCALES = {"InverseLR": "inv_gamma"}
+"""The keyword of each scheduler that may be `auto` for as long as the warmup, or `SCALE` without one."""
+
+SCALE = 10_000
+"""Steps; transformers' choice for its `inverse_sqrt`."""
+
 
 def is_whole(scheduler: Mapping[str, Any]) -> bool:
     """Say whether a `scheduler` section without a warmup asks for a schedule as long as training."""
@@ -270,7 +276,7 @@ def _remedy(name: str, word: str, value: Any) -> str:
 def _wants(name: str, word: Keyword, value: Any) -> str:
     """Say what a keyword of a class takes if the value is not that; an empty text if it is."""
     null = " or null" if word.nullable else ""
-    if LENGTHS.get(name) == word.name:
+    if word.name in (LENGTHS.get(name), SCALES.get(name)):
         if value == WHOLE:
             return ""
         null = f"{null} or {WHOLE}"

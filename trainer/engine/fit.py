@@ -21,6 +21,7 @@ from trainer.engine.health.guard import out_of_memory
 from trainer.engine.journal import Journal
 from trainer.engine.keep import checkpoints_of
 from trainer.engine.loggers import ended_by_errors
+from trainer.engine.phase import heard_by
 from trainer.engine.requests import MEMORY, Requests, Stop, StopNow, signals_ask
 from trainer.engine.seen import Around, keep_config_beside
 from trainer.engine.session import NoEvents, Session
@@ -75,7 +76,8 @@ def fit(run_folder: Path, requests: Requests | None = None) -> int:
     # From here on TERM, USR1 and Ctrl-C ask for a checkpoint and a stop, and HUP does nothing.
     with signals_ask(session.requests), shielded_workers():
         try:
-            end = train(session, run, beat.resume)
+            with heard_by(session):
+                end = train(session, run, beat.resume)
             session.requests.close()
         except BaseException as error:
             session.requests.close()

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from trainer.config.torch_args import NEED_CODE, SCHEDULERS
-from trainer.config.torch_rules import LENGTHS, NOT_AFTER_WARMUP, WHOLE
+from trainer.config.torch_rules import LENGTHS, NOT_AFTER_WARMUP, SCALE, SCALES, WHOLE
 from trainer.engine.targets import check_arguments
 from trainer.errors import ConfigError, Problem, nearest
 
@@ -117,6 +117,8 @@ def make_scheduler(
             interval = "step" if math.isinf(length("epoch")) else "epoch"
         units = math.inf if length is None else length(interval)
         keywords[LENGTHS[cls.__name__]] = _whole(units, frequency, warmup)
+    if cls is not None and keywords.get(SCALES.get(cls.__name__, "")) == WHOLE:
+        keywords[SCALES[cls.__name__]] = SCALE if warmup is None else warmup["steps"]
     main = None if cls is None else _construct(cls, optimizer, keywords)
     found: LRScheduler | None = main
     if warmup is not None:

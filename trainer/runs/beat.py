@@ -172,6 +172,10 @@ class TrainerBeat:
         # One assignment: the thread sees the old snapshot or the new one.
         self._progress = new
 
+    def phase(self, text: str) -> None:
+        """Note what is done before the first step or after the last one; empty: nothing of that."""
+        self._progress = {**self._progress, "phase": text}
+
     def _rate_at(self, step: int) -> float | None:
         """Give the steps a second since a minute ago, pauses included."""
         now, marks = time.monotonic(), self._marks

@@ -86,6 +86,7 @@ class Progress:
         total_epochs: Epochs planned; None if unknown.
         metrics: The last value of each metric.
         rate: Optimiser steps a second over the last minute; None if unknown.
+        phase: What is done before the first step or after the last one; mostly empty.
     """
 
     step: int | None = None
@@ -94,6 +95,7 @@ class Progress:
     total_epochs: int | None = None
     metrics: dict[str, float] = field(default_factory=dict)
     rate: float | None = None
+    phase: str = ""
 
     @property
     def fraction(self) -> float | None:
@@ -374,4 +376,5 @@ def _progress(raw: object) -> Progress:
             if (found := any_number(value)) is not None
         },
         rate=positive(raw.get("rate")),
+        phase=text(raw.get("phase"), 200),
     )

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainer.engine.phase import Pace
 from trainer.errors import ConfigError, Problem
 from trainer.recipes.lora.generated import cache_home, made
 from trainer.recipes.lora.hub import open_weights, quiet
@@ -139,7 +140,12 @@ def make_base(
     found = _modules(root)
     if not found:
         raise ConfigError(Problem("no Python file to train on below it.", str(root), key="--root"))
-    return made(folder, _decides(found, settings), partial(_train, found, settings, say))
+    return made(
+        folder,
+        _decides(found, settings),
+        partial(_train, found, settings, say),
+        partial(say, "preparing: base model, which another process makes; waiting for it"),
+    )
 
 
 def _modules(root: Path) -> dict[str, Path]:
@@ -161,7 +167,10 @@ def _decides(found: Mapping[str, Path], settings: BaseSettings) -> dict[str, Any
 def _train(
     found: Mapping[str, Path], settings: BaseSettings, say: Callable[[str], Any], folder: Path
 ) -> dict[str, Any]:
-    say(f"training a small base model of {settings.steps} steps on {len(found)} Python modules")
+    say(
+        f"preparing: base model, a small one, in {settings.steps} steps on {len(found)} Python "
+        "modules; once a machine"
+    )
     texts = [path.read_text("utf-8", "replace") for path in found.values()]
     tokenizer = _tokenizer(texts, settings)
     tokens = _tokens(tokenizer, texts)
@@ -175,6 +184,7 @@ def _train(
         torch.set_num_threads(threads)
     quiet()
     model.save_pretrained(folder)
+    open_weights(folder)
     tokenizer.save_pretrained(folder)
     return {
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -184,7 +194,6 @@ def _train(
 
 
 def _tokenizer(texts: list[str], settings: BaseSettings) -> Any:
-    open_weights(folder)
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
@@ -249,6 +258,7 @@ def _fit(
     offsets = torch.arange(window)
     mean = math.log(len(tokenizer))
     model.train()
+    pace = Pace("preparing: base model, step", settings.steps, say)
     for step in range(settings.steps):
         share = step / max(1, settings.steps)
         rate = min(1.0, (step + 1) / warmup) * (0.55 + 0.45 * math.cos(math.pi * share))
@@ -264,7 +274,6 @@ def _fit(
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         mean += (loss.item() - mean) * 0.05
-        if step % 100 == 99:
-            say(f"base model: step {step + 1} of {settings.steps}, loss {mean:.2f}")
+        pace.at(step + 1)
     model.train(False)
     return model, mean

@@ -16,11 +16,12 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from trainer.config.prompt_template import Template
+from trainer.engine.phase import telling
 from trainer.errors import ConfigError, Problem
-from trainer.paths import at_home
 from trainer.events.text import clean
+from trainer.paths import at_home
 from trainer.recipes.lora import hub, instruct
-from trainer.recipes.lora.generated import cache_home
+from trainer.recipes.lora.generated import cache_home, settings_of
 from trainer.recipes.lora.packing import packs
 from trainer.recipes.lora.records import Record, Records, read
 from trainer.recipes.lora.samples import Sample, Samples, Side
@@ -33,9 +34,9 @@ IGNORE = -100
 _AT_ONCE = 2048
 # So many take minutes, and are worth a word.
 _MANY = 100_000
-
 # Domains that are named where none of the asked ones is there.
 _NAMED = 8
+
 
 class Instructions:
     """Samples of instruction, input and answer, each put into a prompt template.
@@ -126,7 +127,11 @@ class Instructions:
         sources = instruct.sources_digest(instruct.modules(standard_library()))
         name = f"stdlib-v{instruct.VERSION}-py{platform.python_version()}-{sources}"
         place = cache_home() / "instruct" / name
-        if instruct.write(None, place):
+        with telling(self.say) as say:
+            if settings_of(place) is None:
+                say("preparing: instructions from the standard library")
+            new = instruct.write(None, place)
+        if new:
             self.say(f"data.root is not set: instructions from the standard library, in {place}")
         return place
 

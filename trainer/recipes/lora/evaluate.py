@@ -37,7 +37,7 @@ def main(words: Sequence[str] | None = None) -> int:
         for name in ("split", "max_samples", "answers", "max_new_tokens"):
             if getattr(options, name) is not None:
                 settings[name] = getattr(options, name)
-        found = evaluate(tuned.model, tuned.data, within=tuned.within, **settings)
+        found = evaluate(tuned.model, tuned.data, within=tuned.within, say=_say, **settings)
         if found is None:
             raise ConfigError(
                 Problem(
@@ -64,6 +64,11 @@ def main(words: Sequence[str] | None = None) -> int:
         print(clean(f"{tuned.checkpoint.resolve().name}: {in_words(found)}", keep_newlines=True))
         print(f"\nkept in {clean(str(path))}")
     return EXIT_OK
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{clean(text)}\n")
+    sys.stderr.flush()
 
 
 def _covers(asked: Mapping[str, Any], usual: Mapping[str, Any]) -> bool:

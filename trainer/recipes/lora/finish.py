@@ -12,6 +12,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import nn
 
+from trainer.engine.phase import telling
 from trainer.engine.protocols import network
 from trainer.engine.session import Session
 from trainer.errors import ConfigError, Problem
@@ -119,13 +120,15 @@ class FinishAdapter(pl.Callback):
         written = session.config.get("evaluation") or {}
         if written.get("after_training") is False:
             return None
-        found = evaluate(
-            model,
-            data,
-            **settings_of(session.config),
-            within=trainer.precision_plugin.forward_context,
-            stop=lambda: _stopped(session),
-        )
+        with telling(print) as say:
+            found = evaluate(
+                model,
+                data,
+                **settings_of(session.config),
+                within=trainer.precision_plugin.forward_context,
+                stop=lambda: _stopped(session),
+                say=say,
+            )
         if found is None:
             return None
         report(found, Path(session.folder))

@@ -39,6 +39,7 @@ def made(
     folder: Path,
     settings: Mapping[str, Any],
     write: Callable[[Path], Mapping[str, Any] | None],
+    waiting: Callable[[], Any] = lambda: None,
 ) -> bool:
     """Make a folder's files, unless they are there already.
 
@@ -50,6 +51,7 @@ def made(
         settings: What decides the files; plain data.
         write: Writes the files into the folder that it is given; what it returns is told in the
             marker beside the settings, under `made`.
+        waiting: Called before another process is waited for.
 
     Returns:
         Whether anything was written now.
@@ -62,7 +64,7 @@ def made(
         if folder.exists() and not folder.is_dir():
             raise ConfigError(Problem("it is a file.", str(folder), "Name a folder."))
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
+        with _alone(folder, waiting):
             there = settings_of(folder)
             if there is not None:
                 _check(folder, wanted, there.get("settings"))
@@ -129,7 +131,11 @@ def _check_empty(folder: Path) -> None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _alone(folder: Path, waiting: Callable[[], Any]) -> Iterator[None]:
     with (folder / _LOCK).open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield

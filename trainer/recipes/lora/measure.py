@@ -6,12 +6,14 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from trainer.engine.phase import Pace
 from trainer.events.text import clean
 from trainer.recipes.lora.data import IGNORE, Instructions
 from trainer.recipes.lora.model import LoraModel
@@ -92,6 +94,7 @@ def evaluate(
     batch_size: int = 8,
     within: Within = nullcontext,
     stop: Callable[[], bool] = lambda: False,
+    say: Callable[[str], Any] = lambda _: None,
 ) -> Evaluation | None:
     """Measure a base and its adapter on a split, and let both answer a few of its instructions.
 
@@ -105,6 +108,7 @@ def evaluate(
         batch_size: Samples that are measured at once.
         within: What is computed in.
         stop: Asked between batches; ends the evaluation without a result.
+        say: Told what is measured, and how far it is.
 
     Returns:
         The figures; None if there is neither split, or it was stopped.
@@ -117,18 +121,24 @@ def evaluate(
     count = len(side.sequences) if max_samples is None else min(max_samples, len(side.sequences))
     chosen = _spread(len(side.sequences), count)
     samples = [side.sequences[number] for number in chosen]
+    say(f"evaluating: {len(samples)} samples of the {split} split, without the adapter and with it")
+    pace = Pace("evaluating: sample", 2 * len(samples), say)
     with _quietly(model), torch.no_grad(), within():
         losses = []
         for adapted in (False, True):
             with nullcontext() if adapted else model.base_alone():
-                loss, tokens = _loss(model, data, samples, batch_size, stop)
+                before = len(samples) if adapted else 0
+                loss, tokens = _loss(
+                    model, data, samples, batch_size, stop, at=partial(_at, pace, before)
+                )
             if stop():
                 return None
             losses.append(loss)
-        told = []
+        told: list[Answer] = []
         for place in _spread(len(chosen), min(answers, len(chosen))):
             if stop():
                 return None
+            say(f"evaluating: answer {len(told) + 1} of {min(answers, len(chosen))}")
             record = side.records.kept[side.kept[chosen[place]]]
             prompt = data.prompt(record)
             with model.base_alone():
@@ -179,8 +189,10 @@ def _loss(
     samples: Sequence[Sample],
     batch_size: int,
     stop: Callable[[], bool],
+    *,
+    at: Callable[[int], Any],
 ) -> tuple[float, int]:
-    """Give the mean loss over all tokens that count, and their number."""
+    """Give the mean loss over all tokens that count, and their number; tells `at` how far it is."""
     device = next(model.parameters()).device
     # Samples of like length together: fewer pads. Each counts by its tokens, in whatever order.
     ordered = sorted(samples, key=lambda each: len(each.tokens))
@@ -200,6 +212,7 @@ def _loss(
             reduction="sum",
         )
         total += loss
+        at(min(start + batch_size, len(ordered)))
     return float(total) / max(1, tokens), tokens
 
 
@@ -211,6 +224,10 @@ def _quietly(model: LoraModel) -> Iterator[None]:
         yield
     finally:
         model.train(was_training)
+
+
+def _at(pace: Pace, before: int, done: int) -> None:
+    pace.at(before + done)
 
 
 def _spread(size: int, count: int) -> list[int]:

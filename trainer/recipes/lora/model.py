@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from trainer.engine.phase import telling
 from trainer.errors import ConfigError, Problem, RunError
 from trainer.recipes.lora import adapter, hub, probe
 
@@ -48,9 +49,10 @@ class LoraModel(nn.Module):
         dtype: str | None = None,
     ) -> None:
         super().__init__()
-        self.base = hub.find(
-            base_model, revision=revision, say=_print, trust_remote_code=trust_remote_code
-        )
+        with telling(_print) as say:
+            self.base = hub.find(
+                base_model, revision=revision, say=say, trust_remote_code=trust_remote_code
+            )
         loaded = hub.load_model(
             self.base, dtype=dtype, attention=attention, trust_remote_code=trust_remote_code
         )

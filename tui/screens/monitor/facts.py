@@ -38,6 +38,7 @@ class Facts:
         elapsed: Time since it began.
         limit: Time left until the wall-clock limit; empty if there is none.
         how: How it ended; empty while it lives.
+        phase: What it does before its first step or after its last one; mostly empty.
         todo: What to do now that it has ended: the keys and the command.
         why: The last trouble that it told of, or that there is in reading it; mostly empty.
         note: How far the picture is from the whole truth: still loading, no file; mostly empty.
@@ -55,6 +56,7 @@ class Facts:
     elapsed: str = ""
     limit: str = ""
     how: str = ""
+    phase: str = ""
     todo: str = ""
     why: str = ""
     note: str = ""
@@ -107,6 +109,7 @@ def facts(picture: Picture, source: Source, now: float, *, checkpoint: bool | No
         elapsed=elapsed,
         limit=_limit_left(picture, began, now) if live else "",
         how=how,
+        phase=clean(progress.phase) if live and progress is not None else "",
         todo=todo,
         why=clean(picture.problem) or why,
         note=_note(picture, live),

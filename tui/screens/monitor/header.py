@@ -68,6 +68,10 @@ def second_line(facts: Facts, glyphs: Glyphs, width: int) -> list[Piece]:
         right += [("  elapsed ", "dim"), (facts.elapsed, "")]
     if facts.limit:
         right += [("  limit ", "dim"), (facts.limit, "value"), (" left", "dim")]
+    if facts.phase:
+        room = width - sum(cell_len(text) for text, _ in right) - 2
+        told = fit(facts.phase, max(0, room), glyphs.ellipsis)
+        return spread([(" ", ""), (told, "value")], [*right, (" ", "")], width)
     if facts.share is None:
         return spread([], [*right, (" ", "")], width)
     room = width - sum(cell_len(text) for text, _ in right) - 2

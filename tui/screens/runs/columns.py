@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from trainer.display import age as write_age
 from trainer.display import count, duration, number
+from trainer.events.text import clean
 from trainer.runs.summary import RunSummary
 from tui.screens.runs import fields
 
@@ -67,6 +68,9 @@ def age_text(run: RunSummary, now: float) -> str:
 
 def _step(run: RunSummary, now: float) -> str:
     step, total = run.progress.step, run.progress.total_steps
+    if run.live and run.progress.phase:
+        # What it does stands in the Monitor; here is room for the word.
+        return clean(run.progress.phase).partition(":")[0][:15]
     if step is None:
         return ""
     if not total:
