@@ -1,4 +1,4 @@
-"""The TOML blocks of document 004, word for word."""
+"""The TOML blocks of document 004, its commands and its `metadata.json`, word for word."""
 
 HARDWARE = """\
 [hardware.mac-mps]
@@ -161,3 +161,40 @@ TRAINS = [
     "traindeck train my-custom-training",
     "traindeck train oracle-rauru-mac --config my_config.toml",
 ]
+
+METADATA = """\
+{
+  "expert": {
+    "name": "Oracle: Rauru Assembler",
+    "role": "asm",
+    "group": "rom-tooling",
+    "specialization": "65816 assembly, ALTTP routines, ROM patching"
+  },
+  "model": {
+    "base": "Qwen/Qwen2.5-Coder-1.5B",
+    "lora_rank": 8,
+    "lora_alpha": 8
+  },
+  "training": {
+    "dataset": "/Users/scawful/Mounts/mm-d/.context/training/datasets/alttp_yaze_full_1000_20251221_195746",
+    "num_samples": 504,
+    "num_epochs": 1,
+    "batch_size": 1,
+    "gradient_accumulation": 2,
+    "learning_rate": 0.0002,
+    "sequence_length": 1024,
+    "duration_seconds": 3847.2,
+    "duration_minutes": 64.12
+  },
+  "hardware": {
+    "name": "Mac M1/M2/M3 with MPS",
+    "device": "mps",
+    "fp16": true,
+    "bf16": false
+  },
+  "metadata": {
+    "created": "2025-12-22T00:09:14.123456",
+    "git_commit": "a1b2c3d4"
+  }
+}
+"""
