@@ -10,12 +10,13 @@ from string import Formatter
 from typing import Any
 
 from trainer.config import base_model
+from trainer.config.hardware_batch import whole
 from trainer.config.peft_args import keywords
 from trainer.config.prompt_template import Template
 from trainer.config.samples import broken_lines
 from trainer.config.schema import fields
 from trainer.config.text import clean
-from trainer.config.torch_rules import origin, text_of
+from trainer.config.torch_rules import is_number, origin, text_of
 from trainer.errors import ConfigError, Problem, nearest
 from trainer.paths import at_home
 
@@ -24,9 +25,9 @@ NAME_FIELDS = (
     "name", "expert", "role", "group", "base_short", "rank", "preset", "run", "date",
 )  # fmt: skip
 """What `output.name_template` may hold."""
-# What every platform's `strftime` knows.
 LONGEST_NAME = 200
 """Bytes in the name of a finished model's folder; disks take 255, and while it is made it has more."""
+# What every platform's `strftime` knows.
 _DATE_SIGNS = frozenset("aAwdbBmyYHIMpSfzZjUWcxXGuV%")
 # What people call keywords of PEFT's `LoraConfig`, which are much like other ones of it.
 _KEYWORDS = {
@@ -65,6 +66,7 @@ def lora_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterat
             for found in error.problems:
                 yield Problem(found.what, origin(found.key, where), found.remedy, found.key)
     yield from _keywords(_section(config, "lora"), where)
+    yield from _patterns(_section(config, "lora"), where)
     yield from _name(_section(config, "output").get("name_template"), where)
     yield from _date(_section(config, "output").get("date_format"), where)
     longest, length = expert.get("context_window"), data.get("sequence_length")
@@ -115,6 +117,22 @@ def _keywords(lora: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[Pro
                     or f"LoraConfig takes {', '.join(n for n in taken if n not in _SET_HERE)}."
                 )
                 yield Problem(f"there is no key '{key}'.", place, remedy, key)
+
+
+def _patterns(lora: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find what is no rank and no alpha of a single module."""
+    for name, kind in (("rank_pattern", "a whole number"), ("alpha_pattern", "a number")):
+        for module, value in _section(lora, name).items():
+            fits = whole(value) is not None if name == "rank_pattern" else is_number(value)
+            if fits and value > 0:
+                continue
+            key = f"lora.{name}.{clean(str(module))}"
+            yield Problem(
+                f"'{key}' cannot be {text_of(value)}: it takes {kind} above 0.",
+                origin(key, where) or origin(f"lora.{name}", where),
+                "",
+                f"lora.{name}",
+            )
 
 
 def _right_name(name: str, known: Iterable[str]) -> str:
@@ -225,6 +243,10 @@ def _name(template: Any, where: Mapping[str, Any]) -> Iterator[Problem]:
     except ValueError as error:
         yield Problem(f"The braces of '{key}' do not match: {error}.", origin(key, where), "", key)
         return
+    written = sum(len(text.encode()) for text, *_ in Formatter().parse(template))
+    if written > LONGEST_NAME:
+        what = f"'{key}' is {written} bytes long, and a folder's name may have {LONGEST_NAME}."
+        yield Problem(what, origin(key, where), "", key)
     for name in names:
         if name not in NAME_FIELDS:
             remedy = nearest(name, NAME_FIELDS) or f"There are {', '.join(NAME_FIELDS)}."
@@ -243,10 +265,6 @@ def _date(written: Any, where: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _is_ours(config: Mapping[str, Any]) -> bool:
-    written = sum(len(text.encode()) for text, *_ in Formatter().parse(template))
-    if written > LONGEST_NAME:
-        what = f"'{key}' is {written} bytes long, and a folder's name may have {LONGEST_NAME}."
-        yield Problem(what, origin(key, where), "", key)
     target = _section(config, "data").get("_target_")
     return isinstance(target, str) and target.startswith(RECIPE)
 
