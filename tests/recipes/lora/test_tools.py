@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -215,6 +216,19 @@ def test_folders_are_named_by_the_template() -> None:
         named("{rol}", **rauru)
     with pytest.raises(ConfigError, match="200"):
         named("{expert}", name="x" * 300)
+
+
+def test_what_a_killed_process_was_writing_goes_after_a_day(tmp_path: Path) -> None:
+    from trainer.recipes.lora.folder import clear
+
+    old, new, other = (tmp_path / name for name in (".making-a-1", ".making-b-2", "model"))
+    for folder in (old, new, other):
+        folder.mkdir()
+        (folder / "weights").write_text("w")
+    for folder in (old, other):
+        os.utime(folder, (0, 0))
+    clear(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".making-b-2", "model"]
 
 
 @pytest.mark.parametrize(("commit", "told"), [("0123456789abcdef", "01234567"), (None, None)])

@@ -6,7 +6,9 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from trainer.recipes.lora.measure import Evaluation
 from trainer.recipes.lora.model import LoraModel
 
 METADATA = "metadata.json"
+_DAY = 24 * 3600.0
 
 
 def save(
@@ -38,6 +41,7 @@ def save(
         OSError: The disk refuses.
     """
     place.mkdir(parents=True, exist_ok=True)
+    clear(place)
     aside = place / f".making-{name}-{os.getpid()}"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
@@ -54,6 +58,17 @@ def save(
         return _moved(aside, place, name)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def clear(place: Path) -> None:
+    """Take away models that were killed while they were written, a day ago or more.
+
+    By their age and not by their process, which may be another machine's on a shared disk.
+    """
+    for left in place.glob(".making-*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _DAY:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def metadata_of(

@@ -18,6 +18,7 @@ from torch import nn
 from trainer.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, Problem, TraindeckError
 from trainer.events.text import clean
 from trainer.recipes.lora import hub
+from trainer.recipes.lora.folder import clear
 from trainer.recipes.lora.needs import need_hf
 
 
@@ -66,6 +67,7 @@ def merge(adapter: Path, out: Path, *, base: str | None = None) -> Path:
     aside = out.parent / f".making-{out.name}-{os.getpid()}"
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
+        clear(out.parent)
         shutil.rmtree(aside, ignore_errors=True)
         merged.save_pretrained(aside)
         hub.open_weights(aside)
