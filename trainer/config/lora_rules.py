@@ -67,6 +67,8 @@ def lora_problems(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterat
                 yield Problem(found.what, origin(found.key, where), found.remedy, found.key)
     yield from _keywords(_section(config, "lora"), where)
     yield from _patterns(_section(config, "lora"), where)
+    if _is_ours(config):
+        yield from _two_adapters(config, where)
     yield from _name(_section(config, "output").get("name_template"), where)
     yield from _date(_section(config, "output").get("date_format"), where)
     longest, length = expert.get("context_window"), data.get("sequence_length")
@@ -132,6 +134,23 @@ def _patterns(lora: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[Pro
                 origin(key, where) or origin(f"lora.{name}", where),
                 "",
                 f"lora.{name}",
+            )
+
+
+def _two_adapters(config: Mapping[str, Any], where: Mapping[str, Any]) -> Iterator[Problem]:
+    """Find where the model has another adapter than the limits, the folder and people are told of.
+
+    It follows `lora`, but not in the config of a run, in which all is written out.
+    """
+    told, built = _section(config, "lora"), _section(_section(config, "model"), "lora")
+    for name in ("r", "lora_alpha", "rank_pattern", "alpha_pattern"):
+        key, model = f"lora.{name}", f"model.lora.{name}"
+        if built and built.get(name) != told.get(name):
+            yield Problem(
+                f"'{key}' is {text_of(told.get(name))}, and '{model}' is {text_of(built.get(name))}.",
+                origin(key, where) or origin(model, where),
+                f"Set {key} alone, in a new run: a checkpoint keeps the adapter that it was made with.",
+                key,
             )
 
 
