@@ -17,6 +17,7 @@ import torch.optim.lr_scheduler as schedulers
 from torch import nn
 from torch.optim import Optimizer
 
+from trainer.display import plural
 from trainer.engine.lr_length import Clock, Length
 from trainer.engine.lr_turns import is_exact, jump, turns
 from trainer.engine.optim import NO_DECAY, MuonWithAdamW, make_optimizer
@@ -316,7 +317,7 @@ def _notes(
     if clock.unit == "epoch" and length.steps is not None:
         notes.append(f"Training ends at step {length.steps} if that comes first.")
     if clock.unit == "step" and length.steps_of_epoch is None and length.epochs is not None:
-        notes.append(f"Training ends after {length.epochs} epochs if that comes first.")
+        notes.append(f"Training ends after {plural(length.epochs, 'epoch')} if that comes first.")
     if moves is None or not clock.total:
         return notes
     end = clock.taken(clock.total - 1)

@@ -120,7 +120,7 @@ def scan(context: Context) -> Catalogue:
 
 
 def fingerprint(context: Context) -> int:
-    """Give a number that changes when a profile comes, goes or is replaced."""
+    """Give a number that changes when a profile comes, goes, is replaced or written into."""
     from trainer.config.sources import search_path
     from trainer.errors import ConfigError
 
@@ -135,12 +135,12 @@ def fingerprint(context: Context) -> int:
         with contextlib.suppress(OSError):
             found.append((toml.path, Path(toml.path).stat().st_mtime_ns))
     for source in folders:
-        for folder, below, _files in os.walk(source.root):
+        for folder, below, files in os.walk(source.root):
             below[:] = [name for name in below if not name.startswith((".", "_"))]
-            try:
-                found.append((folder, Path(folder).stat().st_mtime_ns))
-            except OSError:
-                continue
+            for name in ("", *files):  # some editors write into the file as it is
+                with contextlib.suppress(OSError):
+                    path = Path(folder, name)
+                    found.append((str(path), path.stat().st_mtime_ns))
     return hash(tuple(sorted(found)))
 
 

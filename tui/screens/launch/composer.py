@@ -73,6 +73,7 @@ class Outcome:
         facts: What tells the options apart, of the groups that have such facts.
         clamping: What would bring it to the limits of its hardware; nothing if it keeps to them.
         card: What the hardware has, and what is used of it.
+        stamp: What tells whether the files of the profiles are still those that were read.
     """
 
     draft: Draft
@@ -89,6 +90,7 @@ class Outcome:
     facts: Mapping[str, tuple[Listed, ...]] = field(default_factory=dict)
     clamping: Clamping = field(default_factory=Clamping)
     card: Card = field(default_factory=Card)
+    stamp: int = 0
 
     @property
     def words(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -24,12 +25,13 @@ from tui.screens.launch.choices import ChoiceRows
 from tui.screens.launch.clamping import beyond
 from tui.screens.launch.composer import Outcome, not_understood, told, work_out
 from tui.screens.launch.draft import Draft, words_on
+from tui.screens.launch.following import FollowingScreen
 from tui.screens.launch.foot import CommandPanel, LaunchBar, PaneBar
 from tui.screens.launch.line import OverrideLine, OverrideRows
-from tui.screens.launch.rated import RatedScreen
 from tui.screens.launch.result import ResultRows
 from tui.screens.launch.values import form_rows
 from tui.screens.launch.writing import Writing, WritingPart
+from tui.sources.profiles import fingerprint
 from tui.sources.sweepcost import Costs
 from tui.text import clean, fit
 from tui.widgets.field import FieldForm, Row
@@ -44,7 +46,7 @@ CHOICES, VALUES, OVERRIDES, RESULT, LAUNCH = range(5)
 _PARTS = ("choices", "values", "overrides")
 
 
-class LaunchPanes(RatedScreen):
+class LaunchPanes(FollowingScreen):
     """Holds a draft and shows what comes of it; what is done with it is the subclass's.
 
     Args:
@@ -207,10 +209,13 @@ class LaunchPanes(RatedScreen):
         return partial(self._work, asked, writing.made, writing.line, writing.in_hand)
 
     def _work(self, asked: int, draft: Draft, line: str, edited: str) -> None:
+        # Before it: what is written while it is composed counts as news.
+        stamp = fingerprint(self.context)
         try:
             outcome = work_out(draft, line, self.context, edited, self._costs)
         except (OSError, ValueError, ArithmeticError, RecursionError) as error:
             outcome = Outcome(draft, problems=(Problem(f"This cannot be composed: {error}."),))
+        outcome = replace(outcome, stamp=stamp)
         rows = form_rows(outcome)
         if self.latest.wanted(asked):
             self.app.call_from_thread(self._take, asked, outcome, rows)
@@ -252,6 +257,11 @@ class LaunchPanes(RatedScreen):
     def is_composed(self) -> bool:
         """Whether what is shown is what was last asked for."""
         return self.latest.settled
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether a value is being typed in the form."""
+        return self.query_one(FieldForm).is_editing
 
     @on(ChoiceRows.Highlighted, "ChoiceRows")
     def _tell_choice(self) -> None:

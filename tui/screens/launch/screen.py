@@ -21,6 +21,7 @@ from tui.screens.launch.panes import LaunchPanes
 from tui.screens.launch.result import ResultRows
 from tui.screens.launch.start import start_run
 from tui.sources.newest import newest_runs
+from tui.sources.profiles import fingerprint
 from tui.text import clean
 from tui.widgets.dialogs import Ask, Pick
 from tui.widgets.field import FieldForm, Row
@@ -63,6 +64,7 @@ class LaunchScreen(LaunchPanes):
 
     #: What waits for what was just typed: a launch, or clamping.
     _when_composed: Callable[[], None] | None = None
+    _looked_again = False
 
     # ── choosing and changing ────────────────────────────────────────────────────────────────
 
@@ -160,7 +162,7 @@ class LaunchScreen(LaunchPanes):
             self.deck.say(f"nothing to clamp: {self._unclamped()}")
         elif unfinished:
             self.deck.say(f"cannot clamp: the line holds unfinished text: {unfinished}", "error")
-        elif self.query_one(FieldForm).is_editing:
+        elif self.is_writing:
             self.deck.say("cannot clamp yet: Enter takes the value being typed", "error")
         else:
             keys = plural(len(clamping.changes), "value")
@@ -297,11 +299,17 @@ class LaunchScreen(LaunchPanes):
             # What was just typed counts: it is composed first.
             self._when_composed = self.action_launch
             return
-        if self.query_one(FieldForm).is_editing:
+        if self.is_writing:
             self.deck.say(
                 "cannot launch yet: Enter takes the value being typed, Esc leaves it", "error"
             )
             return
+        if self.outcome.lacking and not self._looked_again:
+            # Data or a package may have come meanwhile.
+            self._looked_again, self._when_composed = True, self.action_launch
+            self.compose_soon(at_once=True)
+            return
+        self._looked_again = False
         if why := self.why_not():
             self.deck.say(f"cannot launch: {why}", "error")
             self.action_part(3)
@@ -322,7 +330,10 @@ class LaunchScreen(LaunchPanes):
         problem = ""
         whole = replace(outcome, draft=replace(outcome.draft, words=outcome.words))
         try:
-            run = start_run(whole, self.context)
+            if fingerprint(self.context) == outcome.stamp:
+                run = start_run(whole, self.context)
+            else:
+                problem = "the profiles were changed just now; look at it again, then launch"
         except TraindeckError as error:
             problem = "\n".join(str(each) for each in error.problems)
         except OSError as error:
@@ -335,6 +346,7 @@ class LaunchScreen(LaunchPanes):
 
         self.launching = False
         if run is None:
+            self.compose_soon(at_once=True)
             self.tell_state()
             self.deck.say(f"not launched: {problem}", "error")
             return
