@@ -22,6 +22,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stand in a project with `config/`; nobody's own files beside."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv(
+        "HOME", str(tmp_path / "home")
+    )  # who has the document's data set has it not here
     (tmp_path / "config").mkdir()
     return tmp_path
 
