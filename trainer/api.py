@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from trainer.errors import ConfigError, Problem, RunError, nearest
+from trainer.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, Problem, RunError, nearest
 from trainer.paths import at_home
 
 __all__ = ["ConfigTrainer", "TrainingConfig"]
@@ -219,6 +219,7 @@ class ConfigTrainer:
         Raises:
             ConfigError: The config is wrong; holds every problem. Nothing was started.
             RunError: The run failed, was stopped or ended at a limit; the message names its folder.
+            KeyboardInterrupt: Ctrl-C; the run has stopped after its step, and can be resumed.
         """
         return self._train([preset, *overrides])
 
@@ -304,22 +305,27 @@ class ConfigTrainer:
         from trainer.runs.manage import request_stop, wait
         from trainer.runs.status import State
 
+        code = EXIT_OK
         try:
             if not self.quiet:
                 from trainer.commands.follow import follow_run, telling
 
-                follow_run(run, telling(False, None), own=True)
+                code = follow_run(run, telling(False, None), own=True)
             status = wait(run)
         except KeyboardInterrupt:
             request_stop(run, "step", reason="interrupted")
             wait(run)
             raise
+        if code == EXIT_INTERRUPTED:
+            # A script that goes on after a run that failed is to end all the same.
+            raise KeyboardInterrupt
         if status.state is not State.COMPLETED:
+            called = run.called()
             raise RunError(
                 Problem(
                     f"the run ended as {status.state}: {status.reason or 'no reason is known'}",
                     str(run.path),
-                    f"Its output: traindeck logs {run.id}. Go on with it: traindeck resume {run.id}",
+                    f"Its output: traindeck logs {called}. Go on with it: traindeck resume {called}",
                 )
             )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import sys
+import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -82,6 +83,9 @@ class Interrupts:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
+        # Signals reach the main thread alone; elsewhere, as in a notebook's pool, none is noticed.
+        if threading.current_thread() is not threading.main_thread():
+            return self
         self._before[signal.SIGINT] = signal.signal(signal.SIGINT, self._interrupt)
         for sig in (signal.SIGHUP, signal.SIGTERM):
             self._before[sig] = signal.signal(sig, self._leave)

@@ -219,3 +219,26 @@ def test_sections_are_changed_key_by_key() -> None:
     config.hardware = {**config.hardware, "max_batch_szie": 64}
     with pytest.raises(ConfigError, match="max_batch_size"):
         trainer._composed([config.preset, *config.changes()])
+
+
+def test_ctrl_c_ends_a_script_too_and_in_a_thread_a_run_is_followed(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+
+    from trainer.commands import follow
+
+    monkeypatch.setattr(follow, "follow_run", lambda *_, **__: 130)
+    monkeypatch.setattr("trainer.runs.manage.wait", lambda _: None)
+    with pytest.raises(KeyboardInterrupt):
+        ConfigTrainer()._wait(object())
+    found: list[int] = []
+
+    def look() -> None:
+        with follow.Interrupts() as interrupts:
+            found.append(interrupts.count)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+    assert found == [0]

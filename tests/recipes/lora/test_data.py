@@ -311,3 +311,25 @@ def test_gradient_checkpointing_gives_the_same_gradients(folder: Path, base: Pat
     for one, two in zip(*found, strict=True):
         assert one is not None
         assert torch.allclose(one, two, atol=1e-6)
+
+
+def test_an_empty_file_is_a_side_that_is_not_there(
+    base: Path, instructions: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "few"
+    folder.mkdir()
+    (folder / "train.jsonl").write_bytes((instructions / "train.jsonl").read_bytes())
+    (folder / "val.jsonl").write_text("\n")
+    (folder / "test.jsonl").write_text("")
+    made = Instructions(str(folder), tokenizer=str(base), sequence_length=192)
+    told: list[str] = []
+    made.say = told.append
+    assert made.val_dataset() is None
+    assert made.test_dataset() is None
+    assert told == [
+        "val: the file is empty; there is nothing to validate on",
+        "test: the file is empty; there is nothing to evaluate on",
+    ]
+    (folder / "train.jsonl").write_text("")
+    with pytest.raises(ConfigError, match="holds no sample"):
+        Instructions(str(folder), tokenizer=str(base)).train_dataset()

@@ -64,7 +64,11 @@ def test_other_settings_and_strange_folders_are_refused(sources: Path, tmp_path:
     assert (strange / "thesis.txt").read_text() == "x"
 
 
-def test_the_commands_make_both_and_find_them_made(sources: Path, tmp_path: Path) -> None:
+def test_the_commands_make_both_and_find_them_made(
+    sources: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from trainer.recipes.lora import make
+
     made = run("data", "make-instruct", tmp_path / "i", "--root", sources, "--json")
     assert made.returncode == 0, made.stderr
     told = json.loads(made.stdout)
@@ -74,12 +78,13 @@ def test_the_commands_make_both_and_find_them_made(sources: Path, tmp_path: Path
     first = run(*words)
     assert first.returncode == 0, first.stderr
     assert json.loads(first.stdout)["parameters"] > 0
-    again = run(*words)
-    assert not json.loads(again.stdout)["new"]
-    other = run(*words[:5], "--steps=3", *TINY)
-    assert other.returncode == 2
-    assert "steps 2, not 3" in other.stderr
-    assert run("data", "make-base", tmp_path / "c", "--heads=3").returncode == 2
+    # What the command starts, without another process for each.
+    own = ["base", str(tmp_path / "b"), "--root", str(sources)]
+    assert make.main([*own, "--steps=2", *TINY, "--json"]) == 0
+    assert not json.loads(capsys.readouterr().out)["new"]
+    assert make.main([*own, "--steps=3", *TINY]) == 2
+    assert "steps 2, not 3" in capsys.readouterr().err
+    assert make.main(["base", str(tmp_path / "c"), "--heads=3"]) == 2
 
 
 def test_a_base_is_the_same_each_time(base: Path, sources: Path, tmp_path: Path) -> None:

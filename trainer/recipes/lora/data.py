@@ -34,6 +34,9 @@ IGNORE = -100
 _AT_ONCE = 2048
 # So many take minutes, and are worth a word.
 _MANY = 100_000
+# What a side is for; and bytes beyond which a file is not looked at whether it is blank.
+_BLANK = {"val": "validate", "test": "evaluate"}
+_SMALL = 4096
 # Domains that are named where none of the asked ones is there.
 _NAMED = 8
 
@@ -103,6 +106,13 @@ class Instructions:
         self.root = at_home(root) if root else None
         self.template = Template.of(template)
         self.splits = {"train": train_split, "val": val_split, "test": test_split}
+        # Who splits few samples may have none for a side: it is as if the side were not named.
+        self._blank = [
+            side
+            for side in ("val", "test")
+            if self.root and _is_blank(self.root, self.splits[side])
+        ]
+        self.splits |= dict.fromkeys(self._blank)
         self.quality_threshold = quality_threshold
         self.domains = list(domains) if domains else None
         self.sequence_length = sequence_length
@@ -164,6 +174,8 @@ class Instructions:
 
     def val_dataset(self) -> Rows | None:
         """Give the validation rows; None without a file of them."""
+        for side in self._blank:
+            self.say(f"{side}: the file is empty; there is nothing to {_BLANK[side]} on")
         return self._rows("val") if self.splits["val"] else None
 
     def test_dataset(self) -> Rows | None:
@@ -334,6 +346,14 @@ def _told(split: str, side: Side, length: int) -> list[str]:
 
 def _print(text: str) -> None:
     print(text, flush=True)
+
+
+def _is_blank(folder: Path, name: str | None) -> bool:
+    """Tell whether a file is there and empty, but for blank lines."""
+    path = folder / (name or "")
+    if not path.is_file() or path.stat().st_size > _SMALL:
+        return False
+    return not path.read_bytes().strip()
 
 
 def _nothing_left(path: Path, records: Records, dropped: int) -> Problem:
