@@ -152,3 +152,10 @@ async def test_ends_of_lines_are_not_under_the_scroll_bar(runs_dir: Path) -> Non
         room = rows.scrollable_content_region.width
         assert rows.count > rows.size.height
         assert max(map(len, rows.text.split("\n"))) <= room
+
+
+async def test_hardware_that_is_not_known_is_not_said_to_fit(runs_dir: Path) -> None:
+    async with launch(runs_dir, "hardware=nosuch", size=(130, 45)) as (_pilot, screen):
+        text = screen.query_one(ResultRows).text
+        assert " hardware  —" in text
+        assert "fits this machine" not in text

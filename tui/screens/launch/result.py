@@ -233,7 +233,8 @@ def _clamped(outcome: Outcome, width: int, glyphs: Glyphs) -> Iterator[Line]:
 def _card(outcome: Outcome, need: Need | None, width: int, glyphs: Glyphs) -> Iterator[Line]:
     """Show the hardware: how it stands to this machine, then line by line what is used of it."""
     card, fit_ = outcome.card, outcome.card.fit
-    here = "" if fit_.unsupported or fit_.reasons else f" {glyphs.separator} fits this machine"
+    unknown = fit_.unsupported or fit_.reasons or card.name == glyphs.dash
+    here = "" if unknown else f" {glyphs.separator} fits this machine"
     yield _heading("hardware", fit(f"{card.name}{here}", max(1, width - 12), glyphs.ellipsis))
     if fit_.unsupported:
         yield from _wrapped(f"unsupported: {fit_.unsupported}", width, "wrong")
