@@ -32,6 +32,7 @@ COMMON = (
     "dataloader.num_workers=0 trainer.limit_val_batches=0 trainer.num_sanity_val_steps=0 "
     f"trainer.max_steps={STEPS} health=off"
 ).split()
+OWN = "quickstart ~loss ~data ~model data._target_=benchmarks.estimate_own."
 POINTS: dict[str, str] = {
     "GPT tiny, batch 16": "quickstart",
     "GPT tiny, batch 64 of 256 tokens": "quickstart dataloader.batch_size=64 data.context=256 model.context=256",
@@ -51,6 +52,10 @@ POINTS: dict[str, str] = {
     "data.sequence_length=512 model.gradient_checkpointing=true",
     "own LightningModule, batch 32": "quickstart ~loss ~data ~model data._target_=benchmarks.estimate_own.Images "
     "model._target_=benchmarks.estimate_own.Net dataloader.batch_size=32",
+    "two layers of LSTM, batch 32": f"{OWN}Sequences model._target_=benchmarks.estimate_own.Recurrent dataloader.batch_size=32",
+    "the same, both directions, bf16-mixed": f"{OWN}Sequences model._target_=benchmarks.estimate_own.Recurrent "
+    "dataloader.batch_size=32 +model.bidirectional=true trainer.precision=bf16-mixed",
+    "checkpointed blocks, half of them frozen": f"{OWN}Sequences model._target_=benchmarks.estimate_own.Checkpointed dataloader.batch_size=32",
 }  # fmt: skip
 
 

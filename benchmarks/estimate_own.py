@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from torch.utils.data import DataLoader, TensorDataset
 
 
@@ -18,6 +19,55 @@ class Images(pl.LightningDataModule):
     def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
         images, labels = torch.randn(64, 3, 64, 64), torch.randint(2, (64,))
         return DataLoader(TensorDataset(images, labels), self.batch_size, shuffle=True)
+
+
+class Sequences(pl.LightningDataModule):
+    """Random sequences in two classes."""
+
+    def __init__(self, batch_size: int = 32) -> None:
+        super().__init__()
+        self.batch_size = batch_size
+
+    def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+        rows, labels = torch.randn(128, 100, 64), torch.randint(2, (128,))
+        return DataLoader(TensorDataset(rows, labels), self.batch_size, shuffle=True)
+
+
+class Recurrent(pl.LightningModule):
+    """Two layers of LSTM; the config's optimiser."""
+
+    def __init__(self, hidden: int = 256, bidirectional: bool = False) -> None:
+        super().__init__()
+        self.layers = nn.LSTM(64, hidden, 2, batch_first=True, bidirectional=bidirectional)
+        self.head = nn.Linear(hidden * (2 if bidirectional else 1), 2)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        rows, labels = batch
+        loss = nn.functional.cross_entropy(self.head(self.layers(rows)[0][:, -1]), labels)
+        self.log("train/loss", loss)
+        return loss
+
+
+class Checkpointed(pl.LightningModule):
+    """Blocks of which only the inputs are kept; half of them are frozen."""
+
+    def __init__(self, blocks: int = 12, width: int = 512) -> None:
+        super().__init__()
+        self.first, self.head = nn.Linear(64, width), nn.Linear(width, 2)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+            for _ in range(blocks)
+        )
+        self.blocks[: blocks // 2].requires_grad_(False)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        rows, labels = batch
+        x = self.first(rows)
+        for block in self.blocks:
+            x = x + checkpoint(block, x, use_reentrant=False)
+        loss = nn.functional.cross_entropy(self.head(x.mean(1)), labels)
+        self.log("train/loss", loss)
+        return loss
 
 
 class Net(pl.LightningModule):

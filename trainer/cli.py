@@ -172,6 +172,7 @@ def train(**options: Any) -> int:
 @run_argument()
 @overrides_argument()
 @RUNS_DIR
+@CLAMP
 @click.option("--no-tui", is_flag=True, help="Plain lines, also on a terminal.")
 @JSON
 @click.option("--detach", "-d", is_flag=True, help="Start, print the run's id and return.")
@@ -181,7 +182,13 @@ def resume(**options: Any) -> int:
     """Go on with a run from its last checkpoint.
 
     Without overrides the run goes on in its own folder. With overrides a new run starts from the
-    old one's checkpoint, with the old one as its parent.
+    old one's checkpoint, with the old one as its parent; with --clamp it keeps to its hardware
+    profile. An epoch goes on after the samples that were trained on, whatever the batch is now.
+
+    \b
+      traindeck resume last
+      traindeck resume last trainer.max_steps=5000
+      traindeck resume last hardware.max_batch_size=4 --clamp
     """
     from trainer.commands import train as command
 

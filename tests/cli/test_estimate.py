@@ -86,7 +86,9 @@ def test_json_holds_the_parts_in_bytes(fake: type[Fake]) -> None:
     assert answer["total"] == 100_000_000
     assert answer["limit"] == 24 * GIB
     assert answer["fits"] is True
-    assert answer["error"] == 0.15
+    assert answer["error"] is None  # no GPU was measured
+    onto_cpu = ("quickstart", "trainer.accelerator=cpu", "--json")
+    assert json.loads(run(*onto_cpu).stdout)["error"] == 0.15
     fake.found = an_estimate(activations=None, method="", notes=["why"])
     answer = json.loads(run(*words, "--json").stdout)
     assert (answer["activations"], answer["error"], answer["fits"]) == (None, None, None)
@@ -135,11 +137,18 @@ def test_what_cannot_be_built_is_told(fake: type[Fake]) -> None:
         (an_estimate(activations=None), 200_000_000, "at least that; "),
         (an_estimate(activations=None), 9_000_000, "at least that; does not fit: "),
         (an_estimate(state=None), 200_000_000, "at least that; "),
+        (an_estimate(partial=True), 200_000_000, "at least that; "),
     ],
 )
 def test_the_verdict(found: Estimate, limit: int | None, said: str) -> None:
-    config = {"hardware": {"name": "Toaster"}, "trainer": {}}
+    config = {"hardware": {"name": "Toaster"}, "trainer": {"accelerator": "cpu"}}
     assert verdict(found, config, limit).startswith(said)
+
+
+def test_what_was_measured_on_a_cpu_alone_is_told_so() -> None:
+    config = {"hardware": {"name": "Toaster"}, "trainer": {"accelerator": "gpu"}}
+    said = verdict(an_estimate(), config, 200_000_000)
+    assert said.startswith("within 15 % on a CPU, not measured on a GPU; fits: ")
 
 
 def test_a_profile_of_another_kind_of_device_is_no_limit() -> None:

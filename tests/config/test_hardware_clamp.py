@@ -14,6 +14,7 @@ from trainer.config.compose import Composed, compose
 from trainer.config.hardware_batch import batch_of
 from trainer.config.hardware_clamp import clamp, unlike
 from trainer.config.hardware_rules import excesses, hardware_problems
+from trainer.config.onto import compose_onto
 from trainer.errors import ConfigError
 
 whole = st.integers(1, 300)
@@ -188,3 +189,22 @@ def test_typed_as_overrides_the_settings_do_the_same() -> None:
     again = on("cloud-rtx-4090", *words, *typed, clamp=True)
     assert again.config == made.config
     assert again.clamped == ()
+
+
+def test_a_run_that_goes_on_is_clamped_onto_what_it_was(tmp_path: Path) -> None:
+    was = compose(("quickstart", "trainer.accelerator=cpu", "dataloader.batch_size=6"))
+    (tmp_path / "config.yaml").write_text(was.yaml())
+    words = ("hardware.max_batch_size=4", "trainer.accumulate_grad_batches=2")
+    with pytest.raises(ConfigError, match="takes at most 4"):
+        compose_onto(tmp_path, words)
+    made = compose_onto(tmp_path, words, clamp=True)
+    batch = batch_of(made.config)
+    assert batch is not None
+    assert (batch.size, batch.accumulate, batch.effective) == (4, 3, 12)
+    assert {change.key for change in made.clamped} >= {"dataloader.batch_size"}
+    place = str(made.provenance["dataloader.batch_size"])
+    assert place == "resolved (clamped from 6 by hardware.max_batch_size)"
+    assert made.overrides == words
+    assert not compose_onto(tmp_path, clamp=True).clamped
+    with pytest.raises(ConfigError, match="nonsense"):
+        compose_onto(tmp_path, (*words, "trainer.nonsense=1"), clamp=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from trainer.engine import build
 from trainer.engine.allocated import Allocated
 from trainer.engine.estimate import _precision, estimate, trace
 from trainer.engine.fits import GIB, check_memory, held_by
-from trainer.engine.shapes import as_if_real, module_of_shapes
+from trainer.engine.shapes import as_if_real, fake_batch, make_fake, module_of_shapes
 from trainer.errors import ConfigError
 
 OWN = "enginelab.estimated"
@@ -227,3 +228,30 @@ def test_transformers_treats_fake_tensors_as_real_ones_meanwhile():
     with as_if_real():
         assert not tools.is_tracing(fake)
     assert tools.is_tracing(fake)
+
+
+@pytest.mark.parametrize("more", [{}, {"bidirectional": True}, {"dtype": torch.bfloat16}])
+def test_what_an_lstm_keeps_is_counted_on_shapes_as_on_real_tensors(more):
+    def peak(mode: FakeTensorMode | None) -> int:
+        layers = torch.nn.LSTM(8, 16, 2, batch_first=True, **more)
+        rows = torch.randn(4, 30, 8, dtype=more.get("dtype"))
+        if mode is not None:
+            make_fake(layers, mode)
+            rows = fake_batch(rows, mode)
+        with mode or nullcontext(), Allocated() as counted:
+            counted.note([list(layers.parameters()), rows])
+            layers(rows)[0].pow(2).mean().backward()
+        return counted.peak
+
+    # On shapes a few transposed copies of small tensors differ.
+    real = peak(None)
+    assert peak(FakeTensorMode()) == pytest.approx(real, rel=0.1)
+
+
+def test_what_a_gpu_keeps_of_recurrent_layers_is_unknown(asked):
+    changes = {"model._target_": f"{OWN}.Recurrent"}
+    found = asked(**changes)
+    assert (found["partial"], found["notes"], found["method"]) == (False, [], "shapes")
+    found = asked(**changes, **{"trainer.accelerator": "gpu"})
+    assert found["partial"]
+    assert "workspace" in found["notes"][0]

@@ -30,7 +30,7 @@ def show(
     from trainer.config.compose import compose
     from trainer.config.recipe_rules import lacking_for_estimate
     from trainer.runs.again import need_training_packages
-    from trainer.runs.estimate import ERROR, EstimateProcess, limit_of
+    from trainer.runs.estimate import EstimateProcess, error_of, limit_of
 
     composed = compose(overrides, config_file=config_file, profiles_dir=profiles_dir, clamp=clamp)
     need_training_packages()
@@ -48,7 +48,7 @@ def show(
             "clamped": change_rows(composed.clamped),
             **asdict(found),
             "total": found.total,
-            "error": ERROR if found.activations is not None and found.shards == 1 else None,
+            "error": error_of(found, composed.config),
             "limit": limit,
             "fits": found.fits(limit),
         }

@@ -137,9 +137,33 @@ def _composed(
     except ConfigError as error:
         if clamp or compose(overrides, **where, clamp=True, check=False).problems:
             raise
-        *most, last = error.problems
-        remedy = f"{last.remedy} What the limits allow: {clamped}"
-        raise ConfigError(*most, replace(last, remedy=remedy)) from None
+        raise _with_remedy(error, clamped) from None
+
+
+def _onto(old: RunFolder, words: Sequence[str], clamp: bool, clamped: str) -> Composed:
+    """Compose onto a run; where only its hardware's limits stand against it, tell the command.
+
+    Raises:
+        ConfigError: The config is wrong.
+    """
+    from trainer.config.onto import compose_onto
+
+    try:
+        return compose_onto(old.path, words, clamp=clamp)
+    except ConfigError as error:
+        if clamp:
+            raise
+        try:
+            compose_onto(old.path, words, clamp=True)
+        except ConfigError:
+            raise error from None
+        raise _with_remedy(error, clamped) from None
+
+
+def _with_remedy(error: ConfigError, clamped: str) -> ConfigError:
+    *most, last = error.problems
+    remedy = f"{last.remedy} What the limits allow: {clamped}"
+    return ConfigError(*most, replace(last, remedy=remedy))
 
 
 def with_named(
@@ -181,16 +205,20 @@ def resume(
     as_json: bool,
     detach: bool,
     queue: bool,
+    clamp: bool,
     interval: float | None,
 ) -> int:
     """Go on with a run; see `traindeck resume --help`."""
+    from trainer.config.onto import compose_onto
     from trainer.runs.again import make_ready, need_training_packages, ours
     from trainer.runs.index import find
     from trainer.runs.manage import checkpoint_folder, find_checkpoint
+    from trainer.runs.plan import batch_lines, clamped_lines
 
     old = ours(find(runs_dir, run))
     need_training_packages()
-    if not overrides:
+    # What keeps to its profile as it is goes on in its own folder.
+    if not overrides and not (clamp and compose_onto(old.path, clamp=True).clamped):
         make_ready(old)
         return _start_and_follow(
             old,
@@ -209,9 +237,14 @@ def resume(
                 remedy=f"Start it again from the beginning: traindeck rerun {old.called()}",
             )
         )
-    from trainer.config.onto import compose_onto
-
-    composed = compose_onto(old.path, [*overrides, f"run.resume={quoted(str(checkpoint))}"])
+    words = [*overrides, f"run.resume={quoted(str(checkpoint))}"]
+    clamping = shlex.join(["traindeck", "resume", old.called(), *overrides, "--clamp"])
+    composed = _onto(old, words, clamp, clamping)
+    for text in clamped_lines(composed):
+        note(text)
+    if composed.clamped:
+        for text in batch_lines(composed):
+            note(text)
     for text in composed.notes:
         note(f"note: {text}")
     need_training_packages(composed.config)
@@ -219,7 +252,7 @@ def resume(
         old,
         composed,
         runs_dir=runs_dir,
-        command=["traindeck", "resume", old.id, *overrides],
+        command=["traindeck", "resume", old.id, *overrides, *(["--clamp"] if clamp else [])],
         parent={"resume": old.id},
         queued=queue,
     )

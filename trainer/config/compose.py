@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -136,21 +136,32 @@ def compose(
     if not clamp:
         return _compose(words, sources, config_file, here, check=check, texts=texts)
 
-    def laid(settings: Mapping[str, Setting], check: bool = False) -> Composed:
-        over = list(settings.values())
-        return _compose(words, sources, config_file, here, check=check, texts=texts, settings=over)
+    def laid(settings: Sequence[Setting], check: bool) -> Composed:
+        return _compose(
+            words, sources, config_file, here, check=check, texts=texts, settings=settings
+        )
 
+    return clamped(laid, check=check)
+
+
+def clamped(laid: Callable[[Sequence[Setting], bool], Composed], *, check: bool = True) -> Composed:
+    """Compose with what is beyond the hardware profile lowered to what it allows.
+
+    Args:
+        laid: Composes with settings laid over everything, and raises what is wrong if told to.
+        check: Raise what is wrong; otherwise it is in the result's `problems`.
+    """
     settings: dict[str, Setting] = {}
-    asked = composed = laid(settings)
+    asked = composed = laid((), False)
     # What follows a lowered value by an interpolation may come to be beyond a limit in its turn.
     for _ in range(_CLAMPINGS):
         more = clamping(composed.config)
         if not more:
             break
         settings |= {each.key: each for each in more}
-        composed = laid(settings)
+        composed = laid(tuple(settings.values()), False)
     if check and composed.problems:
-        composed = laid(settings, check=True)
+        composed = laid(tuple(settings.values()), True)
     if not settings:
         return composed
     notes = (*composed.notes, *unlike(asked.config, composed.config))
@@ -186,9 +197,7 @@ def _compose(
     first = find_primary(sources, config_file, cwd) if own else built_in_primary(sources)
     unsaved = _unsaved(texts or {}, sources, problems)
     tree = build(sources, parsed, SchemaRules(), first.path, {**first.extra, **unsaved})
-    for each in settings:
-        found = Origin("resolved", text=each.why, kind="finalize")
-        merging.set_value(tree.config, tree.origins, each.key, each.value, found, lenient=True)
+    lay(tree, settings)
     tree.problems[:0] = problems
     tree.notes += first.notes
     unused = [
@@ -202,6 +211,13 @@ def _compose(
         tree.notes.insert(0, f"{first.shown} is used as the primary file")
     how = {"sources": sources, "config_file": config_file, "cwd": cwd}
     return settle(tree, overrides, how, check=check)
+
+
+def lay(tree: Tree, settings: Sequence[Setting]) -> None:
+    """Put what clamping sets over a merged config, with its reason as the origin."""
+    for each in settings:
+        found = Origin("resolved", text=each.why, kind="finalize")
+        merging.set_value(tree.config, tree.origins, each.key, each.value, found, lenient=True)
 
 
 def _unsaved(

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from trainer.config import merge as merging
-from trainer.config.compose import Composed, load_run, settle
+from trainer.config.compose import Composed, clamped, lay, load_run, settle
+from trainer.config.hardware_clamp import Setting
 from trainer.config.overrides import Override, parse_all
 from trainer.config.provenance import Origin
 from trainer.config.rules import SchemaRules
@@ -19,7 +20,7 @@ from trainer.config.tree import Tree, apply
 from trainer.errors import Problem
 
 
-def compose_onto(run: Path, overrides: Sequence[str] = ()) -> Composed:
+def compose_onto(run: Path, overrides: Sequence[str] = (), *, clamp: bool = False) -> Composed:
     """Change single values of a run's config; no profile is read again.
 
     Without overrides the result has the run's own hash. A value that nobody changes keeps the
@@ -28,6 +29,7 @@ def compose_onto(run: Path, overrides: Sequence[str] = ()) -> Composed:
     Args:
         run: The run's folder.
         overrides: Overrides of keys in Hydra's grammar.
+        clamp: Lower what is beyond the run's hardware profile to what it allows.
 
     Raises:
         ConfigError: An override is wrong or picks a profile, or the changed config is wrong.
@@ -37,15 +39,20 @@ def compose_onto(run: Path, overrides: Sequence[str] = ()) -> Composed:
     parsed, problems = parse_all(overrides)
     picked = [override for override in parsed if _picks(override, sources)]
     problems += [_no_choice(override) for override in picked]
-    tree = Tree(
-        config=merging.copy(base.config),
-        origins=_tree(base.provenance, _recorded(run)),
-        choices=dict(_choices(run)),
-        problems=problems,
-    )
-    apply(tree, [override for override in parsed if override not in picked], sources, SchemaRules())
-    composed = settle(tree, tuple(overrides), {})
-    if overrides:
+
+    def laid(settings: Sequence[Setting], check: bool) -> Composed:
+        tree = Tree(
+            config=merging.copy(base.config),
+            origins=_tree(base.provenance, _recorded(run)),
+            choices=dict(_choices(run)),
+            problems=list(problems),
+        )
+        apply(tree, [each for each in parsed if each not in picked], sources, SchemaRules())
+        lay(tree, settings)
+        return settle(tree, tuple(overrides), {}, check=check)
+
+    composed = clamped(laid) if clamp else laid((), True)
+    if overrides or composed.clamped:
         return composed
     return replace(composed, overrides=_asked(run))
 

@@ -9,13 +9,15 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
+from trainer.engine.recurrent import scratch, with_workspace
+
 
 class Allocated(TorchDispatchMode):
     """Keeps count of the bytes of all storages that operations inside it have made and that live.
 
     A storage counts once, however many tensors look at it, from the operation that gave it until
     nobody holds it: saved for the backward pass, kept as a gradient or state, or a temporary. What
-    an operation takes and gives back within itself is not seen.
+    an operation takes and gives back within itself is not seen, except an LSTM's.
 
     Attributes:
         live: Bytes that live now.
@@ -32,8 +34,9 @@ class Allocated(TorchDispatchMode):
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Run an operation and count what it gives."""
-        given = func(*args, **(kwargs or {}))
+        given = with_workspace(func, args, func(*args, **(kwargs or {})))
         self.note(given)
+        self.peak = max(self.peak, self.live + scratch(func, args))
         return given
 
     def note(self, tree: Any) -> None:

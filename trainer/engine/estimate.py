@@ -74,7 +74,7 @@ def estimate(config: Mapping[str, Any], *, prepare: bool) -> dict[str, Any]:
         strategy divides what follows); in bytes `weights`, `gradients`, `state` (None if unknown),
         `gathered` (weights and gradients that are whole for a moment), `averages` (copies of the weights that callbacks keep), `buckets`
         (of DDP) and `activations` (None if unknown); `method` (`shapes`, `scaled` or empty),
-        `batch` (samples), and `notes`.
+        `batch` (samples), `notes`, and `partial` (whether kernels keep what nobody can tell).
 
     Raises:
         ConfigError: The model cannot be built.
@@ -117,10 +117,12 @@ def estimate(config: Mapping[str, Any], *, prepare: bool) -> dict[str, Any]:
             f"{strategy} divides weights, gradients and state; here they are whole, since how many "
             "devices there are shows only when training starts (trainer.devices)."
         )
-    if method == "shapes" and any(isinstance(part, nn.RNNBase) for part in module.modules()):
-        # Their kernels keep it for the backward pass; shapes know nothing of it.
+    recurrent = any(isinstance(part, nn.RNNBase) for part in module.modules())
+    partial = recurrent and section.get("accelerator") != "cpu"
+    if partial:
         notes.append(
-            "Recurrent layers keep a workspace that is not counted: the whole may be twice as much."
+            "Recurrent layers keep a workspace of a GPU's own kernels, which is not counted: the whole "
+            "may be twice as much."
         )
     if section.get("compile") not in (None, False):
         notes.append("A compiled model may hold less; it is traced as it is written.")
@@ -144,6 +146,7 @@ def estimate(config: Mapping[str, Any], *, prepare: bool) -> dict[str, Any]:
         "method": method,
         "batch": size,
         "notes": notes,
+        "partial": partial,
     }
 
 

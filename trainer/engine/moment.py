@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -27,7 +28,7 @@ class Moment:
     random_state: Mapping[str, Any] | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
     validation: bool = False
-    scale: float | None = None
+    scale: Fraction | None = None
 
     @classmethod
     def of(cls, own: Mapping[str, Any], rank: int) -> Moment:
@@ -59,8 +60,10 @@ class Moment:
                     f"the data set has {now['samples']} samples and had {then['samples']} when the "
                     "checkpoint was made; the epoch goes on at the same share of it"
                 )
-            self.scale = (then["batch_size"] * then["world_size"] * now["samples"]) / (
-                now["batch_size"] * now["world_size"] * then["samples"]
+            # A fraction: 49 batches by 1/49 are one, which they are not in floating point.
+            self.scale = Fraction(
+                then["batch_size"] * then["world_size"] * now["samples"],
+                now["batch_size"] * now["world_size"] * then["samples"],
             )
             batches = int(batches * self.scale)
         data.seek(epoch, batches, _of_rank(own, rank).get("loader"))

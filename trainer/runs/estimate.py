@@ -33,6 +33,7 @@ class Estimate:
         notes: What a person should know of it.
         shards: Among how many devices the strategy divides weights, gradients and state.
         gathered: Weights and gradients that are whole all the same while they are used.
+        partial: Whether kernels keep memory that nobody can tell, so that it is more than this.
     """
 
     parameters: int
@@ -49,6 +50,7 @@ class Estimate:
     notes: list[str]
     shards: int = 1
     gathered: int = 0
+    partial: bool = False
 
     @property
     def exact(self) -> int:
@@ -64,7 +66,7 @@ class Estimate:
     @property
     def whole(self) -> bool:
         """Whether all parts are known."""
-        return self.activations is not None and self.state is not None
+        return self.activations is not None and self.state is not None and not self.partial
 
     def fits(self, limit: float | None) -> bool | None:
         """Say whether it fits into so many bytes; None if nobody can tell."""
@@ -103,10 +105,18 @@ class EstimateProcess(HelperProcess):
         return Estimate(**self.ask(asked)["estimate"])
 
 
+def error_of(found: Estimate, config: Mapping[str, Any]) -> float | None:
+    """Give the error that was measured for estimates like this; None where none was."""
+    measured = (config.get("trainer") or {}).get("accelerator") == "cpu" and found.shards == 1
+    return ERROR if measured and found.whole else None
+
+
 def verdict(found: Estimate, config: Mapping[str, Any], limit: int | None) -> str:
     """Say in words whether it fits into what the hardware profile has."""
     known = "" if found.whole else "at least that; "
     error = f"within {100 * ERROR:.0f} %; " if found.whole else known
+    if found.whole and error_of(found, config) is None:
+        error = f"within {100 * ERROR:.0f} % on a CPU, not measured on a GPU; "
     if found.shards > 1:
         error = f"{known}computed, not measured; "
     if limit is None:

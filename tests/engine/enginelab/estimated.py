@@ -39,6 +39,17 @@ class Wide(nn.Module):
         return x
 
 
+class Recurrent(nn.Module):
+    """The rows are a sequence."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.LSTM(WIDTH, WIDTH)
+
+    def forward(self, x):
+        return self.layers(x[:, None])[0][:, 0]
+
+
 class Adapted(Wide):
     """Frozen, but for a low rank beside each layer."""
 
