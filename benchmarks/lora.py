@@ -256,7 +256,7 @@ def rows_of(
     return rows
 
 
-def main(items: int = 512, repetitions: int = 5) -> list[Row]:
+def main(items: int = 384, repetitions: int = 5) -> list[Row]:
     """Measure on the small base that `make-base` trains, and on a wider one of random weights."""
     from trainer.recipes.lora.base import BaseSettings, default_base, make_base
 
