@@ -47,7 +47,6 @@ class Context:
             found += ["--config", str(self.config_file)]
         if self.profiles_dir is not None:
             found += ["--profiles-dir", str(self.profiles_dir)]
-        # The usual folder goes without saying.
-        if self.runs_dirs[0] != self.cwd / "runs":
-            found += ["--runs-dir", str(self.runs_dirs[0])]
-        return found
+        from trainer.runs.layout import runs_dir_words
+
+        return [*found, *runs_dir_words(self.runs_dirs[0], self.cwd)]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from trainer.runs.index import find
-from trainer.runs.layout import RunFolder, write_json_atomic
+from trainer.runs.layout import RunFolder, runs_dir_words, write_json_atomic
+from trainer.runs.plan import train_command
 
 
 def run_in(runs_dir: Path) -> RunFolder:
@@ -44,3 +45,20 @@ def test_elsewhere_with_the_folder_or_by_its_path(
     moved = RunFolder(run.path.rename(tmp_path / "moved"))
     assert moved.called() == "../moved"
     assert find("runs", moved.called()).path.resolve() == moved.path
+
+
+def test_the_usual_folder_goes_without_saying_in_every_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRAINDECK_RUNS_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    for usual in (Path("runs"), tmp_path / "runs"):
+        assert runs_dir_words(usual) == []
+        assert train_command([], runs_dir=usual) == ["traindeck", "train"]
+    elsewhere = tmp_path / "project"
+    assert runs_dir_words(elsewhere / "runs", elsewhere) == []
+    assert runs_dir_words(Path("more"), elsewhere) == ["--runs-dir", "more"]
+    monkeypatch.setenv("TRAINDECK_RUNS_DIR", "mine")
+    assert runs_dir_words(tmp_path / "mine") == []
+    assert runs_dir_words(tmp_path / "runs") == ["--runs-dir", "runs"]
+    assert train_command([], runs_dir=Path("runs"))[2:] == ["--runs-dir", "runs"]

@@ -103,6 +103,7 @@ def sweep_over(
     mode: Mode = "one_at_a_time" if one_at_a_time else "paired" if paired else "product"
     with LeavingAtOnce():
         from trainer.runs.again import need_training_packages
+        from trainer.runs.layout import runs_dir_words
         from trainer.runs.plan import untold
         from trainer.sweeps import plan as planning
         from trainer.sweeps.clamped import NOTE
@@ -130,7 +131,7 @@ def sweep_over(
         "--name": name,
         "--config": config_file,
         "--profiles-dir": profiles_dir,
-        "--runs-dir": None if runs_dir == Path("runs") else runs_dir,
+        "--runs-dir": "".join(runs_dir_words(runs_dir)[1:]) or None,
     }
     notes = [*plan.notes]
     if first:

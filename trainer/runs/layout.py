@@ -172,9 +172,7 @@ class RunFolder:
         if not _DATE.fullmatch(own.parent.name):
             return quote(_short(own))
         name, runs_dir = quote(run_id or self.id), own.parent.parent
-        if runs_dir == Path(os.environ.get("TRAINDECK_RUNS_DIR") or "runs").resolve():
-            return name
-        return f"{name} --runs-dir {quote(_short(runs_dir))}"
+        return " ".join([name, *map(quote, runs_dir_words(runs_dir))])
 
     def _named(self, what: str, default: str) -> str:
         """Give a file name that the config may choose, as `run.json` recorded it."""
@@ -186,8 +184,22 @@ class RunFolder:
         return self._names.get(what, default)
 
 
-def _short(path: Path) -> str:
-    return min(os.path.relpath(path), str(path), key=len)
+def runs_dir_words(runs_dir: Path, cwd: Path | None = None) -> list[str]:
+    """Give the option that a command needs to use a folder of runs; none for the usual one.
+
+    Args:
+        runs_dir: The folder; relative to `cwd`.
+        cwd: Where the command is typed; the present folder if None.
+    """
+    here = Path.cwd() if cwd is None else cwd.absolute()
+    usual = here / (os.environ.get("TRAINDECK_RUNS_DIR") or "runs")
+    if (here / runs_dir).resolve() == usual.resolve():
+        return []
+    return ["--runs-dir", _short(here / runs_dir, here)]
+
+
+def _short(path: Path, here: Path | None = None) -> str:
+    return min(os.path.relpath(path, here), str(path), key=len)
 
 
 def _is_plain_name(value: object) -> TypeGuard[str]:

@@ -64,6 +64,7 @@ def train_command(
     profiles_dir: Path | None = None,
     *,
     runs_dir: Path | None = None,
+    cwd: Path | None = None,
     name: str | None = None,
     tags: Sequence[str] = (),
     queue: bool = False,
@@ -76,6 +77,7 @@ def train_command(
         config_file: A primary file of the person's own.
         profiles_dir: The project's profiles, if named.
         runs_dir: The folder of runs; left out where it is the usual one.
+        cwd: Where the command is typed; the present folder if None.
         name: The run's name, if one was given.
         tags: Words to find it by.
         queue: Whether it waits until the device is free.
@@ -86,8 +88,10 @@ def train_command(
         words += ["--config", str(config_file)]
     if profiles_dir is not None:
         words += ["--profiles-dir", str(profiles_dir)]
-    if runs_dir is not None and runs_dir != Path("runs"):
-        words += ["--runs-dir", str(runs_dir)]
+    if runs_dir is not None:
+        from trainer.runs.layout import runs_dir_words
+
+        words += runs_dir_words(runs_dir, cwd)
     if name:
         words += ["--name", name]
     for tag in tags:

@@ -224,13 +224,12 @@ def work_out(
         need_training_packages(composed.config)
     except TraindeckError as error:
         lacking = error.problems
-    runs_dir = context.runs_dirs[0]
     command = train_command(
         whole.words,
         context.config_file,
         profiles,
-        # The usual folder goes without saying.
-        runs_dir=None if runs_dir == cwd / "runs" else runs_dir,
+        runs_dir=context.runs_dirs[0],
+        cwd=cwd,
         name=draft.name or None,
         tags=draft.tags,
         queue=draft.queue,

@@ -67,20 +67,7 @@ def command(design: Design, words: Sequence[str], context: Context) -> list[str]
         found += ["--name", design.draft.name]
     for tag in design.draft.tags:
         found += ["--tag", tag]
-    found += places(context)
-    return [*found, "--detach"]
-
-
-def places(context: Context) -> list[str]:
-    """Give the options that say where configs and runs lie, where they are not in the usual places."""
-    found: list[str] = []
-    if context.config_file is not None:
-        found += ["--config", str(context.config_file)]
-    if context.profiles_dir is not None:
-        found += ["--profiles-dir", str(context.profiles_dir)]
-    if context.runs_dirs[0] != context.cwd / "runs":
-        found += ["--runs-dir", str(context.runs_dirs[0])]
-    return found
+    return [*found, *context.places, "--detach"]
 
 
 def seeds_text(seeds: Sequence[int]) -> str:
