@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.config import merge as merging
+from trainer.config.aliases import canonical_key
 from trainer.config.compose import Composed, clamped, lay, load_run, settle
 from trainer.config.hardware_clamp import Setting
 from trainer.config.overrides import Override, parse_all
@@ -24,7 +25,8 @@ def compose_onto(run: Path, overrides: Sequence[str] = (), *, clamp: bool = Fals
     """Change single values of a run's config; no profile is read again.
 
     Without overrides the result has the run's own hash. A value that nobody changes keeps the
-    origin that the run recorded for it.
+    origin that the run recorded for it. What was asked for is what the run was asked for, and
+    the overrides on top: they alone would not make the config.
 
     Args:
         run: The run's folder.
@@ -52,9 +54,9 @@ def compose_onto(run: Path, overrides: Sequence[str] = (), *, clamp: bool = Fals
         return settle(tree, tuple(overrides), {}, check=check)
 
     composed = clamped(laid) if clamp else laid((), True)
-    if overrides or composed.clamped:
-        return composed
-    return replace(composed, overrides=_asked(run))
+    changed = {_key(word) for word in overrides}
+    asked = [word for word in _asked(run) if _key(word) not in changed]
+    return replace(composed, overrides=(*asked, *overrides))
 
 
 def _picks(override: Override, sources: Sources) -> bool:
@@ -111,6 +113,11 @@ def _asked(run: Path) -> tuple[str, ...]:
     except (OSError, ValueError, yaml.YAMLError):
         return ()
     return tuple(str(word) for word in asked) if isinstance(asked, list) else ()
+
+
+def _key(word: str) -> str:
+    """Give the key that a word is about, by whichever of its names; a preset is its own."""
+    return canonical_key(word.partition("=")[0].strip().lstrip("+~"))
 
 
 def _json(path: Path) -> dict[str, Any]:
