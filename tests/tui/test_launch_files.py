@@ -12,7 +12,9 @@ from tui.app import Deck
 from tui.screens.launch.foot import LaunchBar
 from tui.widgets.field import FieldForm
 
-MINE = '[presets.mine]\nmodel = "gpt_tiny"\ndata = "pystdlib"\nloss = "next_token"\nbatch_size = {}\n'
+MINE = (
+    '[presets.mine]\nmodel = "gpt_tiny"\ndata = "pystdlib"\nloss = "next_token"\nbatch_size = {}\n'
+)
 
 
 @pytest.fixture
