@@ -177,3 +177,22 @@ def test_an_edited_override_keeps_its_place() -> None:
     )
     assert draft.put_line("minimal_brain_gen", "seed=1").words[0] == "minimal_brain_gen"
     assert draft.put_line("seed=3", "gone=1").words[-1] == "seed=3"
+
+
+def test_an_option_of_any_name_can_be_chosen(tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "training.toml").write_text(
+        '[trainer."ünï 長い"]\nmax_steps = 7\n[trainer.2024]\nmax_steps = 8\n'
+        '[presets."zwei wörter"]\ntrainer = "2024"\n[presets.plain]\nseed = 3\n'
+    )
+    for group, option, steps in (
+        ("trainer", "ünï 長い", 7),
+        ("trainer", "2024", 8),
+        ("preset", "zwei wörter", 8),
+    ):
+        outcome = out(tmp_path, *Draft().choose(group, option).words)
+        assert outcome.composed is not None
+        assert outcome.composed.config["trainer"]["max_steps"] == steps
+        assert outcome.choices[group] == option
+        assert Draft().choose(group, option).without(group) == Draft()
+    assert Draft().choose("preset", "plain").words == ("plain",)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from textual.app import App
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from trainer.config.listing import Listed, listed
 from trainer.config.sources import search_path
@@ -99,3 +99,22 @@ async def test_typing_finds_an_option_by_any_of_its_facts(
         await pilot.press("enter")
         await pilot.pause()
         assert choices[app.picked][0] == "oracle-sheik-debugger"
+
+
+async def test_names_that_are_cut_are_told_whole(tmp_path: Path) -> None:
+    names = [f"長い名前のプロファイル-that-goes-on-and-on-for-ever-{at}" for at in range(60)]
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "training.toml").write_text(
+        "".join(f'[experts."{name}"]\nrole = "asm"\n' for name in names)
+    )
+    rows = known(tmp_path, "expert")
+    choices = [(row.option.name, row.option.doc) for row in rows]
+    at = [name for name, _what in choices].index(names[41])
+    dialog = option_pick("expert", choices, rows, at)
+    assert isinstance(dialog, OptionPick)
+    app = _Lab(dialog)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.pause()
+        told = dialog.query_one(".told", Static).visual
+        assert names[41] in str(told).replace("\n", "").replace(" ", "")

@@ -45,7 +45,10 @@ def suggestions(
     typed = typed[len(prefix) :]
     name, equals, value = typed.partition("=")
     if equals and name in groups:
-        found = [Suggestion(f"{prefix}{name}={o.name}", o.doc, True) for o in groups[name]]
+        found = [
+            Suggestion(_override(f"{prefix}{name}=", name, o.name), o.doc, True)
+            for o in groups[name]
+        ]
         return _ranked(f"{prefix}{name}={value}", found)
     if equals:
         known = next((key for key in keys if key.key == name), None)

@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 
 from trainer.config.listing import Listed
 from tui.glyphs import UNICODE, Glyphs
-from tui.text import clean, fit, wrap
+from tui.text import cell_len, clean, fit, wrap
 from tui.widgets.dialogs import Pick, PickRows
 from tui.widgets.factsrow import Facts
 from tui.widgets.linelist import LineList, Pieces
@@ -114,12 +114,16 @@ class OptionPick(Pick):
             return
         rows = self._rows
         width = rows.scrollable_content_region.width
-        titles = f" {self.facts.titles(rows.widths(width), self._cut)}"
+        widths = rows.widths(width)
+        titles = f" {self.facts.titles(widths, self._cut)}"
         self.query_one(".titles", Static).update(Content(fit(titles, width, self._cut)))
         name = self._choices[rows.matches[rows.cursor]][0] if rows.matches else ""
         told = self._between.join(self.facts.told(name))
         if rows.matches and not told:
             told = self._choices[rows.matches[rows.cursor]][1]
+        elif told and widths and cell_len(name) > widths[0][1]:
+            # Names that are cut may well begin alike.
+            told = f"{name}{self._between}{told}"
         lines = wrap(told, max(10, width), _TOLD, self._cut)
         lines += [""] * (min(_TOLD, 2) - len(lines))
         self.query_one(".told", Static).update(Content("\n".join(lines)))

@@ -70,7 +70,11 @@ class Draft:
         """Choose an option of a group; none at all if None."""
         if option is None:
             return self.put(f"~{group}")
-        return self.put(option if group == "preset" else f"{group}={option}")
+        from trainer.config.values import override
+
+        word = override(group, option)
+        # What must be quoted cannot stand alone.
+        return self.put(option if word == f"preset={option}" else word)
 
     def set(self, key: str, value: Any) -> Draft:
         """Set a key to a value."""

@@ -13,6 +13,7 @@ from trainer.config.edit import ProfileText
 from trainer.config.edit_files import Opened, home_of, open_file
 from trainer.config.edit_toml import TableText
 from trainer.config.sources import search_path
+from trainer.config.values import override
 from trainer.errors import ConfigError, Problem
 from tui.sources.profiles import Entry
 
@@ -167,7 +168,7 @@ def words_of(entry: Entry, context: Context) -> list[str]:
     """Give the words that choose a profile, as on the command line."""
     from trainer.config.primary import primary
 
-    word = f"{entry.group}={entry.name}"
+    word = override(entry.group, entry.name)
     try:
         sources = search_path(context.profiles_dir, context.cwd, context.config_file)
         first = primary(sources, context.config_file, context.cwd)
