@@ -229,3 +229,20 @@ async def test_the_same_line_changed_on_disk_is_a_conflict_and_another_one_is_no
         assert "16" in lab.text()
         await lab.press("t")
         await lab.until(lambda: "= 16  # tried" in lab.yaml.text)
+
+
+async def test_a_file_that_breaks_while_it_is_edited_is_told_by_its_line(
+    runs_dir: Path, ours: Path
+) -> None:
+    async with profiles(runs_dir, "hardware/box", (140, 40)) as lab:
+        assert lab.form.go_to("hardware.max_batch_size")
+        await lab.press("2", "home", "down", "down", "enter", "ctrl+u", "8", "enter")
+        await lab.composed()
+        ours.write_text(TEXT + "[broken =\n")
+        lab.screen.reread("hardware/box")
+        await lab.until(lambda: any("no valid TOML" in text for text in lab.said))
+        assert not any("There is no profile" in text for text in lab.said)
+        assert lab.screen.editings["hardware/box"].is_changed, "what was being edited stays in hand"
+        ours.write_text(TEXT)
+        lab.screen.reread("hardware/box")
+        await lab.until(lambda: lab.screen.catalogue.find("hardware/box"))

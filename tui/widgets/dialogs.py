@@ -220,6 +220,11 @@ class PickRows(LineList, can_focus=False):
         choices: (name, what it is), harmless texts.
     """
 
+    # The search has the focus, and yet it is this cursor that one moves.
+    DEFAULT_CSS: ClassVar[str] = """
+    PickRows > .linelist--cursor { background: $primary-muted; text-style: bold; }
+    """
+
     def __init__(self, choices: Sequence[tuple[str, str]]) -> None:
         super().__init__()
         self._choices = choices

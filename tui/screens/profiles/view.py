@@ -181,7 +181,8 @@ class ProfilesView(DeckScreen):
         if select.endswith("/"):
             names = catalogue.names(select[:-1])
             select = f"{select}{names[0]}" if names else ""
-        if select and not tree.go_to(select):
+        # A file that cannot be read is told below, and is why.
+        if select and not tree.go_to(select) and not catalogue.problem:
             self.deck.say(f"There is no profile {select}.", "warning")
         if catalogue.problem:
             self.query_one("#about", Static).update(Content(clean(catalogue.problem)))
