@@ -155,10 +155,13 @@ def test_a_killed_trainer_is_known_as_killed_and_resumes(deck: Any) -> None:
     done.communicate(timeout=30)
 
 
-def test_data_that_only_the_training_process_can_refuse_are_wrong_input_too(deck: Any) -> None:
-    done = deck("train", "quickstart", "data.root=/nonexistent/folder", code=2)
+def test_data_that_only_the_training_process_can_refuse_are_wrong_input_too(
+    deck: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "no_sources").mkdir()
+    done = deck("train", "quickstart", f"data.root={tmp_path}/no_sources", code=2)
     assert "failed" in done.stdout
-    assert "/nonexistent/folder" in done.stdout
+    assert f"{tmp_path}/no_sources" in done.stdout
     assert "  | " not in done.stdout, "what the process printed is the reason, told above"
 
 

@@ -37,6 +37,6 @@ class Ablation(Section):
     )
     publish: Literal["best", "all", "none"] = key(
         "best",
-        "Which trials' models come to `output.models_dir`: the best one's when the sweep has ended, "
-        "each one's at its own end, or none. Each stays in its run's `outputs/model`.",
+        "Whose models come to `output.models_dir`: the best trial's when the sweep has ended, each "
+        "one's at its own end, or none.",
     )
