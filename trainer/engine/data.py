@@ -106,13 +106,23 @@ class EngineData(pl.LightningDataModule):
             self._sized().batch_size = size
         self._fresh = False
 
-    def _sized(self) -> Any:
-        """Give what holds the batch size of a source that makes its own loaders."""
+    @property
+    def known_batch_size(self) -> int | None:
+        """Samples in a batch of one rank; None if only the source's own loaders know."""
+        known = self.gives_datasets or self._holder() is not None
+        return self.batch_size if known else None
+
+    def _holder(self) -> Any:
+        """Give what holds the batch size of a source that makes its own loaders; None if nothing."""
         if hasattr(self.source, "batch_size"):
             return self.source
         hparams = getattr(self.source, "hparams", {})
-        if "batch_size" in hparams:
-            return hparams
+        return hparams if "batch_size" in hparams else None
+
+    def _sized(self) -> Any:
+        holder = self._holder()
+        if holder is not None:
+            return holder
         raise ConfigError(
             Problem(
                 f"{type(self.source).__name__} makes loaders of its own and has no `batch_size` "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainer.recipes.spectra import calibrate, detector, generate, layout, tables
+from trainer.recipes.spectra import calibrate, detector, generate, layout, tables, write
 from trainer.recipes.spectra.calibrate import Settings
 from trainer.recipes.spectra.layout import AIRS, FGS1
 
@@ -21,8 +21,8 @@ def quiet(tmp_path_factory):
     root = tmp_path_factory.mktemp("quiet")
     recipe = generate.Recipe(seed=3, frames=64, fgs_frames=64, noise=0.0)
     (root / "train").mkdir()
-    generate.write_planet(root / "train", recipe, 0)
-    generate.write_tables(root, recipe, 1)
+    write.write_planet(root / "train", recipe, 0)
+    write.write_tables(root, recipe, 1)
     (seen,) = layout.observations(root)
     return generate.Observed(recipe, 0), seen, tables.read(root)
 

@@ -16,7 +16,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from trainer.errors import ConfigError
-from trainer.recipes.spectra import cache, generate, parquet
+from trainer.recipes.spectra import cache, generate, parquet, write
 from trainer.recipes.spectra.data import SpectraData
 from trainer.recipes.spectra.samples import star_features
 
@@ -115,7 +115,7 @@ def test_another_setting_or_another_file_is_calibrated_anew(data, planets, tmp_p
     table = pq.read_table(flat)
     bent = np.stack([column.to_numpy() for column in table.columns], 1)
     bent = bent * np.linspace(0.5, 1.5, len(bent))[:, None]
-    generate._write_columns(flat, bent)
+    write._write_columns(flat, bent)
     after = data(planets).train_dataset()[0]
     assert not torch.equal(before["airs"], after["airs"])
     # What was made from the file as it was is gone.
@@ -194,7 +194,7 @@ def test_every_bad_file_is_named(data, planets):
     odd = planet(planets, 2) / "FGS1_signal_0.parquet"
     odd.write_bytes((planet(planets, 2) / "AIRS-CH0_signal_0.parquet").read_bytes())
     empty = planet(planets, 3) / "AIRS-CH0_calibration_0" / "linear_corr.parquet"
-    generate._write_columns(empty, np.zeros((10, 356)))
+    write._write_columns(empty, np.zeros((10, 356)))
     told = problems_of(data(planets))
     assert len(told) == 4
     assert f"{missing}: the file is missing" in told[0]
@@ -212,7 +212,7 @@ def frames_of(path, change):
     """Change an instrument's frames, as an array of shape (frames, pixels)."""
     table = pq.read_table(path)
     values = np.stack([column.to_numpy() for column in table.columns], 1)
-    generate._write_columns(path, change(values))
+    write._write_columns(path, change(values))
 
 
 @pytest.mark.parametrize(

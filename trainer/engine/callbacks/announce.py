@@ -74,8 +74,11 @@ def _total_steps(trainer: pl.Trainer) -> int | None:
 
 
 def _batch(trainer: pl.Trainer, session: Session) -> Batch | None:
-    """Give the batch that is trained on, which may have been searched for; None in a script of one's own."""
-    size = whole(getattr(getattr(trainer, "datamodule", None), "batch_size", None))
+    """Give the batch that is trained on, which may have been searched for; None if it is not known.
+
+    Nobody knows it in a script of one's own, nor where loaders of one's own keep their size.
+    """
+    size = whole(getattr(getattr(trainer, "datamodule", None), "known_batch_size", None))
     section = session.config.get("trainer")
     if size is None or not isinstance(section, Mapping):
         return None
