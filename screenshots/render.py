@@ -235,6 +235,8 @@ def studio(glyphs: Glyphs = UNICODE, **environment: str) -> Iterator[Studio]:
             os.environ.pop(name, None)
         for name in ("HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
             os.environ[name] = folder
+        # The process stands elsewhere: commands that are shown are those typed in the project.
+        os.environ["TRAINDECK_RUNS_DIR"] = str(Path(folder) / "project" / "runs")
         os.environ.update(_ENVIRONMENT | environment)
         time.tzset()
         found, hardware_detect.machine = hardware_detect.machine, lambda: _MACHINE
