@@ -1,7 +1,7 @@
 """`make bench`: every measured figure in one table.
 
 Each benchmark runs in a process of its own, so that memory figures are its own. `--write` puts the
-table into docs/performance.md; names after it choose benchmarks.
+table into docs/performance.md, where tables that were not measured stay; names after it choose benchmarks.
 """
 
 from __future__ import annotations
@@ -56,15 +56,27 @@ def machine() -> str:
     return f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
-def markdown(results: dict[str, list[tuple[str, str, str]]]) -> str:
-    """Write the results as Markdown tables."""
-    parts = [f"Measured on {machine()}.\n"]
-    for name, rows in results.items():
-        parts.append(f"### {BENCHMARKS[name]}\n")
-        parts.append(f"`python -m benchmarks {name}`\n")
-        parts.append("| what | measured | target |\n|---|---|---|")
-        parts.append("\n".join(f"| {what} | {got} | {want} |" for what, got, want in rows) + "\n")
-    return "\n".join(parts)
+def table(name: str, rows: list[tuple[str, str, str]]) -> str:
+    """Write the results of one benchmark as a Markdown table with its title."""
+    lines = [f"### {BENCHMARKS[name]}", "", f"`python -m benchmarks {name}`", ""]
+    lines += ["| what | measured | target |", "|---|---|---|"]
+    lines += [f"| {what} | {got} | {want} |" for what, got, want in rows]
+    return "\n".join(lines) + "\n"
+
+
+def markdown(tables: dict[str, str]) -> str:
+    """Put tables together in the order of `BENCHMARKS`, below what they were measured on."""
+    ordered = [tables[name] for name in BENCHMARKS if name in tables]
+    return "\n".join([f"Measured on {machine()}.\n", *ordered])
+
+
+def kept(text: str) -> dict[str, str]:
+    """Give the tables that stand on the page, by the names of their benchmarks."""
+    found: dict[str, str] = {}
+    for part in re.split(r"(?m)^(?=### )", text)[1:]:
+        title = part.partition("\n")[0].removeprefix("### ")
+        found |= {name: part.rstrip() + "\n" for name, each in BENCHMARKS.items() if each == title}
+    return found
 
 
 def main() -> int:
@@ -82,12 +94,14 @@ def main() -> int:
     for name in options.names or BENCHMARKS:
         print(f"running {name} …", file=sys.stderr, flush=True)
         results[name] = run(name)
-    text = markdown(results)
-    print(text)
+    tables = {name: table(name, rows) for name, rows in results.items()}
+    print(markdown(tables))
     if options.write:
         page = PAGE.read_text(encoding="utf-8")
-        block = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
-        PAGE.write_text(block.sub(lambda _: f"{BEGIN}\n{text}{END}", page), encoding="utf-8")
+        before, _, rest = page.partition(BEGIN)
+        block, _, after = rest.partition(END)
+        text = markdown(kept(block) | tables)
+        PAGE.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")
     return 0
 
 
