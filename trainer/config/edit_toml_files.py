@@ -98,6 +98,12 @@ def _comment_start(text: str, at: int) -> int:
     return start
 
 
+def _place(path: Path, group: str, name: str, shown: str) -> TableText:
+    """Give the place of a table in a file that need not exist."""
+    there = edit_files.open_file(path).text if path.exists() else ""
+    return TableText(there, group, name, shown)
+
+
 def copied(text: TableText, name: str, path: Path, shown: str) -> TableText:
     """Add the table in hand to another file, under a name.
 
@@ -113,15 +119,14 @@ def copied(text: TableText, name: str, path: Path, shown: str) -> TableText:
     Raises:
         EditError: The file cannot be read, or has a table of that name.
     """
-    there = edit_files.open_file(path).text if path.exists() else ""
-    found = TableText(there, text.group, name, shown)
+    found = _place(path, text.group, name, shown)
     text.must_be_readable()
     found.must_be_readable()
     if found.values:
         what = f"There is a table '{'.'.join(found.table)}' already."
         raise EditError(Problem(what, shown, "Choose another name."))
     lines = segment(_renamed(text, name), (text.table[0], name))
-    whole = found.put(added(there, lines))
+    whole = found.put(added(found.text, lines))
     if whole.problems or not same(whole.values, text.values):
         what = f"'{clean('.'.join(text.table))}' is written in a way that cannot be copied."
         raise EditError(Problem(what, text.shown, "Copy it in the TOML."))
@@ -191,15 +196,14 @@ def begun(group: str, name: str, path: Path, shown: str) -> TableText:
     Raises:
         EditError: The file cannot be read, or has a table of that name.
     """
-    there = edit_files.open_file(path).text if path.exists() else ""
-    found = TableText(there, group, name, shown)
+    found = _place(path, group, name, shown)
     found.must_be_readable()
     if name in (found.file.get(found.table[0]) or {}):
         what = f"There is a table '{clean('.'.join(found.table))}' already."
         raise EditError(Problem(what, shown, "Choose another name."))
     header = ".".join(map(key_of, found.table))
     lines = [f"[{header}]", f"# {name}: say here in one sentence what it is for.", *_offers(group)]
-    return found.put(added(there, "\n".join(lines) + "\n"))
+    return found.put(added(found.text, "\n".join(lines) + "\n"))
 
 
 def _offers(group: str) -> Iterator[str]:

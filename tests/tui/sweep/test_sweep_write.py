@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from launchlab import press, settle
 from nightlab import make_sweep
 from textual.pilot import Pilot
 from textual.widgets import Input
-from tuilab import context, make_run, work_done
+from tuilab import context, make_run
 
 from trainer.config.compose import compose
 from trainer.config.sources import list_groups, list_options
@@ -37,17 +38,6 @@ from tui.screens.sweep.write import like
 
 SIZES = [(80, 24), (120, 40), (200, 60)]
 LR = "optimizer.config.lr=1e-3,3e-3"
-
-
-async def settle(pilot: Pilot[Any]) -> None:
-    for _ in range(3):
-        await work_done(pilot.app)
-        await pilot.pause()
-
-
-async def press(pilot: Pilot[Any], *keys: str) -> None:
-    await pilot.press(*keys)
-    await settle(pilot)
 
 
 async def write(pilot: Pilot[Any], text: str, *keys: str) -> None:
