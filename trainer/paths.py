@@ -12,3 +12,13 @@ def at_home(path: str | Path) -> Path:
     `Path.expanduser` raises for that.
     """
     return Path(os.path.expanduser(path))  # noqa: PTH111
+
+
+def in_the_way(folder: Path) -> Path | None:
+    """Give what keeps a folder from being made or written to, as far as can be known before.
+
+    Returns:
+        The nearest thing there: a file, or a folder that may not be written to; None if all is well.
+    """
+    there = next((each for each in (folder, *folder.parents) if each.exists()), folder)
+    return None if there.is_dir() and os.access(there, os.W_OK | os.X_OK) else there

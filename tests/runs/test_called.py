@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from trainer.commands.train import resume
+from trainer.config.compose import compose
+from trainer.errors import ConfigError
 from trainer.runs.index import find
 from trainer.runs.layout import RunFolder, runs_dir_words, write_json_atomic
 from trainer.runs.plan import train_command
@@ -62,3 +65,23 @@ def test_the_usual_folder_goes_without_saying_in_every_command(
     assert runs_dir_words(tmp_path / "mine") == []
     assert runs_dir_words(tmp_path / "runs") == ["--runs-dir", "runs"]
     assert train_command([], runs_dir=Path("runs"))[2:] == ["--runs-dir", "runs"]
+
+
+def test_the_command_that_keeps_to_the_limits_finds_the_run_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TRAINDECK_RUNS_DIR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("trainer.runs.again.need_training_packages", lambda *_, **__: None)
+    monkeypatch.setattr("trainer.runs.again.ours", lambda run: run)
+    monkeypatch.setattr("trainer.runs.manage.find_checkpoint", lambda run: run.path / "last.ckpt")
+    run = run_in(tmp_path / "my runs")
+    was = compose(("quickstart", "trainer.accelerator=cpu", "dataloader.batch_size=6"))
+    (run.path / "config.yaml").write_text(was.yaml())
+    (run.path / "last.ckpt").touch()
+    asked = {"run": "abc1234", "runs_dir": Path("my runs"), "interval": None}
+    flags = dict.fromkeys(("no_tui", "as_json", "detach", "queue", "clamp"), False)
+    with pytest.raises(ConfigError) as caught:
+        resume(overrides=("hardware.max_batch_size=4",), **asked, **flags)
+    told = "traindeck resume abc1234 --runs-dir 'my runs' hardware.max_batch_size=4 --clamp"
+    assert caught.value.problems[-1].remedy.endswith(told)

@@ -270,7 +270,7 @@ def smaller(run: RunFolder, has_checkpoint: bool) -> str:
     """Give the command that goes on with less memory; empty where nothing is known to turn down."""
     import shlex
 
-    from trainer.config.aliases import canonical_key
+    from trainer.config.aliases import about
     from trainer.config.hardware_advice import less_memory, words_of
     from trainer.runs.again import config_of
 
@@ -284,9 +284,5 @@ def smaller(run: RunFolder, has_checkpoint: bool) -> str:
     if command[:2] != ["traindeck", "train"] or any("***" in str(word) for word in command):
         return ""
     # Another spelling of the same key in one command would be a contradiction.
-    kept = [
-        str(word)
-        for word in command
-        if canonical_key(str(word).partition("=")[0].lstrip("+~")) not in settings
-    ]
+    kept = [str(word) for word in command if about(str(word)) not in settings]
     return shlex.join([*kept, *words_of(settings)])

@@ -16,7 +16,7 @@ from trainer.errors import EXIT_OK, ConfigError, Problem, RunError, TraindeckErr
 from trainer.start import LeavingAtOnce
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from trainer.config.compose import Composed
     from trainer.runs.layout import RunFolder
@@ -60,6 +60,7 @@ def train(
             interval=interval,
         )
     with LeavingAtOnce():
+        from trainer.config.compose import compose
         from trainer.config.hardware_here import notes as device_notes
         from trainer.runs.again import need_training_packages
         from trainer.runs.launch import create
@@ -81,9 +82,8 @@ def train(
             tags=tags,
             queue=queue,
         )
-        composed = _composed(
-            overrides, config_file, profiles_dir, clamp, shlex.join(ask(clamp=True))
-        )
+        make = partial(compose, overrides, config_file=config_file, profiles_dir=profiles_dir)
+        composed = _within_limits(make, clamp, shlex.join(ask(clamp=True)))
     command = ask(clamp=clamp)
     if dry_run:
         return dry.show(composed, command, as_json, verbose)
@@ -117,53 +117,29 @@ def train(
     )
 
 
-def _composed(
-    overrides: tuple[str, ...],
-    config_file: Path | None,
-    profiles_dir: Path | None,
-    clamp: bool,
-    clamped: str,
-) -> Composed:
+def _within_limits(make: Callable[..., Composed], clamp: bool, clamped: str) -> Composed:
     """Compose; where only the hardware's limits stand against it, tell the command that keeps them.
 
-    Raises:
-        ConfigError: The config is wrong.
-    """
-    from trainer.config.compose import compose
-
-    where: Any = {"config_file": config_file, "profiles_dir": profiles_dir}
-    try:
-        return compose(overrides, **where, clamp=clamp)
-    except ConfigError as error:
-        if clamp or compose(overrides, **where, clamp=True, check=False).problems:
-            raise
-        raise _with_remedy(error, clamped) from None
-
-
-def _onto(old: RunFolder, words: Sequence[str], clamp: bool, clamped: str) -> Composed:
-    """Compose onto a run; where only its hardware's limits stand against it, tell the command.
+    Args:
+        make: Composes, lowered to the limits where it is called with `clamp=True`.
+        clamp: Whether to lower.
+        clamped: The command that does.
 
     Raises:
         ConfigError: The config is wrong.
     """
-    from trainer.config.onto import compose_onto
-
     try:
-        return compose_onto(old.path, words, clamp=clamp)
+        return make(clamp=clamp)
     except ConfigError as error:
         if clamp:
             raise
         try:
-            compose_onto(old.path, words, clamp=True)
+            make(clamp=True)
         except ConfigError:
             raise error from None
-        raise _with_remedy(error, clamped) from None
-
-
-def _with_remedy(error: ConfigError, clamped: str) -> ConfigError:
-    *most, last = error.problems
-    remedy = f"{last.remedy} What the limits allow: {clamped}"
-    return ConfigError(*most, replace(last, remedy=remedy))
+        *most, last = error.problems
+        remedy = f"{last.remedy} What the limits allow: {clamped}"
+        raise ConfigError(*most, replace(last, remedy=remedy)) from None
 
 
 def with_named(
@@ -238,8 +214,8 @@ def resume(
             )
         )
     words = [*overrides, f"run.resume={quoted(str(checkpoint))}"]
-    clamping = shlex.join(["traindeck", "resume", old.called(), *overrides, "--clamp"])
-    composed = _onto(old, words, clamp, clamping)
+    clamping = f"traindeck resume {old.called()} {shlex.join([*overrides, '--clamp'])}"
+    composed = _within_limits(partial(compose_onto, old.path, words), clamp, clamping)
     for text in clamped_lines(composed):
         note(text)
     if composed.clamped:

@@ -74,6 +74,11 @@ def canonical_key(key: str) -> str:
     return _dotted(_canonical(tuple(key.split("."))))
 
 
+def about(word: str) -> str:
+    """Give the key that an override is about, by whichever of its names; a preset is its own."""
+    return canonical_key(word.partition("=")[0].strip().lstrip("+~"))
+
+
 def rewrite_mapping(
     mapping: dict[str, Any], where: str = "", place: Callable[[_Path], str] | None = None
 ) -> tuple[dict[str, Any], list[AliasNote]]:

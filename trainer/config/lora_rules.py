@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -18,7 +17,7 @@ from trainer.config.schema import fields
 from trainer.config.text import clean
 from trainer.config.torch_rules import is_number, origin, text_of
 from trainer.errors import ConfigError, Problem, nearest
-from trainer.paths import at_home
+from trainer.paths import at_home, in_the_way
 
 RECIPE = "trainer.recipes.lora."
 NAME_FIELDS = (
@@ -195,14 +194,12 @@ def _place(written: Any) -> Iterator[Problem]:
     """Say why no finished model could be left in a folder; it is made when there is one."""
     if not isinstance(written, str) or not written or written.startswith("~"):
         return
-    folder = Path(written).absolute()
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+    there = in_the_way(Path(written).absolute())
+    if there is None:
         return
-    why = "may not be written to" if folder.is_dir() else "is a file"
+    why = "may not be written to" if there.is_dir() else "is a file"
     yield Problem(
-        f"No finished model can be left in '{clean(written)}': {clean(str(folder))} {why}.",
+        f"No finished model can be left in '{clean(written)}': {clean(str(there))} {why}.",
         "",
         "Set output.models_dir to a folder of your own.",
         "output.models_dir",

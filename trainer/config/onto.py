@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer.config import merge as merging
-from trainer.config.aliases import canonical_key
+from trainer.config.aliases import about
 from trainer.config.compose import Composed, clamped, lay, load_run, settle
 from trainer.config.hardware_clamp import Setting
 from trainer.config.overrides import Override, parse_all
@@ -54,8 +54,8 @@ def compose_onto(run: Path, overrides: Sequence[str] = (), *, clamp: bool = Fals
         return settle(tree, tuple(overrides), {}, check=check)
 
     composed = clamped(laid) if clamp else laid((), True)
-    changed = {_key(word) for word in overrides}
-    asked = [word for word in _asked(run) if _key(word) not in changed]
+    changed = {about(word) for word in overrides}
+    asked = [word for word in _asked(run) if about(word) not in changed]
     return replace(composed, overrides=(*asked, *overrides))
 
 
@@ -113,11 +113,6 @@ def _asked(run: Path) -> tuple[str, ...]:
     except (OSError, ValueError, yaml.YAMLError):
         return ()
     return tuple(str(word) for word in asked) if isinstance(asked, list) else ()
-
-
-def _key(word: str) -> str:
-    """Give the key that a word is about, by whichever of its names; a preset is its own."""
-    return canonical_key(word.partition("=")[0].strip().lstrip("+~"))
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,7 +13,7 @@ from typing import Any
 
 from trainer.errors import EXIT_INTERRUPTED, EXIT_OK, ConfigError, Problem, RunError, TraindeckError
 from trainer.events.text import clean
-from trainer.paths import at_home
+from trainer.paths import at_home, in_the_way
 from trainer.recipes.lora.data import Instructions
 from trainer.recipes.lora.folder import metadata_of, save
 from trainer.recipes.lora.measure import Evaluation
@@ -107,11 +106,9 @@ def check_place(wanted: Path) -> None:
     Raises:
         ConfigError: It cannot.
     """
-    there = next((each for each in (wanted, *wanted.parents) if each.exists()), wanted)
-    why = "" if there.is_dir() else f"{there} is no folder"
-    if not why and not os.access(there, os.W_OK | os.X_OK):
-        why = f"nothing may be written in {there}"
-    if why:
+    there = in_the_way(wanted)
+    if there is not None:
+        why = f"nothing may be written in {there}" if there.is_dir() else f"{there} is no folder"
         raise ConfigError(
             Problem(
                 f"The finished model's folder could not be made: {why}.",
