@@ -125,7 +125,7 @@ def metadata_of(
         }
     if wants("training_duration"):
         training |= {
-            "duration_seconds": round(seconds, 1),
+            "duration_seconds": round(seconds, 3),
             "duration_minutes": round(seconds / 60, 2),
         }
     told: dict[str, Any] = {
